@@ -1,0 +1,87 @@
+"""Losses for noisy labels, each an ``nn.Module`` that drops into any training loop.
+
+Each maps logits of shape (n, n_classes) and noisy labels of shape (n,) to their mean loss.
+``T`` is the transition matrix, ``q = softmax(logits)`` the network's P(clean | x), and
+``q @ T`` its P(noisy | x).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from labelnoise.errors import InputError
+from labelnoise.transitions import validate
+
+
+class CrossEntropy(nn.Module):
+    """``-log q[noisy]``: it fits P(noisy | x), whatever the noise."""
+
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, noisy_labels)
+
+
+class _Corrected(nn.Module):
+    transition: Tensor
+
+    def __init__(self, transition_matrix: ArrayLike) -> None:
+        super().__init__()
+        matrix = torch.as_tensor(validate(transition_matrix), dtype=torch.float32)
+        self.register_buffer("transition", matrix)
+
+
+class Forward(_Corrected):
+    """Forward correction, ``-log (q @ T)[noisy]``.
+
+    Patrini et al. 2017 (arXiv:1609.03683, theorem 2): for an invertible T its minimiser under
+    noise is P(clean | x), the minimiser of cross-entropy without noise.
+
+    Args:
+        transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
+    """
+
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        # A sum of logarithms' exponentials: log (q @ T) stays finite where q @ T would underflow.
+        log_noisy = torch.logsumexp(F.log_softmax(logits, dim=1).unsqueeze(2) + self.transition.log(), dim=1)
+        return F.nll_loss(log_noisy, noisy_labels)
+
+
+class Backward(_Corrected):
+    """Backward correction, ``(T^-1 @ (-log q))[noisy]``.
+
+    Patrini et al. 2017 (arXiv:1609.03683, theorem 1): its mean over the noise equals the
+    cross-entropy on the clean label, for every network. A single term can be negative, and its
+    variance grows with the entries of the inverse.
+
+    Raises:
+        InputError: the matrix has no inverse.
+    """
+
+    inverse: Tensor
+
+    def __init__(self, transition_matrix: ArrayLike) -> None:
+        super().__init__(transition_matrix)
+        if torch.linalg.matrix_rank(self.transition.double()) < len(self.transition):
+            raise InputError("Backward correction needs an invertible transition matrix; this one has none.")
+        self.register_buffer("inverse", torch.linalg.inv(self.transition.double()).float())
+
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        losses = -F.log_softmax(logits, dim=1)  # (n, n_classes): the loss were that class the clean one
+        return (self.inverse[noisy_labels] * losses).sum(dim=1).mean()
+
+
+class Reweighted(_Corrected):
+    """Importance reweighting, ``w * -log q[noisy]`` with ``w = q[noisy] / (q @ T)[noisy]``.
+
+    Liu and Tao 2016 (arXiv:1411.7718, equation 5), with the weight taken from the network itself
+    as in Xia et al. 2019 (arXiv:1906.00189, section 3). No gradient flows through the weight.
+    """
+
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            clean = F.softmax(logits, dim=1)
+            chosen = noisy_labels.unsqueeze(1)
+            weights = (clean.gather(1, chosen) / (clean @ self.transition).gather(1, chosen)).squeeze(1)
+        return (weights * F.cross_entropy(logits, noisy_labels, reduction="none")).mean()

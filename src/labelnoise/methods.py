@@ -1,0 +1,57 @@
+"""Named recipes that train under label noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from labelnoise import losses
+from labelnoise.errors import InputError
+from labelnoise.transitions import Matrix
+
+
+@dataclass(frozen=True)
+class Method:
+    """A recipe.
+
+    Attributes:
+        title: what figures and tables call it.
+        loss: makes the loss; takes T where `needs_transition`, nothing otherwise.
+        needs_transition: whether the recipe is given a transition matrix.
+    """
+
+    title: str
+    loss: Callable[..., nn.Module]
+    needs_transition: bool = True
+
+    def make_loss(self, transition_matrix: Matrix | None) -> nn.Module:
+        """The loss of this recipe, for T of shape (n_classes, n_classes) where it needs one.
+
+        Raises:
+            InputError: T is missing, or given to a recipe that takes none.
+        """
+        if self.needs_transition != (transition_matrix is not None):
+            need = "needs a transition matrix" if self.needs_transition else "takes no transition matrix"
+            raise InputError(f"{self.title} {need}.")
+        return self.loss(transition_matrix) if self.needs_transition else self.loss()
+
+
+METHODS: dict[str, Method] = {
+    "cross-entropy": Method("cross-entropy", losses.CrossEntropy, needs_transition=False),
+    "forward": Method("forward correction", losses.Forward),
+    "backward": Method("backward correction", losses.Backward),
+    "reweighting": Method("importance reweighting", losses.Reweighted),
+}
+
+
+def method(name: str) -> Method:
+    """The recipe called `name`.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in METHODS:
+        raise InputError(f"Unknown method {name!r}; use one of: {', '.join(METHODS)}.")
+    return METHODS[name]

@@ -1,0 +1,139 @@
+"""Where the files of Fashion-MNIST come from: found or fetched, and checked wherever they were."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import platformdirs
+from torchvision.datasets import FashionMNIST
+
+from labelnoise.errors import InputError
+
+# Of the idx content, not of the .gz around it: packers differ in the name and date they store.
+SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+DEBIAN_PACKAGE = "dataset-fashion-mnist"
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+
+
+def cache_folder() -> Path:
+    """Where downloaded and unpacked data are kept for this user."""
+    return Path(platformdirs.user_cache_dir("labelnoise"))
+
+
+def _folders() -> Iterator[Path]:
+    own = os.environ.get("LABELNOISE_DATA")
+    if own:
+        yield Path(own)
+    yield cache_folder()
+    yield DEBIAN_FOLDER
+
+
+def _candidates(folder: Path, name: str) -> Iterator[Path]:
+    for inner in (folder, folder / "FashionMNIST" / "raw", folder / DEBIAN_FOLDER.relative_to("/")):
+        yield inner / name
+        yield inner / f"{name}.gz"
+
+
+def _checked(path: Path, name: str) -> bytes:
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} can't be read ({error}); delete it and try again.") from None
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHA256[name]:
+        raise InputError(f"{path} is not Fashion-MNIST's {name}: its content has sha256 {digest}; replace it.")
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a whole file or none, also with others writing the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    os.replace(file.name, path)
+
+
+def _fetch_from_debian(root: Path) -> None:
+    """Unpack Debian's package into the cache, with package lists of our own so that no root is needed."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise OSError("this is not a Debian machine")
+    with tempfile.TemporaryDirectory() as folder:
+        options = [
+            f"-o=Dir::State::Lists={folder}/lists",
+            f"-o=Dir::Cache={folder}/cache",
+            "-o=APT::Sandbox::User=root",
+        ]
+        for step in (["update"], ["download", DEBIAN_PACKAGE]):
+            done = subprocess.run(["apt-get", "-q", *options, *step], cwd=folder, capture_output=True, text=True)
+            if done.returncode:
+                raise OSError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "apt-get failed")
+        package = next(Path(folder).glob("*.deb"))
+        subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)
+
+
+def _fetch_with_torchvision(root: Path) -> None:
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+        FashionMNIST(str(root), download=True)
+
+
+FETCHERS: dict[str, Callable[[Path], None]] = {
+    f"Debian's package {DEBIAN_PACKAGE}": _fetch_from_debian,
+    "torchvision's download": _fetch_with_torchvision,
+}
+
+
+def _find(name: str) -> Path | None:
+    return next((path for folder in _folders() for path in _candidates(folder, name) if path.is_file()), None)
+
+
+def _fetch(name: str, root: Path) -> Path:
+    tried = [f"no {name}[.gz] in {folder}" for folder in _folders()]
+    root.mkdir(parents=True, exist_ok=True)
+    for title, fetch in FETCHERS.items():
+        try:
+            fetch(root)
+        except Exception as error:
+            tried.append(f"{title} failed ({error})")
+        if found := _find(name):
+            return found
+    raise InputError(
+        f"Fashion-MNIST was not found: {'; '.join(tried)}. Install Debian's package {DEBIAN_PACKAGE}, or put the "
+        "four idx files into a folder and set LABELNOISE_DATA to it."
+    )
+
+
+def fashion_mnist() -> Path:
+    """Bring the four checked idx files of Fashion-MNIST together, as torchvision lays them out.
+
+    Looks in ``$LABELNOISE_DATA``, this user's cache folder and Debian's package
+    ``dataset-fashion-mnist``, for files packed (``.gz``) or not. If they are nowhere it fetches
+    that package where apt-get can, else downloads with torchvision.
+
+    Returns:
+        A root folder for ``torchvision.datasets.FashionMNIST``.
+
+    Raises:
+        InputError: a file with another content, or no source at all.
+    """
+    root = cache_folder()
+    for name in SHA256:
+        kept = root / "FashionMNIST" / "raw" / name
+        found = _find(name) or _fetch(name, root)
+        content = _checked(found, name)
+        if found != kept:
+            _write(kept, content)
+    return root

@@ -1,0 +1,213 @@
+"""Running the trials that are missing, side by side."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import statistics
+import sys
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+import torch
+
+from labelnoise.errors import InputError
+from labelnoise.ledger import Ledger
+from labelnoise.trials import Record, Trial, run
+
+
+class SweepFailed(InputError):
+    """Some trials failed; the others are on record."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a sweep stands.
+
+    Attributes:
+        done, failed, running, total: numbers of trials, those on record before not counted.
+        seconds_left: an estimate, or None before the first trial is finished.
+    """
+
+    done: int
+    failed: int
+    running: int
+    total: int
+    seconds_left: float | None
+
+    def __str__(self) -> str:
+        left = "" if self.seconds_left is None else f", about {duration(self.seconds_left)} left"
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.done} of {self.total} trials done{failed}, {self.running} running{left}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def on_terminal(progress: Progress) -> None:
+    """Show progress on stderr: one line that changes on a terminal, else a line for each change."""
+    if sys.stderr.isatty():
+        end = "\n" if progress.done + progress.failed == progress.total else ""
+        print(f"\r\033[K{progress}", end=end, file=sys.stderr, flush=True)
+    else:
+        print(progress, file=sys.stderr, flush=True)
+
+
+def _start_worker() -> None:
+    # Ctrl-C reaches the whole process group; only the parent answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def _attempt(trial: Trial, given: Record | None) -> Record:
+    start = time.perf_counter()
+    try:
+        return run(trial, given)
+    except Exception:
+        seconds = round(time.perf_counter() - start, 2)
+        return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
+
+
+def local_pool(workers: int) -> ProcessPoolExecutor:
+    """Worker processes on this machine, one thread each."""
+    context = multiprocessing.get_context("spawn")  # a forked process hangs in torch
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+
+
+def with_prerequisites(trials: Iterable[Trial]) -> list[Trial]:
+    """The trials and those whose estimates they are given, each once, the latter first."""
+    wanted = list(trials)
+    needed = [p for p in (trial.prerequisite() for trial in wanted) if p is not None]
+    return list(dict.fromkeys(needed + wanted))
+
+
+def missing(trials: Iterable[Trial], ledger: Ledger) -> list[Trial]:
+    """Those of the trials and their prerequisites that are not on record."""
+    return [trial for trial in with_prerequisites(trials) if trial not in ledger]
+
+
+def sweep(
+    trials: Sequence[Trial],
+    ledger: Ledger,
+    executor: Executor | None = None,
+    *,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> list[Record]:
+    """Run the trials that are not on record, and return the records of all.
+
+    Every finished trial is appended to the ledger at once, so a sweep that was stopped goes on
+    where it was. A trial that needs another's estimate waits for that one.
+
+    Args:
+        trials: what to run.
+        ledger: where records are looked up and appended.
+        executor: any PEP 3148 executor; by default a pool of processes on this machine.
+        workers: how many processes that pool has; by default one a core.
+        progress: called when a trial starts or ends.
+
+    Returns:
+        One record a trial, in the order of `trials`.
+
+    Raises:
+        SweepFailed: one or more trials failed; the message has the first one's error.
+        KeyboardInterrupt: at Ctrl-C, with the workers stopped and finished trials kept.
+    """
+    todo = missing(trials, ledger)
+    if todo:
+        workers = min(workers or os.cpu_count() or 1, len(todo))
+        pool = executor or local_pool(workers)
+        try:
+            failed = _run_all(todo, ledger, pool, workers, progress or (lambda _: None))
+        except BaseException:
+            if executor is None:
+                _stop(pool)
+            raise
+        if executor is None:
+            pool.shutdown()
+        if failed:
+            last_line = failed[0].traceback.strip().splitlines()[-1]
+            raise SweepFailed(
+                f"{len(failed)} of {len(todo)} trials failed, the first with {last_line!r}; the tracebacks are "
+                f"in {ledger.path}, and the others are on record."
+            )
+    return [found for trial in trials if (found := ledger.find(trial)) is not None]
+
+
+def _stop(pool: Executor) -> None:
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in multiprocessing.active_children():
+        process.terminate()
+
+
+def _run_all(
+    todo: list[Trial], ledger: Ledger, pool: Executor, workers: int, report: Callable[[Progress], None]
+) -> list[Record]:
+    waiting: dict[Trial, list[Trial]] = defaultdict(list)
+    ready: list[Trial] = []
+    unrecorded = set(todo)
+    for trial in todo:
+        needed = trial.prerequisite()
+        if needed in unrecorded:
+            waiting[needed].append(trial)
+        else:
+            ready.append(trial)
+
+    running: dict[Future[Record], Trial] = {}
+    failed: list[Record] = []
+    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    done = 0
+
+    def submit(trial: Trial) -> None:
+        needed = trial.prerequisite()
+        running[pool.submit(_attempt, trial, ledger.find(needed) if needed else None)] = trial
+
+    def tell() -> None:
+        remaining = len(todo) - done - len(failed)
+        every = [s for group in seconds.values() for s in group]
+        left = None
+        if every:
+            rest = unrecorded
+            left = sum(statistics.fmean(seconds.get((t.dataset, t.model)) or every) for t in rest) / workers
+        report(Progress(done, len(failed), min(workers, remaining), len(todo), left))
+
+    for trial in ready:
+        submit(trial)
+    tell()
+    while running:
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            trial = running.pop(future)
+            try:
+                record = future.result()
+            except BrokenProcessPool:
+                raise InputError(
+                    f"A worker process died while trial {trial.key} or one beside it ran, perhaps for want of memory; "
+                    "finished trials are on record, so run the same command again, with fewer workers."
+                ) from None
+            ledger.append(record)
+            unrecorded.discard(trial)
+            dependents = waiting.pop(trial, [])
+            if record.status == "done":
+                done += 1
+                seconds[trial.dataset, trial.model].append(record.seconds)
+                for dependent in dependents:
+                    submit(dependent)
+            else:
+                failed.append(record)
+                for dependent in dependents:
+                    unrecorded.discard(dependent)
+                    failed.append(Record(trial=dependent, status="failed", traceback=record.traceback))
+            tell()
+    return failed

@@ -1,0 +1,193 @@
+"""One training loop, over tensors that are in memory already."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from labelnoise.errors import InputError
+from labelnoise.models import seeded
+
+EVALUATION_BATCH = 1024  # images; it changes speed and memory only
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a network is trained."""
+
+    epochs: int  # passes over the training images
+    batch_size: int  # images a step
+    learning_rate: float  # the peak of the one-cycle schedule, or the constant rate
+    weight_decay: float  # decoupled with adamw, added to the gradient with sgd
+    optimizer: str = "adamw"  # adamw | sgd (with momentum 0.9)
+    schedule: str = "one-cycle"  # one-cycle | constant
+    precision: str = "float32"  # float32 | bfloat16 (autocast; weights stay float32)
+
+    def __post_init__(self) -> None:
+        for field, choices in (
+            ("optimizer", ("adamw", "sgd")),
+            ("schedule", ("one-cycle", "constant")),
+            ("precision", ("float32", "bfloat16")),
+        ):
+            if getattr(self, field) not in choices:
+                raise InputError(f"Unknown {field} {getattr(self, field)!r}; use one of: {', '.join(choices)}.")
+        for field in ("epochs", "batch_size", "learning_rate"):
+            if not getattr(self, field) > 0:
+                raise InputError(f"{field} must be positive, not {getattr(self, field)!r}.")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and labels on one device.
+
+    Attributes:
+        images: shape (n, channels, height, width), float32, normalised.
+        noisy_labels: shape (n,), int64; what a network may learn from.
+        clean_labels: shape (n,), int64; read by measurements only.
+    """
+
+    images: Tensor
+    noisy_labels: Tensor
+    clean_labels: Tensor
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is measured after one pass over the training images. Losses are in nats."""
+
+    noisy_train_loss: float  # mean of the training loss over the pass
+    noisy_validation_loss: float
+    noisy_validation_accuracy: float
+    clean_test_accuracy: float
+    memorised: float  # share of the flipped training labels that the network predicts as they stand
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A finished training: the network after its last and at its best epoch."""
+
+    model: nn.Module  # after the last epoch
+    best_model: nn.Module  # after the epoch with the lowest noisy validation loss
+    best_epoch: int  # its index, from 0
+    history: tuple[Epoch, ...]
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, images: Tensor, precision: str = "float32") -> Tensor:
+    """Logits of shape (n, n_classes), float32, in evaluation mode, for images of shape (n, c, h, w)."""
+    training = model.training
+    model.eval()
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits = torch.cat([model(batch).float() for batch in images.split(EVALUATION_BATCH)])
+    model.train(training)
+    return logits
+
+
+def predict_probs(model: nn.Module, images: Tensor, precision: str = "float32") -> NDArray[np.float64]:
+    """Softmax of the logits: shape (n, n_classes), float64, rows sum to 1."""
+    return predict_logits(model, images, precision).double().softmax(dim=1).cpu().numpy()
+
+
+def _share(hits: Tensor) -> float:
+    return hits.double().mean().item() if len(hits) else 0.0
+
+
+def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=decay)
+    return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=True)
+
+
+def fit(
+    model: nn.Module,
+    loss: nn.Module,
+    train: Split,
+    validation: Split,
+    test: Split,
+    settings: Settings,
+    *,
+    seed: int,
+    memorised_sample: int = 2000,
+) -> Fit:
+    """Train `model` in place on the noisy labels of `train`.
+
+    The clean labels of `train` and `test` are measured against and choose nothing: the best epoch
+    is the one with the lowest validation loss on noisy labels.
+
+    Args:
+        model: maps images to logits of shape (n, n_classes); on the device of the images.
+        loss: maps logits and noisy labels to a mean loss.
+        train, validation, test: the three splits.
+        settings: how to train.
+        seed: gives the order of the images and the dropout.
+        memorised_sample: how many flipped training labels the memorised share is measured on.
+
+    Raises:
+        InputError: the training split is empty.
+    """
+    n = len(train.images)
+    if n == 0:
+        raise InputError("There are no training images; pass at least one.")
+    device = train.images.device
+    model.to(memory_format=torch.channels_last)
+    optimizer = _optimizer(model, settings)
+    steps = settings.epochs * -(-n // settings.batch_size)
+    schedule = (
+        torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+        if settings.schedule == "one-cycle" and steps > 1
+        else None
+    )
+    order = torch.Generator().manual_seed(seed)
+    flipped = (train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:memorised_sample]
+    history: list[Epoch] = []
+    best_epoch, best_model = 0, model
+
+    with seeded(seed):
+        for epoch in range(settings.epochs):
+            model.train()
+            shuffled = torch.randperm(n, generator=order).to(device)
+            images, labels = train.images[shuffled], train.noisy_labels[shuffled]
+            images = images.contiguous(memory_format=torch.channels_last)
+            total = torch.zeros((), device=device)
+            for x, y in zip(images.split(settings.batch_size), labels.split(settings.batch_size), strict=True):
+                with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+                    logits = model(x)
+                value = loss(logits.float(), y)
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
+                if schedule:
+                    schedule.step()
+                total += value.detach() * len(x)
+
+            held_out = predict_logits(model, validation.images, settings.precision)
+            history.append(
+                Epoch(
+                    noisy_train_loss=total.item() / n,
+                    noisy_validation_loss=loss(held_out, validation.noisy_labels).item(),
+                    noisy_validation_accuracy=_share(held_out.argmax(1) == validation.noisy_labels),
+                    clean_test_accuracy=_share(
+                        predict_logits(model, test.images, settings.precision).argmax(1) == test.clean_labels
+                    ),
+                    memorised=_share(
+                        predict_logits(model, train.images[flipped], settings.precision).argmax(1)
+                        == train.noisy_labels[flipped]
+                    ),
+                )
+            )
+            if epoch == 0 or history[-1].noisy_validation_loss < history[best_epoch].noisy_validation_loss:
+                best_epoch, best_model = epoch, copy.deepcopy(model)
+
+    return Fit(model, best_model, best_epoch, tuple(history))
+
+
+def as_columns(history: tuple[Epoch, ...]) -> dict[str, list[float]]:
+    """The history by measurement: name to one value an epoch."""
+    return {f.name: [getattr(epoch, f.name) for epoch in history] for f in dataclasses.fields(Epoch)}

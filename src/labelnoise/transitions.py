@@ -1,0 +1,177 @@
+"""Transition matrices: building, checking and comparing them.
+
+Convention, here and everywhere in this project: rows are clean classes, columns are noisy
+classes, rows sum to 1, ``T[i, j] = P(noisy = j | clean = i)``. So noisy class probabilities are
+``clean_probs @ T``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labelnoise.errors import InputError
+
+Matrix = NDArray[np.float64]
+
+# Yang, Teng and Mangos 2022 (arXiv:2211.15279), section 3: the two matrices as printed there.
+PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
+    "paper-0.5": ((0.5, 0.2, 0.3), (0.3, 0.5, 0.2), (0.2, 0.3, 0.5)),
+    "paper-0.6": ((0.4, 0.3, 0.3), (0.3, 0.4, 0.3), (0.3, 0.3, 0.4)),
+}
+
+FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED"
+
+
+def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matrix:
+    """Check a transition matrix and return it as float64.
+
+    Args:
+        transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
+        n_classes: the number of classes it must have; by default any number from 2 up.
+
+    Returns:
+        A new array of shape (n_classes, n_classes).
+
+    Raises:
+        InputError: it is not square, has another number of classes, or has a row that is not a
+            probability distribution. The message names the row.
+    """
+    try:
+        matrix = np.array(transition_matrix, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"A transition matrix must be a square table of numbers, not {transition_matrix!r}.") from None
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
+        raise InputError(f"A transition matrix must be square with at least 2 classes, not of shape {matrix.shape}.")
+    if n_classes is not None and len(matrix) != n_classes:
+        raise InputError(
+            f"The transition matrix has {len(matrix)} classes but the data have {n_classes}; "
+            f"pass one of shape ({n_classes}, {n_classes})."
+        )
+    for i, row in enumerate(matrix):
+        if not np.all(np.isfinite(row)) or row.min() < 0 or row.max() > 1 + 1e-6:
+            raise InputError(f"Row {i} of the transition matrix is {row.tolist()}; its entries must lie in [0, 1].")
+    sums = matrix.sum(axis=1)
+    wrong = np.flatnonzero(np.abs(sums - 1) > 1e-6)
+    if len(wrong):
+        transposed = np.allclose(matrix.sum(axis=0), 1, atol=1e-6)
+        raise InputError(
+            f"Row {wrong[0]} of the transition matrix sums to {sums[wrong[0]]:.6g}, not 1; "
+            + (
+                "its columns do, so pass its transpose: rows are clean classes."
+                if transposed
+                else "rows are clean classes and each must sum to 1."
+            )
+        )
+    return matrix
+
+
+def _check_rate(rate: float) -> float:
+    if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+        raise InputError(f"A noise rate must lie in [0, 1], not {rate!r}.")
+    return float(rate)
+
+
+def symmetric(n_classes: int, rate: float) -> Matrix:
+    """Each label is flipped with probability `rate`, to each other class alike.
+
+    Returns shape (n_classes, n_classes): ``1 - rate`` on the diagonal, ``rate / (n_classes - 1)``
+    elsewhere (van Rooyen et al. 2015, arXiv:1505.07634).
+    """
+    rate = _check_rate(rate)
+    matrix = np.full((n_classes, n_classes), rate / (n_classes - 1))
+    np.fill_diagonal(matrix, 1 - rate)
+    return matrix
+
+
+def pair_flip(n_classes: int, rate: float) -> Matrix:
+    """Each label is flipped with probability `rate` to the next class, the last to the first.
+
+    Returns shape (n_classes, n_classes) (Han et al. 2018, arXiv:1804.06872, figure 2).
+    """
+    rate = _check_rate(rate)
+    return (1 - rate) * np.eye(n_classes) + rate * np.roll(np.eye(n_classes), 1, axis=1)
+
+
+def random(n_classes: int, rate: float, generator: np.random.Generator) -> Matrix:
+    """Each label is flipped with probability `rate`, to classes drawn per row from a flat Dirichlet.
+
+    Returns shape (n_classes, n_classes): ``1 - rate`` on the diagonal, the rest of each row
+    uniform on the simplex.
+    """
+    rate = _check_rate(rate)
+    matrix = np.zeros((n_classes, n_classes))
+    others = rate * generator.dirichlet(np.ones(n_classes - 1), size=n_classes)
+    matrix[~np.eye(n_classes, dtype=bool)] = others.ravel()
+    np.fill_diagonal(matrix, 1 - rate)
+    return matrix
+
+
+def named(noise: str, n_classes: int) -> Matrix:
+    """The transition matrix with a name such as ``paper-0.5``, ``symmetric-0.2``, ``random-0.3-7``.
+
+    Args:
+        noise: one of the forms in `FORMS`; a rate lies in [0, 1]; the seed of ``random`` is an integer.
+        n_classes: number of classes; the two of the paper have 3.
+
+    Returns:
+        Shape (n_classes, n_classes).
+
+    Raises:
+        InputError: an unknown name, a rate outside [0, 1], a wrong number of classes.
+    """
+    if noise == "clean":
+        return np.eye(n_classes)
+    if noise in PAPER:
+        return validate(PAPER[noise], n_classes)
+    kind, _, rate = noise.rpartition("-")
+    try:
+        if kind == "symmetric":
+            return symmetric(n_classes, float(rate))
+        if kind == "pair-flip":
+            return pair_flip(n_classes, float(rate))
+        if kind.startswith("random-"):
+            generator = np.random.default_rng(int(rate))
+            return random(n_classes, float(kind.removeprefix("random-")), generator)
+    except InputError:
+        raise
+    except ValueError:
+        pass
+    raise InputError(f"Unknown noise {noise!r}; use one of: {FORMS}.")
+
+
+def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = None) -> float:
+    """P(noisy != clean).
+
+    Args:
+        transition_matrix: shape (n_classes, n_classes).
+        class_priors: P(clean), shape (n_classes,); uniform by default.
+    """
+    kept = np.diag(validate(transition_matrix))
+    weights = None if class_priors is None else np.asarray(class_priors, dtype=np.float64)
+    return float(1 - np.average(kept, weights=weights))
+
+
+def identifiable(transition_matrix: ArrayLike) -> bool:
+    """Whether each row has its maximum on the diagonal, so that clean and noisy argmax agree."""
+    matrix = validate(transition_matrix)
+    off_diagonal = matrix - np.diag(np.diag(matrix))
+    return bool(np.all(np.diag(matrix) > off_diagonal.max(axis=1)))
+
+
+def l1_error(estimate: ArrayLike, truth: ArrayLike) -> float:
+    """Relative entry-wise L1 error, ``sum|estimate - truth| / sum|truth|``.
+
+    As in T-Revision (Xia et al. 2019, arXiv:1906.00189, section 4) and Dual-T (Yao et al. 2020,
+    arXiv:2006.07805). Both of shape (n_classes, n_classes).
+    """
+    truth = np.asarray(truth, dtype=np.float64)
+    return float(np.abs(np.asarray(estimate) - truth).sum() / np.abs(truth).sum())
+
+
+def frobenius_error(estimate: ArrayLike, truth: ArrayLike) -> float:
+    """Relative Frobenius error, ``||estimate - truth||_F / ||truth||_F``; shapes as in `l1_error`."""
+    truth = np.asarray(truth, dtype=np.float64)
+    return float(np.linalg.norm(np.asarray(estimate) - truth) / math.sqrt((truth**2).sum()))
