@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -131,7 +132,7 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
     """
     arrays: dict[str, np.ndarray] = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             for key in ("Xtr", "Str", "Xts", "Yts"):
                 if key in archive.files:
                     try:
@@ -142,7 +143,16 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
                         ) from None
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        AttributeError,
+        TypeError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is not an .npz file.") from None

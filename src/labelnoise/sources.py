@@ -86,7 +86,7 @@ def _fetch_from_debian(root: Path) -> None:
 
 
 def _fetch_with_torchvision(root: Path) -> None:
-    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         FashionMNIST(str(root), download=True)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from labelnoise import transitions
-from labelnoise.trials import Record
+from labelnoise import data, transitions
+from labelnoise.statistics import goodness_of_fit, interval, paired_difference
+from labelnoise.trials import Record, corrupted_labels
 
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
@@ -46,3 +47,75 @@ def as_curves(records: Iterable[Record]) -> pd.DataFrame:
             frame.insert(0, name, getattr(asked, name) or "" if name != "seed" else asked.seed)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
+
+
+ARM = ["model", "noise", "method", "transition"]
+
+
+def gains(table: pd.DataFrame, accuracy: str = "best_accuracy") -> pd.DataFrame:
+    """Each method against cross-entropy, paired by seed, in points of accuracy.
+
+    Args:
+        table: as `as_table` gives it.
+        accuracy: "best_accuracy" or "last_accuracy".
+
+    Returns:
+        One row a network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``.
+    """
+    rows = []
+    for (model, noise), cell in table.groupby(["model", "noise"], sort=False):
+        plain = cell[cell["method"] == "cross-entropy"].set_index("seed")[accuracy]
+        others = cell[cell["method"] != "cross-entropy"]
+        for (method, transition), arm in others.groupby(["method", "transition"], sort=False):
+            values = arm.set_index("seed")[accuracy]
+            seeds = values.index.intersection(plain.index)
+            gain = paired_difference(100 * values.loc[seeds], 100 * plain.loc[seeds])
+            rows.append([model, noise, method, transition, gain.mean, gain.low, gain.high, gain.n])
+    return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
+
+
+def accuracies(table: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy in percent at the best and the last epoch, and memorised labels at the last, one row a cell.
+
+    Returns:
+        Text such as ``93.5 ± 0.4``, the mean and the sample standard deviation over seeds, and n.
+    """
+
+    def spread(values: pd.Series) -> str:
+        summary = interval(100 * values)
+        return f"{summary.mean:.1f} ± {summary.deviation:.1f}"
+
+    cells = table.groupby(ARM, sort=False)
+    measured = cells[["best_accuracy", "last_accuracy", "memorised"]].agg(spread)
+    return measured.assign(n=cells["seed"].nunique()).reset_index()
+
+
+def errors(table: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
+    """Relative L1 error of T for each estimator and noise.
+
+    Returns:
+        One row a noise and estimator: ``mean``, ``deviation``, ``n`` and ``times_oracle``, the ratio of means.
+    """
+    rows = []
+    for noise, cell in table.groupby("noise", sort=False):
+        limit = cell["error_oracle"].mean()
+        for name in estimators:
+            summary = interval(cell[f"error_{name}"])
+            rows.append([noise, name, summary.mean, summary.deviation, summary.n, summary.mean / limit])
+    return pd.DataFrame(rows, columns=["noise", "estimator", "mean", "deviation", "n", "times_oracle"])
+
+
+def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFrame:
+    """Chi-square p-values of the flips under their T and under its transpose, one row a noise and seed."""
+    clean = data.load(dataset)
+    rows = []
+    for noise in noises:
+        matrix = transitions.named(noise, clean.n_classes)
+        for seed in range(seeds):
+            noisy = corrupted_labels(dataset, noise, seed)
+            row = {"noise": noise, "seed": seed, "p_value": goodness_of_fit(clean.train_labels, noisy, matrix)}
+            columns = matrix.sum(axis=0)
+            if np.allclose(columns, 1):
+                row["p_value_transposed"] = goodness_of_fit(clean.train_labels, noisy, matrix.T)
+            rows.append(row)
+    return pd.DataFrame(rows)

@@ -26,6 +26,8 @@ from labelnoise.training import Fit, Settings, Split, as_columns, fit, predict_p
 PROTOCOL_VERSION = 1
 
 VALIDATION_SHARE = 0.2  # of the noisy images
+SMOKE_IMAGES = 600
+PROB_QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
 
 # One setting a network, for every method. See the book's page on tuning for how they were chosen.
 PROTOCOL: dict[str, Settings] = {
@@ -83,11 +85,26 @@ class Trial:
         return None
 
 
-def trial(**fields: Any) -> Trial:
-    """A trial on the paper's data with its model's published settings, unless told otherwise."""
-    if fields.get("model") not in MODELS:
-        raise InputError(f"Unknown model {fields.get('model')!r}; use one of: {', '.join(MODELS)}.")
-    return Trial(**{"dataset": "fashion-mnist-3", "settings": PROTOCOL[fields["model"]], **fields})
+def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
+    """A trial on the paper's data with its model's published settings, unless told otherwise.
+
+    Args:
+        model: a name in models.MODELS.
+        profile: "full", or "smoke" for one epoch on `SMOKE_IMAGES` images, to try the machinery.
+        fields: the other fields of `Trial`.
+
+    Raises:
+        InputError: an unknown model or profile, or as `Trial`.
+    """
+    if model not in MODELS:
+        raise InputError(f"Unknown model {model!r}; use one of: {', '.join(MODELS)}.")
+    if profile not in ("full", "smoke"):
+        raise InputError(f"Unknown profile {profile!r}; use full or smoke.")
+    defaults: dict[str, Any] = {"dataset": "fashion-mnist-3", "settings": PROTOCOL[model]}
+    asked = Trial(model=model, **(defaults | fields))
+    if profile == "smoke":
+        return dataclasses.replace(asked, images=SMOKE_IMAGES, settings=dataclasses.replace(asked.settings, epochs=1))
+    return asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +117,8 @@ class Record:
         best_epoch: index of the epoch with the lowest noisy validation loss.
         transition_matrices: "oracle", and for cross-entropy every estimator's T at the best epoch,
             each of shape (n_classes, n_classes).
+        prob_quantiles: for cross-entropy, the `PROB_QUANTILES` of the predicted probability of noisy
+            class j over the images of clean class i, shape (n_classes, n_classes, 5).
         weights_sha256: of the last weights, so that two runs can be compared to the bit.
         seconds: wall time on one thread.
         provenance: processor, versions and date.
@@ -111,6 +130,7 @@ class Record:
     history: Mapping[str, list[float]] = field(default_factory=dict)
     best_epoch: int = 0
     transition_matrices: Mapping[str, list[list[float]]] = field(default_factory=dict)
+    prob_quantiles: list[list[list[float]]] = field(default_factory=list)
     weights_sha256: str = ""
     seconds: float = 0.0
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -153,14 +173,19 @@ class Prepared:
         return Split(*(torch.cat(pair) for pair in both))
 
 
+def corrupted_labels(dataset: str, noise_name: str, seed: int) -> noise.Labels:
+    """The noisy labels of all training images that trials with this data set, noise and seed have, shape (n,)."""
+    clean = _dataset(dataset)
+    generator = np.random.default_rng(derive_seed("flips", dataset, noise_name, seed))
+    return noise.corrupt(clean.train_labels, transitions.named(noise_name, clean.n_classes), generator)
+
+
 def prepare(trial: Trial, device: str = "cpu") -> Prepared:
     """Load, corrupt, split and normalise: images get the mean 0 and deviation 1 of the training ones."""
     dataset = _dataset(trial.dataset)
-    matrix = transitions.named(trial.noise, dataset.n_classes)
     order = np.random.default_rng(derive_seed("split", trial.dataset, trial.seed))
     chosen = order.permutation(len(dataset.train_labels))[: trial.images]
-    flips = np.random.default_rng(derive_seed("flips", trial.dataset, trial.noise, trial.seed))
-    noisy_labels = noise.corrupt(dataset.train_labels, matrix, flips)
+    noisy_labels = corrupted_labels(trial.dataset, trial.noise, trial.seed)
 
     held_out = round(VALIDATION_SHARE * len(chosen))
     train_rows, validation_rows = chosen[held_out:], chosen[:held_out]
@@ -175,6 +200,7 @@ def prepare(trial: Trial, device: str = "cpu") -> Prepared:
         return split(dataset.train_images[index], noisy_labels[index], dataset.train_labels[index])
 
     test = split(dataset.test_images, dataset.test_labels, dataset.test_labels)
+    matrix = transitions.named(trial.noise, dataset.n_classes)
     return Prepared(rows(train_rows), rows(validation_rows), test, matrix)
 
 
@@ -223,28 +249,30 @@ def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Recor
     try:
         prepared = prepare(trial, device)
         done = train(trial, prepared, given)
-        matrices = _transition_matrices(trial, prepared, done)
+        matrices, quantiles = _read_noise(trial, prepared.noisy, done)
     finally:
         torch.set_num_threads(threads)
     return Record(
         trial=trial,
-        history={name: [round(v, 6) for v in values] for name, values in as_columns(done.history).items()},
+        history={name: np.round(values, 6).tolist() for name, values in as_columns(done.history).items()},
         best_epoch=done.best_epoch,
         transition_matrices={name: np.round(matrix, 6).tolist() for name, matrix in matrices.items()},
+        prob_quantiles=np.round(quantiles, 4).tolist(),
         weights_sha256=_digest(done.model),
         seconds=round(time.perf_counter() - start, 2),
         provenance=provenance.here(device),
     )
 
 
-def _transition_matrices(trial: Trial, prepared: Prepared, done: Fit) -> dict[str, transitions.Matrix]:
-    noisy = prepared.noisy
+def _read_noise(trial: Trial, noisy: Split, done: Fit) -> tuple[dict[str, transitions.Matrix], np.ndarray]:
     clean_labels, noisy_labels = noisy.clean_labels.cpu().numpy(), noisy.noisy_labels.cpu().numpy()
     matrices = {"oracle": noise.oracle(clean_labels, noisy_labels, trial.n_classes)}
-    if trial.method == "cross-entropy":
-        pred_probs = predict_probs(done.best_model, noisy.images, trial.settings.precision)
-        matrices |= {name: estimate(pred_probs, noisy_labels) for name, estimate in ESTIMATORS.items()}
-    return matrices
+    if trial.method != "cross-entropy":
+        return matrices, np.empty(0)
+    pred_probs = predict_probs(done.best_model, noisy.images, trial.settings.precision)
+    matrices |= {name: estimate(pred_probs, noisy_labels) for name, estimate in ESTIMATORS.items()}
+    by_class = [np.quantile(pred_probs[clean_labels == i], PROB_QUANTILES, axis=0).T for i in range(trial.n_classes)]
+    return matrices, np.stack(by_class)
 
 
 def _digest(model: nn.Module) -> str:

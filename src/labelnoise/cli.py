@@ -1,0 +1,142 @@
+"""The command ``labelnoise``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import labelnoise
+from labelnoise import chapters, project, replay, sources, sweep
+from labelnoise.errors import InputError
+from labelnoise.ledger import Ledger
+
+
+def _assignments(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in pairs:
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise InputError(
+                f"The value {text!r} of parameter {name} can't be read; write it like [0.1, 0.3]."
+            ) from None
+    return values
+
+
+def _data(_: argparse.Namespace) -> int:
+    folder = sources.fashion_mnist()
+    print(f"Fashion-MNIST is in {folder}, checked by sha256.")
+    return 0
+
+
+def _chapter(options: argparse.Namespace) -> int:
+    if bool(options.name) == options.all:
+        raise InputError(f"Name one chapter, or pass --all; the chapters are {', '.join(chapters.sources())}.")
+    given = _assignments(options.parameter)
+    names = list(chapters.sources()) if options.all else [options.name]
+    for name in names:
+        path = chapters.run(name, given, publish=options.publish, workers=options.workers, progress=sweep.on_terminal)
+        print(f"{name}: {os.path.relpath(path)}", flush=True)
+    return 0
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    ledger = Ledger(Path(options.fresh) / "trials.jsonl") if options.fresh else project.published_ledger()
+    trials = list(dict.fromkeys(trial for name in chapters.sources() for trial in chapters.planned(name)))
+    todo = sweep.missing(trials, ledger)
+    print(f"{len(trials) - len(todo)} of {len(trials)} trials are on record in {ledger.path}.", flush=True)
+    sweep.sweep(trials, ledger, workers=options.workers, progress=sweep.on_terminal)
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    ledger = project.published_ledger()
+    records = replay.choose(ledger, options.n, options.seed)
+    if not records:
+        raise InputError(f"There are no records in {ledger.path}; run `labelnoise reproduce` first.")
+    different = 0
+    for record in records:
+        (result,) = replay.replay([record], ledger)
+        asked = record.trial
+        title = " ".join(filter(None, (asked.key, asked.model, asked.noise, asked.method, asked.transition)))
+        kind = "bit for bit" if result.exact else f"within {replay.LOSS_TOLERANCE} nats of noisy validation loss"
+        verdict = f"agrees {kind}" if result.agrees else f"DIFFERS, expected to agree {kind}"
+        print(f"{title}, seed {asked.seed}: {verdict} (loss difference {result.loss_difference:.6f})", flush=True)
+        different += not result.agrees
+    print(f"{len(records) - different} of {len(records)} replayed trials agree.")
+    return 1 if different else 0
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, not {text!r}")
+    return value
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    top = argparse.ArgumentParser(prog="labelnoise", description="Learning from noisy labels: run the book's chapters.")
+    top.add_argument("--version", action="version", version=f"labelnoise {labelnoise.__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    data = commands.add_parser("data", help="find or fetch Fashion-MNIST, and check it")
+    data.set_defaults(run=_data)
+
+    chapter = commands.add_parser(
+        "chapter",
+        help="run a chapter, with other parameters if you like",
+        description="Train the trials that are missing, execute the chapter and render its page under runs/.",
+        epilog='example: labelnoise chapter 03_correction -p noise_rates "[0.1, 0.3]" -p seeds 2',
+    )
+    chapter.add_argument("name", nargs="?", help="its name, such as 03_correction")
+    chapter.add_argument("--all", action="store_true", help="every chapter")
+    chapter.add_argument(
+        "-p", dest="parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
+    )
+    chapter.add_argument("--publish", action="store_true", help="put it into the book, its records among the published")
+    chapter.set_defaults(run=_chapter)
+
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="train every trial of the book that is not on record",
+        epilog="example: labelnoise reproduce --workers 2 --fresh /tmp/again",
+    )
+    reproduce.add_argument("--fresh", metavar="DIR", help="train all of them, into a new ledger in this folder")
+    reproduce.set_defaults(run=_reproduce)
+
+    again = commands.add_parser("replay", help="train some recorded trials again and compare")
+    again.add_argument("-n", type=_positive, default=5, help="how many (default 5)")
+    again.add_argument("--seed", type=int, default=0, help="chooses which (default 0)")
+    again.set_defaults(run=_replay)
+
+    for command in (chapter, reproduce):
+        command.add_argument("--workers", type=_positive, help="how many trials at once (default one a core)")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; a user's mistake gives one sentence on stderr and exit status 2."""
+    options = parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except InputError as error:
+        print(f"labelnoise: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nlabelnoise: stopped; finished trials are on record, run the same command to go on.", file=sys.stderr)
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

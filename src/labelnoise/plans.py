@@ -1,0 +1,88 @@
+"""Which trials each chapter asks for, from the chapter's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from labelnoise.training import Settings
+from labelnoise.trials import Trial, trial
+
+# Patrini et al. 2017 and most papers since train with plain SGD; this is the common setting.
+CONSTANT_SGD = Settings(
+    epochs=20, batch_size=128, learning_rate=0.01, weight_decay=1e-4, optimizer="sgd", schedule="constant"
+)
+
+
+def estimation(
+    *,
+    dataset: str = "fashion-mnist-3",
+    noises: Sequence[str],
+    model: str,
+    seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """Cross-entropy on each noise: what every estimator of T reads."""
+    return [
+        trial(dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile)
+        for noise in noises
+        for seed in range(seeds)
+    ]
+
+
+def correction(
+    *,
+    dataset: str = "fashion-mnist-3",
+    noises: Sequence[str],
+    noise_rates: Sequence[float],
+    models: Sequence[str],
+    transitions: Sequence[str],
+    further_methods: Sequence[str],
+    seeds: int,
+    most_alexnet_seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """Training with and without correction, with the clean ceiling beside it.
+
+    Cross-entropy and forward correction with T from each of `transitions`, on `noises` and on
+    symmetric noise at `noise_rates`; the further methods with the true T on `noises`, for LeNet.
+    """
+    planned = []
+    for model in models:
+        for seed in range(min(seeds, most_alexnet_seeds) if model == "alexnet" else seeds):
+
+            def add(noise: str, method: str, source: str | None = None, model: str = model, seed: int = seed) -> None:
+                fields = {"noise": noise, "method": method, "transition": source, "seed": seed}
+                planned.append(trial(dataset=dataset, model=model, profile=profile, **fields))
+
+            add("clean", "cross-entropy")
+            for noise in (*noises, *(f"symmetric-{rate}" for rate in noise_rates)):
+                add(noise, "cross-entropy")
+                for source in transitions:
+                    add(noise, "forward", source)
+            if model == "lenet":
+                for noise in noises:
+                    for method in further_methods:
+                        add(noise, method, "true")
+    return planned
+
+
+def constant_sgd(
+    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], sgd_seeds: int, profile: str = "full"
+) -> list[Trial]:
+    """LeNet with plain SGD at a constant rate, with and without forward correction by the true T."""
+    return [
+        trial(
+            dataset=dataset, noise=noise, model="lenet", method=method, transition=source, seed=seed,
+            settings=CONSTANT_SGD, profile=profile,
+        )
+        for noise in noises
+        for method, source in (("cross-entropy", None), ("forward", "true"))
+        for seed in range(sgd_seeds)
+    ]  # fmt: skip
+
+
+# Chapter to its plans; each takes the chapter's parameters that it names.
+PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
+    "02_estimation": (estimation,),
+    "03_correction": (correction, constant_sgd),
+}

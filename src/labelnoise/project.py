@@ -1,0 +1,58 @@
+"""Where the book's files lie, and the records a chapter asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from IPython.display import clear_output
+
+from labelnoise import sweep
+from labelnoise.errors import InputError
+from labelnoise.ledger import Ledger
+from labelnoise.trials import Record, Trial
+
+
+def root() -> Path:
+    """The checkout that this package is installed from, or else the one around the current folder.
+
+    Raises:
+        InputError: there is neither.
+    """
+    here = Path.cwd()
+    for folder in (Path(__file__).parents[2], here, *here.parents):
+        if (folder / "notebooks").is_dir() and (folder / "_toc.yml").is_file():
+            return folder
+    raise InputError(f"{here} is not in a checkout of the book; clone it and run this command there.")
+
+
+def published_ledger() -> Ledger:
+    """The records that the published book is drawn from."""
+    return Ledger(root() / "results" / "trials.jsonl")
+
+
+def ledger() -> Ledger:
+    """The records that a chapter reads, and appends to.
+
+    A reader's own trials go to ``runs/``, over the published ones; ``$LABELNOISE_LEDGER`` names
+    another file to append to.
+    """
+    own = os.environ.get("LABELNOISE_LEDGER")
+    return Ledger(own if own else root() / "runs" / "trials.jsonl", base=published_ledger())
+
+
+def obtain(trials: Sequence[Trial]) -> list[Record]:
+    """The records of these trials: read, or trained now with progress shown while it lasts."""
+    shown = False
+
+    def show(progress: sweep.Progress) -> None:
+        nonlocal shown
+        shown = True
+        clear_output(wait=True)
+        print(progress, flush=True)
+
+    records = sweep.sweep(trials, ledger(), progress=show)
+    if shown:
+        clear_output()
+    return records

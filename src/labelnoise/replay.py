@@ -1,0 +1,60 @@
+"""Training recorded trials again, to see that the code still gives what the records say."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labelnoise import provenance
+from labelnoise.ledger import Ledger
+from labelnoise.trials import Record, run
+
+# On another processor or torch build, sums are rounded differently and trainings drift apart; this
+# is how far the noisy validation loss at the best epoch may then differ, in nats.
+LOSS_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A recorded trial beside its replay."""
+
+    recorded: Record
+    replayed: Record
+
+    @property
+    def exact(self) -> bool:
+        """Whether this machine should give the same bits."""
+        return provenance.same_build(self.recorded.provenance)
+
+    @property
+    def loss_difference(self) -> float:
+        """Of the noisy validation loss at the best epoch, in nats."""
+        first, second = (r.history["noisy_validation_loss"][r.best_epoch] for r in (self.recorded, self.replayed))
+        return abs(first - second)
+
+    @property
+    def agrees(self) -> bool:
+        """Bit for bit on the same kind of processor and torch build, within `LOSS_TOLERANCE` elsewhere."""
+        if not self.exact:
+            return self.loss_difference <= LOSS_TOLERANCE
+        return all(
+            getattr(self.recorded, name) == getattr(self.replayed, name)
+            for name in ("weights_sha256", "history", "best_epoch", "transition_matrices", "prob_quantiles")
+        )
+
+
+def choose(ledger: Ledger, n: int, seed: int) -> list[Record]:
+    """n recorded trials, drawn at random; all if there are fewer."""
+    records = sorted(ledger, key=lambda record: record.trial.key)
+    return random.Random(seed).sample(records, min(n, len(records)))
+
+
+def replay(records: Sequence[Record], ledger: Ledger) -> list[Comparison]:
+    """Train each record's trial again, with the recorded estimate of T where it was given one."""
+    comparisons = []
+    for recorded in records:
+        needed = recorded.trial.prerequisite()
+        given = ledger.find(needed) if needed else None
+        comparisons.append(Comparison(recorded, run(recorded.trial, given)))
+    return comparisons

@@ -1,0 +1,95 @@
+"""Intervals, paired comparisons and a goodness-of-fit test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.stats
+from numpy.typing import ArrayLike
+
+from labelnoise.errors import InputError
+from labelnoise.noise import count_transitions
+from labelnoise.transitions import validate
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over independent runs with its confidence interval.
+
+    Attributes:
+        mean, low, high: in the unit of the values; low and high are NaN for a single value.
+        deviation: sample standard deviation (ddof 1) of the values.
+        n: how many values.
+    """
+
+    mean: float
+    low: float
+    high: float
+    deviation: float
+    n: int
+
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+
+def interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Student's t interval for the mean of independent values.
+
+    Args:
+        values: shape (n,), n >= 1.
+        level: the coverage it has when the values are normal.
+
+    Raises:
+        InputError: no value, or one that is not finite.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        raise InputError(f"An interval needs one or more finite values, not {array.tolist()}.")
+    n, mean = len(array), float(array.mean())
+    if n == 1:
+        return Interval(mean, float("nan"), float("nan"), float("nan"), 1)
+    deviation = float(array.std(ddof=1))
+    half = float(scipy.stats.t.ppf((1 + level) / 2, n - 1)) * deviation / np.sqrt(n)
+    return Interval(mean, mean - half, mean + half, deviation, n)
+
+
+def paired_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Interval:
+    """The mean of ``first - second`` over pairs that share their seed, with its t interval.
+
+    Args:
+        first, second: shape (n,), in the same order of seeds.
+
+    Raises:
+        InputError: two lengths that differ, or as `interval`.
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.shape != b.shape:
+        raise InputError(f"A paired comparison needs as many first as second values, not {len(a)} and {len(b)}.")
+    return interval(a - b, level)
+
+
+def goodness_of_fit(clean_labels: ArrayLike, noisy_labels: ArrayLike, transition_matrix: ArrayLike) -> float:
+    """Pearson's chi-square p-value of the flips under T, given the clean labels.
+
+    Each row of counts is multinomial with the probabilities of its row of T. A flip that T rules
+    out gives 0.
+
+    Args:
+        clean_labels, noisy_labels: shape (n_samples,).
+        transition_matrix: shape (n_classes, n_classes); rows are clean classes.
+    """
+    matrix = validate(transition_matrix)
+    counts = count_transitions(clean_labels, noisy_labels, len(matrix))
+    expected = counts.sum(axis=1, keepdims=True) * matrix
+    possible = expected > 0
+    if counts[~possible].any():
+        return 0.0
+    statistic = ((counts - expected)[possible] ** 2 / expected[possible]).sum()
+    freedom = int((possible.sum(axis=1) - 1).clip(0).sum())
+    return float(scipy.stats.chi2.sf(statistic, freedom)) if freedom else 1.0
