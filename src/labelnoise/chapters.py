@@ -23,6 +23,7 @@ from typing import Any, get_args, get_origin
 import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 import labelnoise
 from labelnoise import project, provenance, sweep
@@ -34,6 +35,8 @@ from labelnoise.trials import Trial
 FRONT_PAGE = "index"
 # The modules a chapter's output can't depend on.
 OUTSIDE_THE_SCIENCE = {"chapters.py", "cli.py"}
+# Sockets in the file system: a kernel over TCP warns on the terminal that anyone here may listen.
+KERNEL = Config({"KernelManager": {"transport": "ipc"}})
 VOLATILE_STAMPS = ("processor", "python", "seconds", "date")
 
 
@@ -251,7 +254,9 @@ def execute(name: str, given: Mapping[str, Any], ledger: Ledger) -> nbformat.Not
     with tempfile.TemporaryDirectory() as folder, _environment(variables):
         output = Path(folder) / f"{name}.ipynb"
         try:
-            papermill.execute_notebook(source(name), output, checked, cwd=project.root(), progress_bar=False)
+            papermill.execute_notebook(
+                source(name), output, checked, cwd=project.root(), progress_bar=False, config=KERNEL
+            )
         except PapermillExecutionError as error:
             if error.ename in ("InputError", "SweepFailed"):
                 raise InputError(error.evalue) from None
@@ -333,26 +338,28 @@ def run(
 
 
 def render(path: Path) -> Path:
-    """Render one executed chapter to a page beside it, in the book's own style.
+    """Render one executed chapter to a page beside it: the whole book, with this chapter in its place.
 
     Raises:
-        InputError: the page did not build; the message has the first warning.
+        InputError: jupyter-book is not installed, or the page did not build; the message has the last warning.
     """
     root = project.root()
+    name = path.stem
+    command = Path(sys.executable).with_name("jupyter-book")
+    if not command.exists():
+        raise InputError("jupyter-book is not installed here; install labelnoise[book] to render pages.")
     with tempfile.TemporaryDirectory() as folder:
-        book = Path(folder)
-        shutil.copy(path, book / "index.ipynb")
-        shutil.copy(root / "_config.yml", book)
-        for name in ("references.bib", "bibliography.md"):
-            shutil.copy(root / "book" / name, book)
-        (book / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n  - file: bibliography\n")
-        done = subprocess.run(
-            [sys.executable, "-m", "jupyter_book", "build", str(book)], capture_output=True, text=True, check=False
-        )
+        book = Path(folder) / "book"
+        shutil.copytree(root / "book", book, ignore=shutil.ignore_patterns("_build"))
+        for file in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
+            shutil.copy(root / file, folder)
+        shutil.copy(path, book / published_path(name).relative_to(root / "book"))
+        done = subprocess.run([str(command), "build", "-q", str(book)], capture_output=True, text=True, check=False)
         built = book / "_build" / "html"
-        if done.returncode or not (built / "index.html").exists():
+        page = published_path(name).relative_to(root / "book").with_suffix(".html")
+        if done.returncode or not (built / page).exists():
             raise InputError(f"The page of {path} did not build: {done.stderr.strip().splitlines()[-1]}")
         target = path.parent / "html"
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(built, target)
-    return target / "index.html"
+    return target / page

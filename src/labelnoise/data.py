@@ -143,18 +143,9 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
                         ) from None
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        AttributeError,
-        TypeError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error):
         raise InputError(f"{path} is not an .npz file.") from None
     for key in ("Xtr", "Str"):
         if key not in arrays:

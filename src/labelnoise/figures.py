@@ -57,10 +57,23 @@ def noise_title(noise: str) -> str:
     return f"“{noise.removeprefix('paper-')}”" if noise.startswith("paper-") else noise.replace("-", " ")
 
 
+def source_title(transition: str) -> str:
+    """How figures and tables name the source of a T."""
+    return SOURCE_TITLES.get(transition, transition)
+
+
+def titled(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the names that readers see in place of the identifiers."""
+    titles = {"model": lambda m: MODEL_TITLES.get(m, m), "noise": noise_title, "transition": source_title}
+    shown = {name: table[name].map(title) for name, title in titles.items() if name in table}
+    headings = {"model": "network", "transition": "T", "best_accuracy": "best epoch", "last_accuracy": "last epoch"}
+    return table.assign(**shown).rename(columns=headings)
+
+
 def method_title(method: str, transition: str) -> str:
     """How figures and tables name a method with the source of its T."""
     title = METHOD_TITLES.get(method, method)
-    return f"{title}, {SOURCE_TITLES.get(transition, transition)}" if transition else title
+    return f"{title}, {source_title(transition)}" if transition else title
 
 
 P = ParamSpec("P")
@@ -115,7 +128,7 @@ def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float,
         ax=ax,
         vmin=-limit if difference else 0,
         vmax=limit,
-        cmap="RdBu_r" if difference else "cividis",
+        cmap="RdBu_r" if difference else "YlGnBu",
         annot=n <= 12,
         fmt="+.2f" if difference else ".2f",
         annot_kws={"fontsize": 9 if n <= 4 else 6},
@@ -163,12 +176,15 @@ def transition_heatmaps(
 
 
 @styled
-def predicted_probabilities(quantiles: Mapping[str, np.ndarray], truths: Mapping[str, Matrix]) -> Figure:
+def predicted_probabilities(
+    quantiles: Mapping[str, np.ndarray], truths: Mapping[str, Matrix], class_names: Sequence[str]
+) -> Figure:
     """How a network's predicted probabilities spread in each clean class, beside T.
 
     Args:
         quantiles: noise to the 3, 25, 50, 75 and 97 % quantiles, shape (n_classes, n_classes, 5).
         truths: noise to T, shape (n_classes, n_classes).
+        class_names: one a class.
     """
     figure, axes = _axes(1, len(quantiles), 4 * len(quantiles), 3.2, sharey=True)
     for ax, (noise, values) in zip(axes[0], quantiles.items(), strict=True):
@@ -182,13 +198,14 @@ def predicted_probabilities(quantiles: Mapping[str, np.ndarray], truths: Mapping
                 ax.plot([x[j], x[j]], [lower, upper], color=colour, linewidth=6, solid_capstyle="butt")
                 ax.plot(x[j], median, "o", color="white", markersize=3)
                 ax.plot(x[j], truths[noise][i, j], "_", color="black", markersize=14, markeredgewidth=2)
-        ax.set(title=noise_title(noise), xlabel="clean class", xticks=range(n), ylim=(0, 1))
+        ax.set(title=noise_title(noise), xlabel="clean class", ylim=(0, None))
+        ax.set_xticks(range(n), class_names, fontsize=9, rotation=0 if n <= 4 else 45)
         ax.grid(False, axis="x")
     handles = [Line2D([], [], color=PALETTE[j % len(PALETTE)], linewidth=6) for j in range(n)]
     handles.append(Line2D([], [], color="black", marker="_", markersize=14, markeredgewidth=2, linestyle=""))
-    labels = [*(f"noisy class {j}" for j in range(n)), "true T"]
+    labels = [*class_names, "true T"]
     axes[0, 0].set_ylabel("predicted P(noisy | x)")
-    figure.legend(handles, labels, loc="outside lower center", ncols=n + 1, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(n + 1, 6), frameon=False, title="noisy class")
     return figure
 
 
@@ -207,7 +224,7 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
         for k, name in enumerate(estimators):
             _points(ax, k, rows[f"error_{name}"].to_numpy(), PALETTE[k % len(PALETTE)])
         ax.set(title=noise_title(noise), xticks=range(len(estimators)), yscale="log")
-        ax.set_xticklabels([SOURCE_TITLES.get(e, e).replace(", ", ",\n") for e in estimators], fontsize=9)
+        ax.set_xticklabels([source_title(e).replace(", ", ",\n") for e in estimators], fontsize=9)
         ax.grid(False, axis="x")
     axes[0, 0].set_ylabel("relative L1 error of T")
     return figure

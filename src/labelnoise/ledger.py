@@ -66,7 +66,7 @@ class Ledger:
             return
         with self.path.open("rb") as file:
             file.seek(self._read)
-            lines = file.read().splitlines(keepends=True)
+            lines = file.readlines()
         for line in lines:
             if not line.endswith(b"\n"):
                 break  # the last line is being written, or was cut off by a kill

@@ -7,6 +7,7 @@ Each maps logits of shape (n, n_classes) and noisy labels of shape (n,) to their
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike
@@ -63,7 +64,7 @@ class Backward(_Corrected):
 
     def __init__(self, transition_matrix: ArrayLike) -> None:
         super().__init__(transition_matrix)
-        if torch.linalg.matrix_rank(self.transition.double()) < len(self.transition):
+        if np.linalg.matrix_rank(np.asarray(transition_matrix, dtype=np.float64)) < len(self.transition):
             raise InputError("Backward correction needs an invertible transition matrix; this one has none.")
         self.register_buffer("inverse", torch.linalg.inv(self.transition.double()).float())
 
@@ -81,7 +82,7 @@ class Reweighted(_Corrected):
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         with torch.no_grad():
-            clean = F.softmax(logits, dim=1)
-            chosen = noisy_labels.unsqueeze(1)
-            weights = (clean.gather(1, chosen) / (clean @ self.transition).gather(1, chosen)).squeeze(1)
+            log_clean = F.log_softmax(logits, dim=1)
+            log_noisy = torch.logsumexp(log_clean.unsqueeze(2) + self.transition.log(), dim=1)
+            weights = (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).exp()
         return (weights * F.cross_entropy(logits, noisy_labels, reduction="none")).mean()

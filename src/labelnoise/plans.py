@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from labelnoise.errors import InputError
 from labelnoise.training import Settings
 from labelnoise.trials import Trial, trial
 
@@ -11,6 +12,14 @@ from labelnoise.trials import Trial, trial
 CONSTANT_SGD = Settings(
     epochs=20, batch_size=128, learning_rate=0.01, weight_decay=1e-4, optimizer="sgd", schedule="constant"
 )
+
+
+def _check(seeds: int, **lists: Sequence[object]) -> None:
+    if seeds < 1:
+        raise InputError(f"A chapter needs at least one seed, not {seeds}.")
+    for name, values in lists.items():
+        if not values:
+            raise InputError(f"{name} is empty; pass at least one.")
 
 
 def estimation(
@@ -22,6 +31,7 @@ def estimation(
     profile: str = "full",
 ) -> list[Trial]:
     """Cross-entropy on each noise: what every estimator of T reads."""
+    _check(seeds, noises=noises)
     return [
         trial(dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile)
         for noise in noises
@@ -46,6 +56,9 @@ def correction(
     Cross-entropy and forward correction with T from each of `transitions`, on `noises` and on
     symmetric noise at `noise_rates`; the further methods with the true T on `noises`, for LeNet.
     """
+    _check(
+        min(seeds, most_alexnet_seeds), noises=noises, noise_rates=noise_rates, models=models, transitions=transitions
+    )
     planned = []
     for model in models:
         for seed in range(min(seeds, most_alexnet_seeds) if model == "alexnet" else seeds):
@@ -70,6 +83,7 @@ def constant_sgd(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], sgd_seeds: int, profile: str = "full"
 ) -> list[Trial]:
     """LeNet with plain SGD at a constant rate, with and without forward correction by the true T."""
+    _check(sgd_seeds, noises=noises)
     return [
         trial(
             dataset=dataset, noise=noise, model="lenet", method=method, transition=source, seed=seed,

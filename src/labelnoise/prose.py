@@ -2,27 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+import pandas as pd
+
+from labelnoise import figures
 from labelnoise.statistics import Interval
+from labelnoise.transitions import Matrix, noise_rate
 
 
 def with_interval(value: Interval, unit: str = "points", digits: int = 1) -> str:
     """``+0.8 points (95 % interval +0.5 to +1.1, n = 10)``."""
     if value.n == 1:
         return f"{value.mean:+.{digits}f} {unit} (one seed, so no interval)"
-    return f"{value.mean:+.{digits}f} {unit} (95 % interval {value.low:+.{digits}f} to {value.high:+.{digits}f}, n = {value.n})"
-
-
-def verdict(gain: Interval) -> str:
-    """What a paired difference in accuracy says: a gain, a loss, or neither."""
-    if gain.n > 1 and gain.low > 0:
-        return "gains"
-    if gain.n > 1 and gain.high < 0:
-        return "loses"
-    return "neither gains nor loses for certain"
+    low, high = (f"{bound:+.{digits}f}" for bound in (value.low, value.high))
+    return f"{value.mean:+.{digits}f} {unit} (95 % interval {low} to {high}, n = {value.n})"
 
 
 def listed(items: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def noise_sentence(fits: pd.DataFrame, nominal: Mapping[str, Matrix]) -> str:
+    """The rate of each noise, and how often the chi-square test rejects its T and the transpose at 5 %.
+
+    Args:
+        fits: as `tables.fit_of_noise` gives it.
+        nominal: noise to T, shape (n_classes, n_classes).
+    """
+    parts = []
+    for noise, matrix in nominal.items():
+        cell = fits[fits["noise"] == noise]
+        rejected = (cell.filter(like="p_value") < 0.05).sum()
+        part = (
+            f"{figures.noise_title(noise)} flips {100 * noise_rate(matrix):.0f} % of the labels, and the test below "
+            f"rejects its T in {rejected['p_value']} of {len(cell)} corruptions"
+        )
+        if not np.allclose(matrix, matrix.T) and cell["p_value_transposed"].notna().all():
+            part += f", the transpose of T in {rejected['p_value_transposed']}"
+        parts.append(part)
+    return f"{'; '.join(parts)}. By chance one rejection in twenty is expected."
+
+
+def gains_sentence(gains: pd.DataFrame) -> str:
+    """What each paired difference to cross-entropy is, and how many of them exclude zero.
+
+    Args:
+        gains: as `tables.gains` gives it; not empty.
+    """
+    parts = []
+    for row in gains.to_dict("records"):
+        gain = Interval(row["gain"], row["low"], row["high"], float("nan"), row["n"])
+        source = figures.source_title(row["transition"])
+        cell = f"{figures.MODEL_TITLES[row['model']]} on {figures.noise_title(row['noise'])}"
+        parts.append(f"{with_interval(gain)} for {cell} ({source})")
+    gained, lost = int((gains["low"] > 0).sum()), int((gains["high"] < 0).sum())
+    return (
+        f"Against cross-entropy, paired by seed, the accuracy changes by {listed(parts)}. Of these {len(gains)} "
+        f"differences {gained} are gains whose interval excludes zero, {lost} are such losses."
+    )
+
+
+def errors_sentence(errors: pd.DataFrame) -> str:
+    """The smallest mean error of T on each noise, beside the oracle's.
+
+    Args:
+        errors: as `tables.errors` gives it, with at least one estimator besides the oracle.
+    """
+    estimated = errors[errors["estimator"] != "oracle"].sort_values("mean").drop_duplicates("noise")
+    parts = [
+        f"on {figures.noise_title(row['noise'])} the best estimator here ({figures.source_title(row['estimator'])}) "
+        f"has a mean relative L1 error of {row['mean']:.3f}, {row['times_oracle']:.1f} times the oracle's"
+        for row in estimated.sort_values("noise").to_dict("records")
+    ]
+    return f"{sentence(listed(parts))} (n = {errors['n'].iloc[0]})."

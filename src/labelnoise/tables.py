@@ -105,6 +105,16 @@ def errors(table: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["noise", "estimator", "mean", "deviation", "n", "times_oracle"])
 
 
+def mean_matrices(records: Iterable[Record], names: Sequence[str]) -> dict[str, dict[str, transitions.Matrix]]:
+    """Noise and estimator to the mean of its T over the records, shape (n_classes, n_classes)."""
+    collected: dict[str, dict[str, list[transitions.Matrix]]] = {}
+    for record in records:
+        by_name = collected.setdefault(record.trial.noise, {name: [] for name in names})
+        for name in names:
+            by_name[name].append(np.array(record.transition_matrices[name]))
+    return {noise: {name: np.mean(m, axis=0) for name, m in by_name.items()} for noise, by_name in collected.items()}
+
+
 def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFrame:
     """Chi-square p-values of the flips under their T and under its transpose, one row a noise and seed."""
     clean = data.load(dataset)
@@ -113,9 +123,9 @@ def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFram
         matrix = transitions.named(noise, clean.n_classes)
         for seed in range(seeds):
             noisy = corrupted_labels(dataset, noise, seed)
-            row = {"noise": noise, "seed": seed, "p_value": goodness_of_fit(clean.train_labels, noisy, matrix)}
-            columns = matrix.sum(axis=0)
-            if np.allclose(columns, 1):
-                row["p_value_transposed"] = goodness_of_fit(clean.train_labels, noisy, matrix.T)
+            row = [noise, seed, goodness_of_fit(clean.train_labels, noisy, matrix)]
+            # Only with columns that sum to 1, too, is the transpose a transition matrix.
+            both_ways = np.allclose(matrix.sum(axis=0), 1)
+            row.append(goodness_of_fit(clean.train_labels, noisy, matrix.T) if both_ways else np.nan)
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["noise", "seed", "p_value", "p_value_transposed"])

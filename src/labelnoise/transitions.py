@@ -58,7 +58,7 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
     if len(wrong):
         transposed = np.allclose(matrix.sum(axis=0), 1, atol=1e-6)
         raise InputError(
-            f"Row {wrong[0]} of the transition matrix sums to {sums[wrong[0]]:.6g}, not 1; "
+            f"Row {wrong[0]} of the transition matrix sums to {sums[wrong[0]]:.9g}, not 1; "
             + (
                 "its columns do, so pass its transpose: rows are clean classes."
                 if transposed

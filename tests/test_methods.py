@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from labelnoise import losses, transitions
+from labelnoise.errors import InputError
+from labelnoise.methods import METHODS, method
+
+MATRIX = transitions.named("paper-0.5", 3)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_makes_a_loss_that_can_be_descended(name):
+    recipe = method(name)
+    loss = recipe.make_loss(MATRIX if recipe.needs_transition else None)
+    logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.3, -0.3]], requires_grad=True)
+    value = loss(logits, torch.tensor([1, 2]))
+    assert value.shape == ()
+    assert torch.autograd.grad(value, logits)[0].abs().max() > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_matrix_is_given_where_one_is_needed_and_nowhere_else(name):
+    recipe = method(name)
+    wrong, need = (None, "needs a") if recipe.needs_transition else (MATRIX, "takes no")
+    with pytest.raises(InputError, match=f"{recipe.title} {need} transition matrix"):
+        recipe.make_loss(wrong)
+
+
+def test_a_method_gets_the_matrix_that_it_is_given():
+    torch.testing.assert_close(method("forward").make_loss(MATRIX).transition, torch.tensor(MATRIX).float())
+    assert isinstance(method("cross-entropy").make_loss(None), losses.CrossEntropy)
+
+
+def test_titles_differ():
+    assert len({recipe.title for recipe in METHODS.values()}) == len(METHODS)
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(InputError, match=f"Unknown method 'backwards'; use one of: {', '.join(METHODS)}"):
+        method("backwards")

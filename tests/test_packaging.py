@@ -1,0 +1,116 @@
+"""The project's files agree with each other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import labelnoise
+
+ROOT = Path(__file__).parents[1]
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+PROJECT = tomllib.loads(text("pyproject.toml"))["project"]
+LOCK_LINES = [line for line in text("requirements.lock").splitlines() if line and not line.startswith("#")]
+ENVIRONMENT = yaml.safe_load(text("environment.yml"))["dependencies"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def pins() -> dict[str, str]:
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in LOCK_LINES)}
+
+
+def ranges(*extras: str) -> list[Requirement]:
+    return [Requirement(r) for r in [*PROJECT["dependencies"], *(r for extra in extras for r in EXTRAS[extra])]]
+
+
+def code_lines(markdown: str) -> list[str]:
+    blocks = re.findall(r"^```\w*\n(.*?)^```", markdown, flags=re.DOTALL | re.MULTILINE)
+    return [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+def test_every_line_of_the_lock_is_one_exact_pin() -> None:
+    assert [line for line in LOCK_LINES if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
+    assert len(pins()) == len(LOCK_LINES)
+
+
+@pytest.mark.parametrize("requirement", ranges("book", "test"), ids=lambda requirement: requirement.name)
+def test_the_pin_of_a_dependency_lies_in_its_range(requirement: Requirement) -> None:
+    pinned = pins().get(canonicalize_name(requirement.name))
+    assert pinned is not None, f"requirements.lock has no {requirement.name}; renew it as its first lines say."
+    assert requirement.specifier.contains(pinned)
+
+
+def test_what_is_for_clusters_only_is_not_in_the_lock() -> None:
+    assert not {canonicalize_name(Requirement(r).name) for r in EXTRAS["cluster"]} & set(pins())
+
+
+def test_conda_installs_the_lock_and_no_package_beside_it() -> None:
+    own = [entry for entry in ENVIRONMENT if isinstance(entry, str)]
+    (pip,) = [entry["pip"] for entry in ENVIRONMENT if isinstance(entry, dict)]
+    assert pip == ["-r requirements.lock", "-e ."]
+    assert {entry.split("=")[0] for entry in own} == {"python", "make", "pip"}
+    (python,) = [entry.split("=")[1] for entry in own if entry.startswith("python=")]
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python)
+
+
+def test_make_installs_the_lock_and_no_package_beside_it() -> None:
+    installs = re.findall(r"^\t\$\(PIP_INSTALL\) (.*)$", text("Makefile"), flags=re.MULTILINE)
+    assert installs == ["-r requirements.lock", "--no-deps -e ."]
+
+
+def test_pre_commit_checks_with_the_ruff_of_the_lock() -> None:
+    revisions = {repo["repo"]: repo["rev"] for repo in yaml.safe_load(text(".pre-commit-config.yaml"))["repos"]}
+    (ruff,) = [rev for repo, rev in revisions.items() if "ruff" in repo]
+    assert ruff == f"v{pins()['ruff']}"
+
+
+def test_outputs_are_stripped_from_sources_only() -> None:
+    hooks = [hook for repo in yaml.safe_load(text(".pre-commit-config.yaml"))["repos"] for hook in repo["hooks"]]
+    (strip,) = [hook for hook in hooks if hook["id"] == "nbstripout"]
+    assert re.search(strip["files"], "notebooks/01_noise.ipynb")
+    assert not re.search(strip["files"], "book/chapters/01_noise.ipynb")
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = [line for line in text(".ci/run").splitlines() if line and not line.startswith("#")]
+    assert script == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "make test"]
+    assert "make test" in code_lines(text("README.md"))
+
+
+def test_the_version_and_its_date_are_the_same_everywhere() -> None:
+    citation = yaml.safe_load(text("CITATION.cff"))
+    newest = re.search(r"^## \[([^]]+)\] - (\S+)$", text("CHANGELOG.md"), flags=re.MULTILINE)
+    assert newest is not None
+    assert newest.groups() == (citation["version"], citation["date-released"])
+    assert citation["version"] == labelnoise.__version__
+
+
+def test_both_licences_are_named_where_readers_look() -> None:
+    assert PROJECT["license"] == yaml.safe_load(text("CITATION.cff"))["license"] == "MIT"
+    assert PROJECT["license-files"] == ["LICENSE"]
+    assert text("LICENSE").startswith("MIT License")
+    assert "https://creativecommons.org/licenses/by/4.0/legalcode" in text("LICENSE-CONTENT")
+    for name in ("(LICENSE)", "(LICENSE-CONTENT)", "(CITATION.cff)"):
+        assert name in text("README.md")
+
+
+def test_no_file_names_a_package_index() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this is not a git checkout")
+    option = re.compile(rb"(index|extra-index)[-_]url|find[-_]links|\bindex-servers\b", flags=re.IGNORECASE)
+    paths = {ROOT / name for name in listed.stdout.split("\0") if name} - {Path(__file__)}
+    assert [path for path in paths if path.is_file() and option.search(path.read_bytes())] == []

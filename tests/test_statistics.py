@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelnoise import transitions
+from labelnoise.errors import InputError
+from labelnoise.noise import corrupt
+from labelnoise.statistics import goodness_of_fit, interval, paired_difference
+
+values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20)
+
+
+def test_an_interval_of_a_case_worked_by_hand():
+    found = interval([1.0, 2.0, 3.0])
+    half = 4.302653 / 3**0.5  # Student's t with two degrees of freedom, from a printed table
+    assert (found.mean, found.deviation, found.n) == (2, 1, 3)
+    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half))
+    assert found.half_width == pytest.approx(half)
+
+
+def test_an_interval_covers_the_mean_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    n = 4000
+    found = [interval(generator.normal(5, 2, size=6), level=0.9) for _ in range(n)]
+    share = np.mean([i.low <= 5 <= i.high for i in found])
+    assert abs(share - 0.9) < 6 * (0.9 * 0.1 / n) ** 0.5  # six standard deviations of the binomial: one in 10^8 fails
+
+
+@settings(deadline=None, max_examples=50)
+@given(values, st.floats(-100, 100))
+def test_a_shift_moves_an_interval(sample, shift):
+    found, moved = interval(sample), interval(np.add(sample, shift))
+    assert moved.mean == pytest.approx(found.mean + shift, abs=1e-6)
+    assert moved.half_width == pytest.approx(found.half_width, abs=1e-6)
+    assert found.low <= found.mean <= found.high
+
+
+def test_one_value_has_no_interval():
+    found = interval([3.0])
+    assert found.mean == 3
+    assert np.isnan([found.low, found.high, found.deviation]).all()
+    assert not found.excludes_zero
+
+
+@pytest.mark.parametrize(("sample", "excluded"), [([1, 2, 3], False), ([2, 2.1, 2.2], True), ([-2, -2.1, -2.2], True)])
+def test_an_interval_says_whether_it_excludes_zero(sample, excluded):
+    assert interval(sample).excludes_zero is excluded
+
+
+@settings(deadline=None, max_examples=50)
+@given(values)
+def test_a_paired_difference_is_the_interval_of_the_differences(sample):
+    other = np.square(sample)
+    assert paired_difference(sample, other) == interval(np.subtract(sample, other))
+
+
+def test_pairing_takes_out_what_pairs_share():
+    shared = np.random.default_rng(0).normal(scale=10, size=10)
+    own = np.linspace(0.9, 1.1, 10)
+    assert paired_difference(shared + own, shared).excludes_zero
+    assert not interval(shared + own).excludes_zero
+
+
+@pytest.mark.parametrize("sample", [[], [1.0, float("nan")], [float("inf")], [[1.0, 2.0]]])
+def test_an_interval_needs_finite_values(sample):
+    with pytest.raises(InputError, match="An interval needs one or more finite values"):
+        interval(sample)
+
+
+def test_pairs_come_in_equal_numbers():
+    with pytest.raises(InputError, match="as many first as second values, not 2 and 1"):
+        paired_difference([1.0, 2.0], [1.0])
+
+
+def flips(name, n=20_000, seed=0):
+    clean = np.arange(n) % 3
+    return clean, corrupt(clean, transitions.named(name, 3), np.random.default_rng(seed))
+
+
+def test_p_values_are_uniform_under_the_right_matrix():
+    matrix = transitions.named("paper-0.5", 3)
+    n = 400
+    p = np.sort([goodness_of_fit(*flips("paper-0.5", 600, seed), matrix) for seed in range(n)])
+    distance = np.abs(p - np.arange(1, n + 1) / n).max()
+    assert distance < (np.log(2 / 1e-6) / (2 * n)) ** 0.5 + 1 / n  # Dvoretzky, Kiefer, Wolfowitz: one in 10^6 fails
+
+
+def test_a_wrong_matrix_does_not_fit():
+    matrix = transitions.named("paper-0.5", 3)
+    assert goodness_of_fit(*flips("paper-0.5"), matrix.T) < 1e-100
+    assert goodness_of_fit(*flips("paper-0.5"), transitions.named("paper-0.6", 3)) < 1e-10
+
+
+def test_a_flip_that_the_matrix_rules_out_has_no_probability():
+    assert goodness_of_fit([0, 1, 2, 0], [0, 1, 2, 1], np.eye(3)) == 0
+    assert goodness_of_fit([0, 1, 2, 0], [0, 1, 2, 0], np.eye(3)) == 1

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+
+from labelnoise import tables, transitions
+from labelnoise.statistics import paired_difference
+
+HISTORY = {
+    "noisy_train_loss": [1.1, 1.0, 0.9],
+    "noisy_validation_loss": [1.0, 0.8, 0.9],
+    "noisy_validation_accuracy": [0.4, 0.5, 0.45],
+    "clean_test_accuracy": [0.7, 0.8, 0.9],
+    "memorised": [0.1, 0.2, 0.3],
+}
+
+
+def test_a_table_has_one_row_a_record_with_what_was_asked_and_measured(tiny, made_up):
+    records = [made_up(tiny(seed=7), history=HISTORY, best_epoch=1), made_up(tiny(method="forward", transition="true"))]
+    table = tables.as_table(records)
+    assert len(table) == 2
+    first = table.iloc[0]
+    assert first["key"] == tiny(seed=7).key
+    assert (first["dataset"], first["noise"], first["model"]) == ("fashion-mnist-3", "paper-0.5", "lenet")
+    assert (first["method"], first["transition"], first["seed"]) == ("cross-entropy", "", 7)
+    assert first["seconds"] == 1.5
+    assert table["transition"].tolist() == ["", "true"]
+
+
+def test_the_accuracy_at_the_best_epoch_is_neither_the_largest_nor_the_last(made_up):
+    (row,) = tables.as_table([made_up(history=HISTORY, best_epoch=1)]).to_dict("records")
+    assert row["best_epoch"] == 2  # counted from 1
+    assert row["best_accuracy"] == 0.8
+    assert row["last_accuracy"] == 0.9
+    assert row["noisy_validation_loss"] == 0.8
+    assert row["memorised"] == 0.3
+
+
+def test_errors_are_those_of_each_matrix_against_the_true_one(tiny, made_up):
+    truth = transitions.named("paper-0.6", 3)
+    estimate = transitions.symmetric(3, 0.4)
+    record = made_up(tiny(noise="paper-0.6"), transition_matrices={"oracle": truth.tolist(), "x": estimate.tolist()})
+    (row,) = tables.as_table([record]).to_dict("records")
+    assert row["error_oracle"] == 0
+    assert row["error_x"] == pytest.approx(transitions.l1_error(estimate, truth))
+    assert "error_x" not in tables.as_table([made_up()]).columns
+
+
+def test_curves_have_one_row_a_record_and_epoch(tiny, made_up):
+    records = [made_up(tiny(seed=1), history=HISTORY), made_up(tiny(seed=2, method="forward", transition="true"))]
+    curves = tables.as_curves(records)
+    assert curves["seed"].tolist() == [1, 1, 1, 2, 2]
+    assert curves["epoch"].tolist() == [1, 2, 3, 1, 2]
+    assert curves["transition"].tolist() == ["", "", "", "true", "true"]
+    assert curves["clean_test_accuracy"].tolist()[:3] == HISTORY["clean_test_accuracy"]
+    assert curves.columns.tolist() == [
+        "dataset", "noise", "model", "method", "transition", "seed", "epoch", *HISTORY,
+    ]  # fmt: skip
+    assert curves.index.tolist() == list(range(5))
+
+
+def with_accuracy(trial, made_up, best, last=0.5):
+    history = {**HISTORY, "clean_test_accuracy": [best, 0.0, last]}
+    return made_up(trial, history=history)
+
+
+def test_gains_are_differences_between_trials_of_one_seed(tiny, made_up):
+    plain, corrected = {0: 0.80, 1: 0.70, 2: 0.90, 3: 0.10}, {2: 0.93, 1: 0.75, 0: 0.81, 4: 0.99}
+    records = [with_accuracy(tiny(seed=s), made_up, a) for s, a in plain.items()]
+    records += [with_accuracy(tiny(seed=s, method="forward", transition="true"), made_up, a)
+                for s, a in corrected.items()]  # fmt: skip
+    (row,) = tables.gains(tables.as_table(records)).to_dict("records")
+    expected = paired_difference([81, 75, 93], [80, 70, 90])
+    assert (row["model"], row["noise"], row["method"], row["transition"]) == ("lenet", "paper-0.5", "forward", "true")
+    assert (row["gain"], row["low"], row["high"], row["n"]) == (
+        pytest.approx(3), pytest.approx(expected.low), pytest.approx(expected.high), 3,
+    )  # fmt: skip
+
+
+def test_gains_can_be_taken_at_the_last_epoch(tiny, made_up):
+    records = [with_accuracy(tiny(seed=s), made_up, 0.9, last=0.5) for s in range(2)]
+    records += [with_accuracy(tiny(seed=s, method="backward", transition="true"), made_up, 0.9, last=0.6)
+                for s in range(2)]  # fmt: skip
+    table = tables.as_table(records)
+    assert tables.gains(table)["gain"].tolist() == [pytest.approx(0)]
+    assert tables.gains(table, "last_accuracy")["gain"].tolist() == [pytest.approx(10)]
+
+
+def test_accuracies_are_means_and_sample_deviations_of_a_cell(tiny, made_up):
+    records = [with_accuracy(tiny(seed=s), made_up, best) for s, best in enumerate((0.80, 0.70, 0.90))]
+    records += [with_accuracy(tiny(seed=s, noise="paper-0.6"), made_up, 0.5) for s in range(2)]
+    table = tables.accuracies(tables.as_table(records))
+    assert table["noise"].tolist() == ["paper-0.5", "paper-0.6"]
+    assert table["best_accuracy"].tolist() == ["80.0 ± 10.0", "50.0 ± 0.0"]
+    assert table["n"].tolist() == [3, 2]
+
+
+def test_errors_of_t_are_compared_with_the_oracles(tiny, made_up):
+    truth = np.array(transitions.named("paper-0.5", 3))
+
+    def off_by(x):
+        return (truth + [[x, -x, 0.0], [0.0] * 3, [0.0] * 3]).tolist()
+
+    records = [
+        made_up(tiny(seed=s), transition_matrices={"oracle": off_by(0.015), "anchor-max": off_by(x)})
+        for s, x in enumerate((0.03, 0.09))
+    ]
+    oracle, found = tables.errors(tables.as_table(records), ["oracle", "anchor-max"]).to_dict("records")
+    assert (oracle["mean"], oracle["deviation"], oracle["times_oracle"]) == pytest.approx((0.01, 0, 1))
+    assert (found["mean"], found["deviation"], found["n"]) == pytest.approx((0.04, 0.0008**0.5, 2))
+    assert found["times_oracle"] == pytest.approx(4)
+
+
+def test_the_flips_tell_a_matrix_from_its_transpose():
+    table = tables.fit_of_noise("fashion-mnist-3", ["paper-0.5", "paper-0.6", "random-0.4-1"], 2).set_index("noise")
+    assert len(table) == 6
+    assert (table["p_value"] > 1e-6).all()  # uniform under the right matrix: one in 160,000 fails of six
+    assert (table.loc["paper-0.5", "p_value_transposed"] < 1e-100).all()
+    assert (table.loc["paper-0.6", "p_value_transposed"] == table.loc["paper-0.6", "p_value"]).all()  # symmetric
+    assert table.loc["random-0.4-1", "p_value_transposed"].isna().all()  # its transpose is no transition matrix
+
+
+def test_mean_matrices_are_means_by_noise(tiny, made_up):
+    a, b = transitions.symmetric(3, 0.2), transitions.symmetric(3, 0.4)
+    records = [made_up(tiny(seed=s), transition_matrices={"x": t.tolist()}) for s, t in enumerate((a, b))]
+    records.append(made_up(tiny(noise="paper-0.6"), transition_matrices={"x": np.eye(3).tolist()}))
+    means = tables.mean_matrices(records, ["x"])
+    np.testing.assert_allclose(means["paper-0.5"]["x"], transitions.symmetric(3, 0.3))
+    np.testing.assert_allclose(means["paper-0.6"]["x"], np.eye(3))
+
+
+@pytest.mark.parametrize("make", [tables.as_table, tables.as_curves])
+def test_tables_may_be_made_of_an_iterator(made_up, make):
+    assert len(make(iter([made_up()]))) == len(make([made_up()]))

@@ -1,0 +1,259 @@
+import copy
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from labelnoise.errors import InputError
+from labelnoise.losses import CrossEntropy, Forward
+from labelnoise.models import seeded
+from labelnoise.training import Settings, Split, as_columns, fit, predict_logits, predict_probs
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+QUICK = Settings(epochs=3, batch_size=32, learning_rate=1e-2, weight_decay=1e-2)
+
+
+def settings(**changes):
+    return Settings(**{**vars(QUICK), **changes})
+
+
+def network(seed=0, n_classes=2, dropout=0.2):
+    with seeded(seed):
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(dropout), nn.Linear(4 * 4 * 4, n_classes)
+        )
+
+
+def toy(n, seed, rate=0.0, device="cpu"):
+    """Two classes, dark and bright images, shape (n, 1, 6, 6), with noisy labels at a rate."""
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.randint(2, (n,), generator=generator)
+    images = (2.0 * clean - 1).view(n, 1, 1, 1) + 0.5 * torch.randn(n, 1, 6, 6, generator=generator)
+    flipped = torch.rand(n, generator=generator) < rate
+    return Split(images.to(device), torch.where(flipped, 1 - clean, clean).to(device), clean.to(device))
+
+
+def train(seed=0, loss=None, model=None, chosen=QUICK, n=200, rate=0.2, device="cpu", **splits):
+    parts = {name: toy(n, i, rate, device) for i, name in enumerate(("train", "validation", "test"))} | splits
+    return fit((model or network()).to(device), loss or CrossEntropy(), **parts, settings=chosen, seed=seed)
+
+
+def weights(model):
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_seed_gives_the_same_bits(precision):
+    first, second = (train(chosen=settings(precision=precision)) for _ in range(2))
+    assert torch.equal(weights(first.model), weights(second.model))
+    assert torch.equal(weights(first.best_model), weights(second.best_model))
+    assert first.history == second.history
+
+
+def test_the_seed_gives_the_order_and_the_dropout():
+    assert not torch.equal(weights(train(seed=0).model), weights(train(seed=1).model))
+    one_batch = settings(epochs=1, batch_size=200)
+    assert not torch.equal(weights(train(0, chosen=one_batch).model), weights(train(1, chosen=one_batch).model))
+
+
+def test_the_default_generator_neither_matters_nor_moves():
+    first = train()
+    with seeded(1234):
+        before = torch.get_rng_state()
+        second = train()
+        assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(weights(first.model), weights(second.model))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"precision": "bfloat16"}, {"schedule": "constant"}, {"optimizer": "sgd"},
+     {"optimizer": "sgd", "schedule": "constant"}],
+)  # fmt: skip
+def test_it_learns_what_can_be_learnt(changes, device):
+    done = train(chosen=settings(**changes), rate=0.0, device=device)
+    assert done.history[-1].clean_test_accuracy > 0.95
+    assert done.history[-1].noisy_train_loss < done.history[0].noisy_train_loss
+
+
+def test_it_learns_through_noise():
+    matrix = [[0.7, 0.3], [0.3, 0.7]]
+    assert train(loss=Forward(matrix), n=600, rate=0.3).history[-1].clean_test_accuracy > 0.95
+
+
+def overfitted():
+    """Training and validation labels without a pattern: what is learnt of the first hurts on the second."""
+    return train(model=network(dropout=0.0), n=60, rate=0.5, chosen=settings(epochs=12, learning_rate=0.05))
+
+
+def test_the_best_epoch_has_the_least_noisy_validation_loss():
+    done = overfitted()
+    losses = [epoch.noisy_validation_loss for epoch in done.history]
+    assert done.best_epoch == np.argmin(losses) < len(losses) - 1
+    validation = toy(60, 1, 0.5)
+    for model, epoch in ((done.best_model, done.best_epoch), (done.model, -1)):
+        loss = CrossEntropy()(predict_logits(model, validation.images), validation.noisy_labels).item()
+        assert loss == pytest.approx(losses[epoch], rel=1e-5)
+
+
+def test_what_is_measured_is_what_it_is_called():
+    done = overfitted()
+    train_split, validation, test = (toy(60, i, 0.5) for i in range(3))
+    last = done.history[-1]
+
+    def share(split, labels):
+        return (predict_logits(done.model, split.images).argmax(1) == labels).double().mean().item()
+
+    flipped = train_split.noisy_labels != train_split.clean_labels
+    on_flipped = Split(*(t[flipped] for t in (train_split.images, train_split.noisy_labels, train_split.clean_labels)))
+    assert last.noisy_validation_accuracy == pytest.approx(share(validation, validation.noisy_labels))
+    assert last.clean_test_accuracy == pytest.approx(share(test, test.clean_labels))
+    assert last.memorised == pytest.approx(share(on_flipped, on_flipped.noisy_labels))
+    assert 0 < last.memorised < 1
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_with_no_flipped_label_nothing_is_memorised(precision):
+    assert train(rate=0.0, chosen=settings(precision=precision)).history[-1].memorised == 0
+
+
+def test_clean_labels_choose_nothing():
+    done = train(rate=0.4, chosen=settings(epochs=6))
+    generator = torch.Generator().manual_seed(9)
+    permuted = {}
+    for i, name in enumerate(("train", "validation", "test")):
+        split = toy(200, i, 0.4)
+        order = torch.randperm(200, generator=generator)
+        noisy = split.noisy_labels[order] if name == "test" else split.noisy_labels
+        permuted[name] = Split(split.images, noisy, split.clean_labels[order])
+    again = train(rate=0.4, chosen=settings(epochs=6), **permuted)
+    assert torch.equal(weights(again.model), weights(done.model))
+    assert torch.equal(weights(again.best_model), weights(done.best_model))
+    assert again.best_epoch == done.best_epoch
+    assert again.history[-1].clean_test_accuracy != done.history[-1].clean_test_accuracy
+
+
+class Watched(nn.Module):
+    """Cross-entropy that keeps the logits and labels it was trained with."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def forward(self, logits, labels):
+        if logits.requires_grad:
+            self.batches.append((logits.detach(), labels))
+        return nn.functional.cross_entropy(logits, labels)
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(65, [32, 32, 1]), (64, [32, 32]), (20, [20])])
+def test_every_image_is_used_once_an_epoch(n, sizes):
+    loss = Watched()
+    split = Split(torch.randn(n, 1, 6, 6, generator=torch.Generator().manual_seed(0)), torch.arange(n), torch.arange(n))
+    done = train(loss=loss, model=network(n_classes=n), train=split, chosen=settings(epochs=2))
+    assert [len(labels) for _, labels in loss.batches] == 2 * sizes
+    first, second = (torch.cat([y for _, y in loss.batches[i:][: len(sizes)]]) for i in (0, len(sizes)))
+    assert first.sort().values.tolist() == second.sort().values.tolist() == list(range(n))
+    assert first.tolist() != second.tolist()
+    means = [nn.functional.cross_entropy(z, y).item() for z, y in loss.batches[: len(sizes)]]
+    assert done.history[0].noisy_train_loss == pytest.approx(np.average(means, weights=sizes), rel=1e-5)
+
+
+def test_bfloat16_computes_in_bfloat16_and_keeps_weights_and_losses_in_float32():
+    seen = []
+    model, loss = network(), Watched()
+    model[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    train(model=model, loss=loss, chosen=settings(epochs=1, precision="bfloat16"))
+    assert set(seen) == {torch.bfloat16}
+    assert {z.dtype for z, _ in loss.batches} == {torch.float32}
+    assert weights(model).dtype == torch.float32
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_first_step_is_as_worked_by_hand(optimizer):
+    rate, decay = 0.01, 0.1
+    model = network(dropout=0.0)
+    before = copy.deepcopy(model)
+    split = toy(50, 0)
+    train(
+        model=model,
+        train=split,
+        chosen=settings(
+            epochs=1, batch_size=50, learning_rate=rate, weight_decay=decay, optimizer=optimizer, schedule="constant"
+        ),
+    )
+    CrossEntropy()(before(split.images), split.noisy_labels).backward()
+    for after, p in zip(model.parameters(), before.parameters(), strict=True):
+        if optimizer == "sgd":
+            expected = p - rate * (p.grad + decay * p)
+        else:
+            expected = p * (1 - rate * decay) - rate * p.grad / (p.grad.abs() + 1e-8)
+        torch.testing.assert_close(after, expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_a_training_of_few_steps_runs_with_either_schedule(n):
+    for schedule in ("one-cycle", "constant"):
+        done = train(train=toy(n, 0), chosen=settings(epochs=1, batch_size=1, schedule=schedule))
+        assert len(done.history) == 1
+        assert done.best_epoch == 0
+        assert weights(done.model).isfinite().all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_predicting_leaves_the_mode_and_the_default_generator_alone(training):
+    model = network(dropout=0.5).train(training)
+    before = torch.get_rng_state()
+    probs = predict_probs(model, toy(50, 0).images)
+    assert model.training is training
+    assert all(layer.training is training for layer in model)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(probs, predict_probs(model, toy(50, 0).images))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_predicted_probabilities_are_the_softmax_of_the_logits(precision):
+    model = network(n_classes=3).eval()
+    images = toy(1500, 0).images  # more than one batch
+    probs = predict_probs(model, images, precision)
+    assert probs.shape == (1500, 3)
+    assert probs.dtype == np.float64
+    np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-12)
+    expected = model(images).detach().double().softmax(dim=1).numpy()
+    np.testing.assert_allclose(probs, expected, atol=1e-6 if precision == "float32" else 2e-2)
+
+
+def test_no_images_give_no_logits():
+    assert predict_logits(network(), toy(10, 0).images[:0]).shape == (0, 2)
+
+
+def test_the_history_by_measurement():
+    done = train()
+    columns = as_columns(done.history)
+    assert columns["clean_test_accuracy"] == [epoch.clean_test_accuracy for epoch in done.history]
+    assert {len(values) for values in columns.values()} == {QUICK.epochs}
+
+
+def test_an_empty_training_split_is_refused():
+    with pytest.raises(InputError, match="There are no training images; pass at least one"):
+        train(train=Split(torch.zeros(0, 1, 6, 6), torch.zeros(0).long(), torch.zeros(0).long()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adam"}, "Unknown optimizer 'adam'; use one of: adamw, sgd."),
+        ({"schedule": "cosine"}, "Unknown schedule 'cosine'; use one of: one-cycle, constant."),
+        ({"precision": "float16"}, "Unknown precision 'float16'; use one of: float32, bfloat16."),
+        ({"epochs": 0}, "epochs must be positive, not 0."),
+        ({"batch_size": -1}, "batch_size must be positive, not -1."),
+        ({"learning_rate": 0.0}, "learning_rate must be positive, not 0.0."),
+        ({"learning_rate": float("nan")}, "learning_rate must be positive, not nan."),
+    ],
+)
+def test_settings_that_can_not_train_are_refused(changes, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        settings(**changes)

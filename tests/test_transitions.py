@@ -1,0 +1,162 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelnoise import transitions
+from labelnoise.errors import InputError
+
+quick = settings(deadline=None, max_examples=50)
+n_classes = st.integers(2, 12)
+rates = st.floats(0, 1)
+
+
+@quick
+@given(n_classes, rates, st.integers(0, 2**32))
+def test_every_builder_gives_a_transition_matrix_with_the_stated_rate_on_every_row(n, rate, seed):
+    for matrix in (
+        transitions.symmetric(n, rate),
+        transitions.pair_flip(n, rate),
+        transitions.random(n, rate, np.random.default_rng(seed)),
+    ):
+        np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-12)
+        np.testing.assert_allclose(1 - np.diag(matrix), rate, atol=1e-12)
+        np.testing.assert_array_equal(transitions.validate(matrix, n), matrix)
+        assert transitions.noise_rate(matrix) == pytest.approx(rate, abs=1e-12)
+
+
+@quick
+@given(n_classes, rates)
+def test_symmetric_noise_goes_to_each_other_class_alike(n, rate):
+    off_diagonal = transitions.symmetric(n, rate)[~np.eye(n, dtype=bool)]
+    np.testing.assert_allclose(off_diagonal, rate / (n - 1), atol=1e-12)
+
+
+@quick
+@given(n_classes, rates)
+def test_pair_flip_goes_to_the_next_class_and_from_the_last_to_the_first(n, rate):
+    matrix = transitions.pair_flip(n, rate)
+    for i in range(n):
+        assert matrix[i, (i + 1) % n] == pytest.approx(rate)
+
+
+def test_random_matrix_depends_on_its_generator_alone():
+    def draw(seed):
+        return transitions.random(5, 0.4, np.random.default_rng(seed))
+
+    np.testing.assert_array_equal(draw(1), draw(1))
+    assert np.abs(draw(1) - draw(2)).max() > 0.01
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan"), "0.2", None])
+def test_a_rate_outside_0_and_1_is_refused(rate):
+    for build in (
+        transitions.symmetric,
+        transitions.pair_flip,
+        lambda n, rate: transitions.random(n, rate, np.random.default_rng(0)),
+    ):
+        with pytest.raises(InputError, match=re.escape(f"A noise rate must lie in [0, 1], not {rate!r}.")):
+            build(3, rate)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        ([[0.5, 0.5], [0.6, 0.3]], "Row 1 of the transition matrix sums to 0.9, not 1; rows are clean classes"),
+        ([[0.9, 0.3], [0.1, 0.7]], "Row 0 of the transition matrix sums to 1.2, not 1; its columns do, so pass its t"),
+        ([[1.0, 0.0], [-0.5, 1.5]], "Row 1 of the transition matrix is [-0.5, 1.5]; its entries must lie in [0, 1]."),
+        ([[float("nan"), 1.0], [0.0, 1.0]], "Row 0 of the transition matrix is [nan, 1.0]"),
+        ([[0.0, 1.0], [float("inf"), 0.0]], "Row 1 of the transition matrix is [inf, 0.0]"),
+        ([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]], "must be square with at least 2 classes, not of shape (2, 3)."),
+        ([[1.0]], "must be square with at least 2 classes, not of shape (1, 1)."),
+        ([0.5, 0.5], "must be square with at least 2 classes, not of shape (2,)."),
+        ([[0.5, 0.5], [1.0]], "must be a square table of numbers"),
+        ([["a", "b"], ["c", "d"]], "must be a square table of numbers"),
+    ],
+)
+def test_validate_says_what_is_wrong_and_where(matrix, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        transitions.validate(matrix)
+
+
+def test_validate_checks_the_number_of_classes():
+    with pytest.raises(InputError, match=r"has 2 classes but the data have 3; pass one of shape \(3, 3\)"):
+        transitions.validate(np.eye(2), 3)
+
+
+def test_validate_returns_a_new_array():
+    given_matrix = np.eye(3)
+    transitions.validate(given_matrix)[0, 0] = 0.5
+    assert given_matrix[0, 0] == 1
+
+
+def test_the_papers_matrices_are_as_printed():
+    np.testing.assert_array_equal(
+        transitions.named("paper-0.5", 3), [[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]
+    )
+    np.testing.assert_array_equal(
+        transitions.named("paper-0.6", 3), [[0.4, 0.3, 0.3], [0.3, 0.4, 0.3], [0.3, 0.3, 0.4]]
+    )
+
+
+@quick
+@given(n_classes, st.integers(0, 100), st.integers(0, 10**6))
+def test_a_name_gives_the_matrix_that_it_names(n, percent, seed):
+    rate = percent / 100
+    np.testing.assert_array_equal(transitions.named("clean", n), np.eye(n))
+    np.testing.assert_array_equal(transitions.named(f"symmetric-{rate}", n), transitions.symmetric(n, rate))
+    np.testing.assert_array_equal(transitions.named(f"pair-flip-{rate}", n), transitions.pair_flip(n, rate))
+    np.testing.assert_array_equal(
+        transitions.named(f"random-{rate}-{seed}", n), transitions.random(n, rate, np.random.default_rng(seed))
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "symmetric", "symmetric-", "symmetric-a", "pair-0.2", "pair-flip-", "random-0.3", "random-0.3-", "random-a-1",
+     "random-0.3-1.5", "paper-0.7", "Clean"],
+)  # fmt: skip
+def test_an_unknown_name_is_refused_with_the_forms_there_are(name):
+    with pytest.raises(InputError, match=re.escape(f"Unknown noise {name!r}; use one of: {transitions.FORMS}.")):
+        transitions.named(name, 3)
+
+
+@pytest.mark.parametrize("name", ["symmetric-1.5", "pair-flip-2", "random-1.01-3", "symmetric-nan"])
+def test_a_name_with_a_rate_above_1_is_refused(name):
+    with pytest.raises(InputError, match=re.escape("A noise rate must lie in [0, 1], not ")):
+        transitions.named(name, 3)
+
+
+@pytest.mark.parametrize("name", sorted(transitions.PAPER))
+def test_the_papers_matrices_have_three_classes(name):
+    with pytest.raises(InputError, match="has 3 classes but the data have 10"):
+        transitions.named(name, 10)
+
+
+def test_noise_rate_weighs_rows_with_the_class_priors():
+    matrix = [[0.9, 0.1], [0.5, 0.5]]
+    assert transitions.noise_rate(matrix) == pytest.approx(0.3)
+    assert transitions.noise_rate(matrix, [0.75, 0.25]) == pytest.approx(0.2)
+
+
+def test_identifiable_asks_for_the_largest_entry_of_each_row_on_the_diagonal():
+    assert transitions.identifiable([[0.5, 0.2, 0.3], [0.3, 0.4, 0.3], [0.2, 0.3, 0.5]])
+    assert not transitions.identifiable([[0.5, 0.2, 0.3], [0.4, 0.35, 0.25], [0.2, 0.3, 0.5]])
+    assert not transitions.identifiable([[0.5, 0.5], [0.2, 0.8]])
+
+
+def test_errors_of_a_case_worked_by_hand():
+    truth, estimate = [[0.8, 0.2], [0.2, 0.8]], [[0.9, 0.1], [0.2, 0.8]]
+    assert transitions.l1_error(estimate, truth) == pytest.approx(0.2 / 2)
+    assert transitions.frobenius_error(estimate, truth) == pytest.approx((0.02 / 1.36) ** 0.5)
+
+
+@quick
+@given(st.integers(3, 12), st.floats(0.01, 1), st.integers(0, 1000), st.integers(0, 1000))
+def test_errors_are_zero_for_equal_matrices_and_for_no_others(n, rate, seed, other):
+    a, b = (transitions.random(n, rate, np.random.default_rng(s)) for s in (seed, other))
+    for error in (transitions.l1_error, transitions.frobenius_error):
+        assert error(a, a) == 0
+        assert (error(a, b) == 0) == np.array_equal(a, b)

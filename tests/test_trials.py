@@ -1,0 +1,316 @@
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from labelnoise import data, trials
+from labelnoise.errors import InputError
+from labelnoise.losses import Forward
+from labelnoise.training import Settings
+from labelnoise.trials import PROTOCOL, Record, Trial, derive_seed, initial_model, prepare, run, trial
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+N_TRAIN, N_TEST = 400, 90
+
+
+def numbered(n, seed):
+    """Images whose first pixels hold their number, noise elsewhere, and labels of three classes."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    images = generator.integers(100, size=(n, 1, 28, 28)) + 50 * labels.reshape(n, 1, 1, 1)
+    images[:, 0, 0, :4] = np.stack([np.zeros(n), np.full(n, 255), np.arange(n) // 256, np.arange(n) % 256], axis=1)
+    return torch.from_numpy(images.astype(np.uint8)), labels
+
+
+def numbers(images):
+    """The numbers of images, normalised or not."""
+    zero, full, high, low = images[:, 0, 0, :4].double().T
+    return [round(x) for x in ((high - zero) / (full - zero) * 255 * 256 + (low - zero) / (full - zero) * 255).tolist()]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A data set of numbered images in place of Fashion-MNIST."""
+    dataset = data.Dataset(*numbered(N_TRAIN, 0), *numbered(N_TEST, 1), ("a", "b", "c"))
+    monkeypatch.setattr(trials, "_dataset", lambda name: dataset)
+    return dataset
+
+
+def labels_by_image(prepared):
+    noisy = prepared.noisy
+    return dict(zip(numbers(noisy.images), noisy.noisy_labels.tolist(), strict=True))
+
+
+def same(a, b):
+    """Whether two records agree in all but time and place."""
+    return all(
+        dataclasses.replace(r, seconds=0.0, provenance={}) == dataclasses.replace(a, seconds=0.0, provenance={})
+        for r in (a, b)
+    )
+
+
+CHANGES = {
+    "dataset": "fashion-mnist",
+    "noise": "symmetric-0.2",
+    "model": "alexnet",
+    "method": "backward",
+    "transition": "anchor-97",
+    "seed": 1,
+    "images": 601,
+}
+SETTINGS_CHANGES = {
+    "epochs": 2,
+    "batch_size": 64,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+    "optimizer": "sgd",
+    "schedule": "constant",
+    "precision": "bfloat16",
+}
+
+
+def test_a_key_changes_with_every_field(tiny):
+    asked = tiny(method="forward", transition="true", noise="symmetric-0.3")
+    assert {f.name for f in dataclasses.fields(Trial)} == {*CHANGES, "settings"}
+    assert {f.name for f in dataclasses.fields(Settings)} == set(SETTINGS_CHANGES)
+    others = [dataclasses.replace(asked, **{name: value}) for name, value in CHANGES.items()]
+    for name, value in SETTINGS_CHANGES.items():
+        others.append(dataclasses.replace(asked, settings=dataclasses.replace(asked.settings, **{name: value})))
+    assert len({t.key for t in [asked, *others]}) == 1 + len(others)
+
+
+def test_a_key_changes_with_the_protocol(tiny, monkeypatch):
+    before = tiny().key
+    monkeypatch.setattr(trials, "PROTOCOL_VERSION", trials.PROTOCOL_VERSION + 1)
+    assert tiny().key != before
+
+
+def test_a_key_is_16_hexadecimal_digits(tiny):
+    assert len(tiny().key) == 16
+    int(tiny().key, 16)
+
+
+def test_keys_and_seeds_are_the_same_in_every_process(tiny):
+    code = (
+        "from labelnoise.trials import *; t = trial(model='lenet', noise='paper-0.5', method='forward', "
+        "transition='anchor-97', seed=3); print(t.key, derive_seed('split', 'a', 1))"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        )
+        for seed in ("1", "2")
+    ]
+    here = trial(model="lenet", noise="paper-0.5", method="forward", transition="anchor-97", seed=3)
+    expected = f"{here.key} {derive_seed('split', 'a', 1)}\n"
+    assert [process.communicate()[0] for process in started] == [expected, expected]
+
+
+def test_derived_seeds_are_seeds_and_differ():
+    parts = [("split", "a", 1), ("flips", "a", 1), ("split", "a", 2), ("split", "b", 1), ("split", "a", "1")]
+    seeds = [derive_seed(*p) for p in parts]
+    assert len(set(seeds)) == len(parts)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_a_trial_has_its_models_published_settings_unless_told_otherwise(tiny):
+    asked = trial(model="alexnet", noise="paper-0.6", method="cross-entropy", seed=0)
+    assert asked.settings == PROTOCOL["alexnet"]
+    assert (asked.dataset, asked.images) == ("fashion-mnist-3", None)
+    assert tiny(dataset="fashion-mnist", noise="clean").n_classes == 10
+
+
+def test_a_smoke_trial_is_small_and_has_a_key_of_its_own():
+    fields = {"model": "lenet", "noise": "paper-0.6", "method": "cross-entropy", "seed": 0}
+    smoke = trial(profile="smoke", **fields)
+    assert (smoke.settings.epochs, smoke.images) == (1, trials.SMOKE_IMAGES)
+    assert smoke.key != trial(**fields).key
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"dataset": "mnist"}, "Unknown data set 'mnist'; use one of: fashion-mnist-3, fashion-mnist"),
+        ({"model": "resnet"}, "Unknown model 'resnet'; use one of: lenet, alexnet"),
+        ({"method": "magic"}, "Unknown method 'magic'"),
+        ({"noise": "paper-0.7"}, r"Unknown noise 'paper-0\.7'"),
+        ({"noise": "symmetric-2"}, r"A noise rate must lie in \[0, 1\], not 2"),
+        ({"dataset": "fashion-mnist"}, "The transition matrix has 3 classes but the data have 10"),
+        ({"transition": "true"}, "cross-entropy can't take its transition matrix from 'true'; use one of: None"),
+        ({"method": "forward"}, "forward can't take its transition matrix from None; use one of: true, anchor-max"),
+        ({"method": "forward", "transition": "guess"}, "forward can't take its transition matrix from 'guess'"),
+        ({"profile": "big"}, "Unknown profile 'big'; use full or smoke"),
+    ],
+)
+def test_a_trial_that_can_not_run_is_refused(tiny, fields, message):
+    with pytest.raises(InputError, match=message):
+        tiny(**fields)
+
+
+def test_a_prerequisite_is_the_cross_entropy_trial_of_an_estimated_matrix(tiny):
+    asked = tiny(method="backward", transition="anchor-97", seed=5)
+    assert asked.prerequisite() == tiny(seed=5)
+    assert tiny().prerequisite() is None
+    assert tiny(method="forward", transition="true").prerequisite() is None
+
+
+@pytest.mark.parametrize("images", [None, 300, 101])
+def test_the_split_uses_every_noisy_image_once_and_holds_out_a_fifth(small, tiny, images):
+    prepared = prepare(tiny(images=images))
+    train, validation = numbers(prepared.train.images), numbers(prepared.validation.images)
+    n = images or N_TRAIN
+    assert len(validation) == round(0.2 * n)
+    assert len(train) + len(validation) == n == len({*train, *validation})
+    assert {*train, *validation} <= set(range(N_TRAIN))
+    assert numbers(prepared.test.images) == list(range(N_TEST))
+
+
+def test_labels_go_with_their_images(small, tiny):
+    prepared = prepare(tiny(noise="pair-flip-1.0", images=None))
+    for split in (prepared.train, prepared.validation):
+        clean = torch.tensor(numbers(split.images)) % 3
+        assert torch.equal(split.clean_labels, clean)
+        assert torch.equal(split.noisy_labels, (clean + 1) % 3)
+    assert torch.equal(prepared.test.clean_labels, torch.arange(N_TEST) % 3)
+    assert torch.equal(prepared.test.noisy_labels, prepared.test.clean_labels)
+
+
+def test_training_pixels_have_mean_0_and_deviation_1(small, tiny):
+    pixels = prepare(tiny(images=None)).train.images
+    assert pixels.dtype == torch.float32
+    assert pixels.mean().item() == pytest.approx(0, abs=1e-5)
+    assert pixels.std().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_methods_and_networks_share_split_and_flips(small, tiny):
+    first = prepare(tiny())
+    for other in (tiny(model="alexnet"), tiny(method="forward", transition="true"),
+                  tiny(settings=PROTOCOL["alexnet"])):  # fmt: skip
+        assert torch.equal(prepare(other).train.images, first.train.images)
+        assert torch.equal(prepare(other).train.noisy_labels, first.train.noisy_labels)
+
+
+def test_another_seed_gives_another_split_and_other_flips(small, tiny):
+    first, second = prepare(tiny(images=None)), prepare(tiny(images=None, seed=1))
+    assert numbers(first.validation.images) != numbers(second.validation.images)
+    assert labels_by_image(first) != labels_by_image(second)
+
+
+def test_another_noise_keeps_the_split(small, tiny):
+    first, second = prepare(tiny(images=None)), prepare(tiny(images=None, noise="paper-0.6"))
+    assert torch.equal(first.train.images, second.train.images)
+    assert labels_by_image(first) != labels_by_image(second)
+
+
+def test_a_flip_belongs_to_its_image_however_many_are_used(small, tiny):
+    everything, some = (labels_by_image(prepare(tiny(images=images))) for images in (None, 100))
+    assert len(some) == 100
+    assert some.items() <= everything.items()
+
+
+def test_clean_noise_flips_nothing(small, tiny):
+    prepared = prepare(tiny(noise="clean"))
+    assert torch.equal(prepared.noisy.noisy_labels, prepared.noisy.clean_labels)
+    np.testing.assert_array_equal(prepared.transition_matrix, np.eye(3))
+
+
+def test_initial_weights_are_shared_by_methods_and_noises(small, tiny):
+    def weights(asked):
+        return torch.cat([p.detach().flatten() for p in initial_model(asked).parameters()])
+
+    first = weights(tiny())
+    assert torch.equal(weights(tiny(method="forward", transition="true", noise="paper-0.6")), first)
+    assert not torch.equal(weights(tiny(seed=1)), first)
+
+
+@pytest.mark.parametrize("fields", [{}, {"model": "alexnet", "settings": PROTOCOL["alexnet"], "noise": "clean"}])
+def test_a_trial_gives_the_same_record_again(small, tiny, fields):
+    asked = tiny(images=200, **fields)
+    asked = dataclasses.replace(asked, settings=dataclasses.replace(asked.settings, epochs=2))
+    with torch.random.fork_rng():
+        first = run(asked)
+        torch.manual_seed(99)
+        assert same(run(asked), first)
+    other = run(dataclasses.replace(asked, seed=1))
+    assert other.weights_sha256 != first.weights_sha256
+
+
+def test_a_run_leaves_threads_and_the_default_generator_as_they_were(small, tiny):
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run(tiny(images=100))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_record_says_what_was_asked_and_what_came_of_it(small, tiny, device):
+    asked = dataclasses.replace(tiny(), settings=dataclasses.replace(tiny().settings, epochs=3))
+    record = run(asked, device=device)
+    assert (record.trial, record.status, record.traceback) == (asked, "done", "")
+    assert {len(values) for values in record.history.values()} == {3}
+    assert record.best_epoch == np.argmin(record.history["noisy_validation_loss"])
+    assert record.transition_matrices.keys() == {"oracle", "anchor-max", "anchor-97"}
+    for matrix in record.transition_matrices.values():
+        np.testing.assert_allclose(np.sum(matrix, axis=1), 1, atol=1e-5)
+    assert len(record.weights_sha256) == 64
+    assert record.seconds > 0
+    assert record.provenance["torch"] == torch.__version__
+
+
+def test_the_oracle_is_counted_on_training_and_validation_labels(small, tiny):
+    asked = tiny(images=None)
+    noisy = prepare(asked).noisy
+    counts = np.zeros((3, 3))
+    np.add.at(counts, (noisy.clean_labels.numpy(), noisy.noisy_labels.numpy()), 1)
+    found = run(asked).transition_matrices["oracle"]
+    np.testing.assert_allclose(found, counts / counts.sum(axis=1, keepdims=True), atol=1e-6)
+    assert run(tiny(noise="clean")).transition_matrices["oracle"] == np.eye(3).tolist()
+
+
+def test_probability_quantiles_rise(small, tiny):
+    quantiles = np.array(run(tiny()).prob_quantiles)
+    assert quantiles.shape == (3, 3, len(trials.PROB_QUANTILES))
+    assert (np.diff(quantiles, axis=2) >= 0).all()
+    assert (quantiles >= 0).all()
+    assert (quantiles <= 1).all()
+
+
+def test_a_record_survives_json(small, tiny):
+    for record in (run(tiny()), run(tiny(method="backward", transition="true"))):
+        assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_an_estimated_matrix_comes_from_the_record_of_the_cross_entropy_trial(small, tiny, made_up, monkeypatch):
+    asked = tiny(method="forward", transition="anchor-97", images=200)
+    estimate = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.1, 0.6]]
+    base = made_up(asked.prerequisite(), transition_matrices={"anchor-97": estimate, "anchor-max": np.eye(3).tolist()})
+    for wrong in (
+        None,
+        made_up(tiny(seed=9, images=200), transition_matrices=base.transition_matrices),
+        dataclasses.replace(base, status="failed"),
+    ):
+        with pytest.raises(InputError, match=f"Trial {asked.key} needs the record of its cross-entropy trial"):
+            run(asked, wrong)
+
+    used = []
+    forward = Forward.__init__
+    monkeypatch.setattr(Forward, "__init__", lambda self, matrix: (used.append(matrix), forward(self, matrix))[1])
+    assert run(asked, base).status == "done"
+    np.testing.assert_array_equal(used, [estimate])
+
+
+def test_the_true_matrix_is_the_one_that_labels_were_corrupted_with(small, tiny, monkeypatch):
+    used = []
+    forward = Forward.__init__
+    monkeypatch.setattr(Forward, "__init__", lambda self, matrix: (used.append(matrix), forward(self, matrix))[1])
+    run(tiny(method="forward", transition="true", images=200))
+    np.testing.assert_array_equal(used, [[[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]])
