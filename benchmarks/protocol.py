@@ -17,7 +17,7 @@ from labelnoise import sweep, tables, trials
 from labelnoise.ledger import Ledger
 from labelnoise.training import Settings
 
-SEEDS = {"lenet": range(1000, 1003), "alexnet": range(1000, 1002)}
+SEEDS = {"lenet": range(1000, 1003), "alexnet": range(1000, 1001)}
 GRIDS = {
     "lenet": [
         Settings(epochs=8, batch_size=batch, learning_rate=rate, weight_decay=decay)

@@ -135,8 +135,8 @@ def test_a_write_cut_off_at_any_byte_loses_no_other_record(path, tiny, made_up, 
 def test_a_changed_byte_is_noticed_and_its_record_not_used(path, tiny, made_up):
     first, second, third = (made_up(tiny(seed=seed)) for seed in range(3))
     line = encode(second)
-    for position, byte in enumerate(line[:-1]):
-        for changed in (byte ^ 1, ord("\r"), ord("\n")):
+    for position in {*range(120), *range(120, len(line) - 1, 7)}:  # all of the head, some of the rest
+        for changed in (line[position] ^ 1, ord("\r"), ord("\n")):
             write(path, encode(first), line[:position], bytes([changed]), line[position + 1 :], encode(third))
             found, everything, damaged = read_all(path, first.trial, second.trial, third.trial)
             assert found == [first, None, third]

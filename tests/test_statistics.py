@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,16 @@ def test_an_interval_of_a_case_worked_by_hand():
     assert (found.mean, found.deviation, found.n) == (2, 1, 3)
     assert (found.low, found.high) == pytest.approx((2 - half, 2 + half))
     assert found.half_width == pytest.approx(half)
+
+
+@settings(deadline=None, max_examples=50)
+@given(values.filter(lambda sample: np.std(sample) > 1e-6), st.floats(0.5, 0.99))
+def test_an_interval_is_scipys(sample, level):
+    found = interval(sample, level)
+    theirs = scipy.stats.t.interval(
+        level, len(sample) - 1, np.mean(sample), np.std(sample, ddof=1) / len(sample) ** 0.5
+    )
+    assert (found.low, found.high) == pytest.approx(theirs)
 
 
 def test_an_interval_covers_the_mean_as_often_as_it_says():
@@ -78,10 +89,11 @@ def flips(name, n=20_000, seed=0):
     return clean, corrupt(clean, transitions.named(name, 3), np.random.default_rng(seed))
 
 
-def test_p_values_are_uniform_under_the_right_matrix():
-    matrix = transitions.named("paper-0.5", 3)
+@pytest.mark.parametrize("name", ["paper-0.5", "random-0.4-1", "pair-flip-0.3"])  # the last one has zeros
+def test_p_values_are_uniform_under_the_right_matrix(name):
+    matrix = transitions.named(name, 3)
     n = 400
-    p = np.sort([goodness_of_fit(*flips("paper-0.5", 600, seed), matrix) for seed in range(n)])
+    p = np.sort([goodness_of_fit(*flips(name, 600, seed), matrix) for seed in range(n)])
     distance = np.abs(p - np.arange(1, n + 1) / n).max()
     assert distance < (np.log(2 / 1e-6) / (2 * n)) ** 0.5 + 1 / n  # Dvoretzky, Kiefer, Wolfowitz: one in 10^6 fails
 
@@ -95,3 +107,27 @@ def test_a_wrong_matrix_does_not_fit():
 def test_a_flip_that_the_matrix_rules_out_has_no_probability():
     assert goodness_of_fit([0, 1, 2, 0], [0, 1, 2, 1], np.eye(3)) == 0
     assert goodness_of_fit([0, 1, 2, 0], [0, 1, 2, 0], np.eye(3)) == 1
+
+
+def test_a_class_without_samples_takes_no_part():
+    matrix = transitions.named("paper-0.5", 3)
+    clean, noisy = flips("paper-0.5", 600)
+    keep = clean != 2
+    counts = np.array([[((clean == i) & (noisy == j)).sum() for j in range(3)] for i in range(2)])
+    statistic = sum(scipy.stats.chisquare(row, row.sum() * t).statistic for row, t in zip(counts, matrix, strict=False))
+    expected = scipy.stats.chi2.sf(statistic, 4)
+    assert goodness_of_fit(clean[keep], noisy[keep], matrix) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("clean", "noisy", "matrix", "message"),
+    [
+        ([0, 1], [0], np.eye(2), "There are 2 clean_labels but 1 noisy_labels"),
+        ([0, 2], [0, 1], np.eye(2), "clean_labels has 2 in row 1"),
+        ([0, 1], [0, -1], np.eye(2), "noisy_labels has -1 in row 1"),
+        ([0, 1], [0, 1], [[0.5, 0.4], [0, 1]], "Row 0 of the transition matrix sums to 0.9"),
+    ],
+)
+def test_the_fit_checks_labels_and_matrix(clean, noisy, matrix, message):
+    with pytest.raises(InputError, match=message):
+        goodness_of_fit(clean, noisy, matrix)

@@ -97,7 +97,7 @@ def test_errors_of_t_are_compared_with_the_oracles(tiny, made_up):
     truth = np.array(transitions.named("paper-0.5", 3))
 
     def off_by(x):
-        return (truth + [[x, -x, 0.0], [0.0] * 3, [0.0] * 3]).tolist()
+        return (truth + x * np.array([[1, -1, 0], [0, 0, 0], [0, 0, 0]])).tolist()
 
     records = [
         made_up(tiny(seed=s), transition_matrices={"oracle": off_by(0.015), "anchor-max": off_by(x)})

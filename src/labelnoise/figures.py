@@ -41,8 +41,8 @@ SOURCE_TITLES = {
     "": "",
     "true": "true T",
     "oracle": "oracle",
-    "anchor-max": "anchor, maximum",
-    "anchor-97": "anchor, 97th percentile",
+    "anchor-max": "maximum anchor",
+    "anchor-97": "97th-percentile anchor",
 }
 METHOD_TITLES = {
     "cross-entropy": "cross-entropy",
@@ -224,7 +224,7 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
         for k, name in enumerate(estimators):
             _points(ax, k, rows[f"error_{name}"].to_numpy(), PALETTE[k % len(PALETTE)])
         ax.set(title=noise_title(noise), xticks=range(len(estimators)), yscale="log")
-        ax.set_xticklabels([source_title(e).replace(", ", ",\n") for e in estimators], fontsize=9)
+        ax.set_xticklabels([source_title(e).replace(" ", "\n") for e in estimators], fontsize=9)
         ax.grid(False, axis="x")
     axes[0, 0].set_ylabel("relative L1 error of T")
     return figure
@@ -261,7 +261,8 @@ def accuracy_curves(
             for k, (method, transition) in enumerate(arms):
                 arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
                 by_seed = 100 * arm.pivot_table(index="epoch", columns="seed", values=measure)
-                ax.plot(by_seed.index, by_seed, color=PALETTE[k], linewidth=0.6, alpha=0.35)
+                marker = "o" if len(by_seed) == 1 else ""
+                ax.plot(by_seed.index, by_seed, color=PALETTE[k], linewidth=0.6, alpha=0.35, marker=marker)
                 ax.plot(by_seed.index, by_seed.mean(axis=1), color=PALETTE[k], label=method_title(method, transition))
             ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}, n = {cell['seed'].nunique()}")
             ax.xaxis.get_major_locator().set_params(integer=True)

@@ -22,6 +22,12 @@ def _check(seeds: int, **lists: Sequence[object]) -> None:
             raise InputError(f"{name} is empty; pass at least one.")
 
 
+def noise(*, dataset: str = "fashion-mnist-3", noises: Sequence[str], seeds: int) -> list[Trial]:
+    """None: the chapter corrupts labels and trains nothing. What is asked for is checked like elsewhere."""
+    estimation(dataset=dataset, noises=noises, model="lenet", seeds=seeds)
+    return []
+
+
 def estimation(
     *,
     dataset: str = "fashion-mnist-3",
@@ -34,7 +40,7 @@ def estimation(
     _check(seeds, noises=noises)
     return [
         trial(dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile)
-        for noise in noises
+        for noise in dict.fromkeys(noises)
         for seed in range(seeds)
     ]
 
@@ -76,7 +82,7 @@ def correction(
                 for noise in noises:
                     for method in further_methods:
                         add(noise, method, "true")
-    return planned
+    return list(dict.fromkeys(planned))  # a symmetric noise may be named and have its rate listed, too
 
 
 def constant_sgd(
@@ -89,7 +95,7 @@ def constant_sgd(
             dataset=dataset, noise=noise, model="lenet", method=method, transition=source, seed=seed,
             settings=CONSTANT_SGD, profile=profile,
         )
-        for noise in noises
+        for noise in dict.fromkeys(noises)
         for method, source in (("cross-entropy", None), ("forward", "true"))
         for seed in range(sgd_seeds)
     ]  # fmt: skip
@@ -97,6 +103,7 @@ def constant_sgd(
 
 # Chapter to its plans; each takes the chapter's parameters that it names.
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
+    "01_noise": (noise,),
     "02_estimation": (estimation,),
     "03_correction": (correction, constant_sgd),
 }

@@ -13,11 +13,11 @@ from labelnoise.transitions import Matrix, noise_rate
 
 
 def with_interval(value: Interval, unit: str = "points", digits: int = 1) -> str:
-    """``+0.8 points (95 % interval +0.5 to +1.1, n = 10)``."""
+    """``+0.8 points (+0.5 to +1.1, n = 10)``."""
     if value.n == 1:
-        return f"{value.mean:+.{digits}f} {unit} (one seed, so no interval)"
-    low, high = (f"{bound:+.{digits}f}" for bound in (value.low, value.high))
-    return f"{value.mean:+.{digits}f} {unit} (95 % interval {low} to {high}, n = {value.n})"
+        return f"{value.mean:+z.{digits}f} {unit} (one seed, so no interval)"
+    low, high = (f"{bound:+z.{digits}f}" for bound in (value.low, value.high))
+    return f"{value.mean:+z.{digits}f} {unit} ({low} to {high}, n = {value.n})"
 
 
 def listed(items: Sequence[str]) -> str:
@@ -62,11 +62,11 @@ def gains_sentence(gains: pd.DataFrame) -> str:
         gain = Interval(row["gain"], row["low"], row["high"], float("nan"), row["n"])
         source = figures.source_title(row["transition"])
         cell = f"{figures.MODEL_TITLES[row['model']]} on {figures.noise_title(row['noise'])}"
-        parts.append(f"{with_interval(gain)} for {cell} ({source})")
+        parts.append(f"{with_interval(gain)} for {cell} with the {source}")
     gained, lost = int((gains["low"] > 0).sum()), int((gains["high"] < 0).sum())
     return (
-        f"Against cross-entropy, paired by seed, the accuracy changes by {listed(parts)}. Of these {len(gains)} "
-        f"differences {gained} are gains whose interval excludes zero, {lost} are such losses."
+        f"Against cross-entropy, paired by seed, the accuracy changes by {listed(parts)}: means with 95 % intervals. "
+        f"Of these {len(gains)} intervals {gained} lie above zero and {lost} below."
     )
 
 

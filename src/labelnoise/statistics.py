@@ -55,7 +55,7 @@ def interval(values: ArrayLike, level: float = 0.95) -> Interval:
     if n == 1:
         return Interval(mean, float("nan"), float("nan"), float("nan"), 1)
     deviation = float(array.std(ddof=1))
-    half = float(scipy.stats.t.ppf((1 + level) / 2, n - 1)) * deviation / np.sqrt(n)
+    half = float(scipy.stats.t.ppf((1 + level) / 2, n - 1)) * deviation / n**0.5
     return Interval(mean, mean - half, mean + half, deviation, n)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from labelnoise import data, transitions
 from labelnoise.statistics import goodness_of_fit, interval, paired_difference
-from labelnoise.trials import Record, corrupted_labels
+from labelnoise.trials import PROTOCOL, Record, corrupted_labels
 
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
@@ -129,3 +130,8 @@ def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFram
             row.append(goodness_of_fit(clean.train_labels, noisy, matrix.T) if both_ways else np.nan)
             rows.append(row)
     return pd.DataFrame(rows, columns=["noise", "seed", "p_value", "p_value_transposed"])
+
+
+def settings(models: Sequence[str]) -> pd.DataFrame:
+    """The published training settings, one row each, one column a network."""
+    return pd.DataFrame({model: dataclasses.asdict(PROTOCOL[model]) for model in models})

@@ -32,7 +32,7 @@ PROB_QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
 # One setting a network, for every method, chosen by noisy validation loss (benchmarks/protocol.py).
 PROTOCOL: dict[str, Settings] = {
     "lenet": Settings(epochs=8, batch_size=128, learning_rate=1e-3, weight_decay=1e-2),
-    "alexnet": Settings(epochs=10, batch_size=128, learning_rate=3e-4, weight_decay=1e-2, precision="bfloat16"),
+    "alexnet": Settings(epochs=8, batch_size=128, learning_rate=3e-4, weight_decay=1e-2, precision="bfloat16"),
 }
 
 

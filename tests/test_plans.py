@@ -1,0 +1,189 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelnoise import plans
+from labelnoise.errors import InputError
+from labelnoise.trials import SMOKE_IMAGES
+
+PAPER = ["paper-0.5", "paper-0.6"]
+CORRECTION = {
+    "noises": PAPER,
+    "noise_rates": [0.2, 0.4],
+    "models": ["lenet", "alexnet"],
+    "transitions": ["true", "anchor-97"],
+    "further_methods": ["backward", "reweighting"],
+    "seeds": 3,
+    "most_alexnet_seeds": 2,
+}
+ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
+SGD = {"noises": PAPER, "sgd_seeds": 3}
+NOISE = {"noises": PAPER, "seeds": 3}
+EVERY = [(plans.estimation, ESTIMATION), (plans.correction, CORRECTION), (plans.constant_sgd, SGD)]
+every = pytest.mark.parametrize(("plan", "parameters"), EVERY, ids=[plan.__name__ for plan, _ in EVERY])
+
+
+def subsets(values, least=1):
+    return st.lists(st.sampled_from(values), min_size=least, unique=True)
+
+
+corrections = st.fixed_dictionaries(
+    {
+        "noises": subsets([*PAPER, "pair-flip-0.3", "symmetric-0.5"]),
+        "noise_rates": subsets([0.1, 0.2, 0.4]),
+        "models": subsets(["lenet", "alexnet"]),
+        "transitions": subsets(["true", "anchor-97", "anchor-max"]),
+        "further_methods": subsets(["backward", "reweighting"], least=0),
+        "seeds": st.integers(1, 4),
+        "most_alexnet_seeds": st.integers(1, 4),
+        "profile": st.sampled_from(["full", "smoke"]),
+    }
+)
+
+
+@every
+def test_no_trial_is_asked_for_twice(plan, parameters):
+    trials = plan(**parameters)
+    assert len({trial.key for trial in trials}) == len(trials)
+    assert plan(**{**parameters, "noises": [*PAPER, PAPER[0]]}) == trials
+
+
+def test_a_symmetric_noise_that_is_named_and_has_its_rate_listed_is_asked_for_once():
+    trials = plans.correction(**{**CORRECTION, "noises": ["symmetric-0.2"]})
+    assert len({trial.key for trial in trials}) == len(trials)
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_correction_has_as_many_trials_as_its_parameters_say(p):
+    arms = 1 + len(p["transitions"])
+    noises = len(p["noises"]) + len(p["noise_rates"])
+    lenet = 1 + noises * arms + len(p["noises"]) * len(p["further_methods"])  # the first is the clean ceiling
+    alexnet = 1 + noises * arms
+    expected = {"lenet": lenet * p["seeds"], "alexnet": alexnet * min(p["seeds"], p["most_alexnet_seeds"])}
+    found = Counter(trial.model for trial in plans.correction(**p))
+    assert found == {model: expected[model] for model in p["models"]}
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_what_an_estimated_matrix_is_read_from_is_asked_for_too(p):
+    trials = set(plans.correction(**p))
+    needed = {trial.prerequisite() for trial in trials} - {None}
+    assert needed <= trials
+    assert bool(needed) == bool({"anchor-97", "anchor-max"} & set(p["transitions"]))
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_every_corrected_trial_has_its_cross_entropy_partner_of_the_same_seed(p):
+    trials = plans.correction(**p)
+    plain = {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials if t.method == "cross-entropy"}
+    assert {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials} == plain
+
+
+def test_every_constant_sgd_trial_has_its_partner():
+    trials = plans.constant_sgd(**SGD)
+    cells = {
+        method: {(t.noise, t.seed) for t in trials if t.method == method} for method in ("cross-entropy", "forward")
+    }
+    assert cells["cross-entropy"] == cells["forward"] == {(noise, seed) for noise in PAPER for seed in range(3)}
+    assert {t.settings for t in trials} == {plans.CONSTANT_SGD}
+    assert {(t.method, t.transition) for t in trials} == {("cross-entropy", None), ("forward", "true")}
+
+
+def test_estimation_asks_for_cross_entropy_on_each_noise_and_seed():
+    trials = plans.estimation(**ESTIMATION)
+    assert {(t.noise, t.seed) for t in trials} == {(noise, seed) for noise in PAPER for seed in range(3)}
+    assert {(t.method, t.transition, t.model) for t in trials} == {("cross-entropy", None, "lenet")}
+
+
+def test_correction_asks_for_what_estimation_did():
+    assert set(plans.estimation(**ESTIMATION)) <= set(plans.correction(**CORRECTION))
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_seeds_count_from_zero_and_alexnet_has_at_most_its_own_number(p):
+    seeds = {model: {t.seed for t in plans.correction(**p) if t.model == model} for model in p["models"]}
+    limits = {"lenet": p["seeds"], "alexnet": min(p["seeds"], p["most_alexnet_seeds"])}
+    assert seeds == {model: set(range(limits[model])) for model in p["models"]}
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_more_seeds_keep_the_trials_of_fewer(p):
+    assert set(plans.correction(**p)) <= set(plans.correction(**{**p, "seeds": p["seeds"] + 1}))
+
+
+@every
+def test_a_smoke_run_shares_no_key_with_a_full_one(plan, parameters):
+    full, smoke = plan(**parameters), plan(**parameters, profile="smoke")
+    assert len(full) == len(smoke)
+    assert not {t.key for t in full} & {t.key for t in smoke}
+    assert {(t.images, t.settings.epochs) for t in smoke} == {(SMOKE_IMAGES, 1)}
+    assert {t.images for t in full} == {None}
+
+
+@every
+def test_the_data_set_is_passed_on(plan, parameters):
+    trials = plan(**{**parameters, "noises": ["symmetric-0.3"]}, dataset="fashion-mnist")
+    assert {t.dataset for t in trials} == {"fashion-mnist"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "parameters", "name"),
+    [
+        (*case, name)
+        for case in [*EVERY, (plans.noise, NOISE)]
+        for name in ("seeds", "most_alexnet_seeds", "sgd_seeds")
+        if name in case[1]
+    ],
+)
+@pytest.mark.parametrize("seeds", [0, -1])
+def test_at_least_one_seed_is_needed(plan, parameters, name, seeds):
+    with pytest.raises(InputError, match=rf"at least one seed, not {seeds}\.$"):
+        plan(**{**parameters, name: seeds})
+
+
+@pytest.mark.parametrize(
+    ("plan", "parameters", "name"),
+    [
+        (*case, name)
+        for case in [*EVERY, (plans.noise, NOISE)]
+        for name in ("noises", "noise_rates", "models", "transitions")
+        if name in case[1]
+    ],
+)
+def test_an_empty_list_is_named(plan, parameters, name):
+    with pytest.raises(InputError, match=rf"^{name} is empty; pass at least one\.$"):
+        plan(**{**parameters, name: []})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noises": ["paper-0.7"]}, "Unknown noise 'paper-0.7'"),
+        ({"noise_rates": [1.5]}, r"A noise rate must lie in \[0, 1\], not 1\.5"),
+        ({"models": ["resnet"]}, "Unknown model 'resnet'"),
+        ({"further_methods": ["magic"]}, "Unknown method 'magic'"),
+        ({"transitions": ["guess"]}, "can't take its transition matrix from 'guess'"),
+        ({"dataset": "cifar-10"}, "Unknown data set 'cifar-10'"),
+        ({"profile": "huge"}, "Unknown profile 'huge'"),
+    ],
+)
+def test_what_is_not_known_is_named(change, message):
+    with pytest.raises(InputError, match=message):
+        plans.correction(**{**CORRECTION, **change})
+
+
+def test_the_noise_needs_no_trial_but_is_checked():
+    assert plans.noise(**NOISE) == []
+    with pytest.raises(InputError, match="Unknown noise 'paper-0.7'"):
+        plans.noise(noises=["paper-0.7"], seeds=1)
+
+
+def test_every_plan_belongs_to_a_chapter():
+    assert [plan for several in plans.PLANS.values() for plan in several] == [plans.noise, *(plan for plan, _ in EVERY)]

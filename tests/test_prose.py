@@ -1,0 +1,139 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelnoise import figures, prose, transitions
+from labelnoise.statistics import interval
+
+
+def signed(text):
+    """The numbers of a text that have a sign."""
+    return [float(number) for number in re.findall(r"(?<![\w.])[+-]\d+(?:\.\d+)?", text)]
+
+
+def counts(text):
+    """The whole numbers of its last sentence."""
+    return [int(number) for number in re.findall(r"(?<![\w.])\d+(?![\w.%])", text.rstrip(".").rpartition(". ")[2])]
+
+
+def sizes(text):
+    return [int(n) for n in re.findall(r"n = (\d+)", text)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=12), st.integers(1, 4))
+def test_the_numbers_of_an_interval_can_be_read_back(values, digits):
+    value = interval(values)
+    text = prose.with_interval(value, "points", digits)
+    assert "points" in text
+    assert sizes(text) == [len(values)]
+    assert signed(text) == pytest.approx([value.mean, value.low, value.high], abs=0.5001 * 10**-digits)
+    assert {len(decimals) for decimals in re.findall(r"\.(\d+)", text)} == {digits}
+
+
+def test_a_gain_and_a_loss_have_their_sign():
+    assert prose.with_interval(interval([1.0, 1.5, 2.0])).startswith("+1.5 points")
+    assert prose.with_interval(interval([-1.0, -1.5, -2.0])).startswith("-1.5 points")
+
+
+def test_what_rounds_to_zero_has_no_minus():
+    assert "-0.0" not in prose.with_interval(interval([-0.01, -0.02, -0.03]))
+    assert "-0.0" not in prose.with_interval(interval([-0.01]))
+
+
+def test_one_seed_has_no_interval():
+    text = prose.with_interval(interval([0.8]))
+    assert signed(text) == [0.8]
+    assert "one seed" in text
+    assert "nan" not in text
+
+
+def test_items_are_listed_as_people_do():
+    assert [prose.listed(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("on it LeNet", "On it LeNet"), ("", ""), ("“0.5”", "“0.5”")])
+def test_a_sentence_starts_with_a_capital_and_keeps_the_rest(text, expected):
+    assert prose.sentence(text) == expected
+
+
+def gains_table(*rows):
+    columns = ["model", "noise", "method", "transition", "gain", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_every_gain_is_told_with_its_interval_n_and_cell_in_the_order_of_the_table():
+    rows = [
+        ["lenet", "paper-0.5", "forward", "true", 0.83, 0.21, 1.44, 10],
+        ["alexnet", "paper-0.6", "forward", "true", -1.27, -2.09, -0.46, 5],
+        ["lenet", "symmetric-0.4", "forward", "anchor-97", 0.12, -0.31, 0.58, 9],
+    ]
+    text = prose.gains_sentence(gains_table(*rows))
+    assert signed(text) == [0.8, 0.2, 1.4, -1.3, -2.1, -0.5, 0.1, -0.3, 0.6]
+    assert sizes(text) == [10, 5, 9]
+    for (model, noise, _, source, *_), part in zip(rows, re.split(r"n = \d+", text)[1:], strict=True):
+        assert f"{figures.MODEL_TITLES[model]} on {figures.noise_title(noise)}" in part
+        assert figures.source_title(source) in part
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 3)), min_size=1, max_size=6))
+def test_the_gains_and_losses_beyond_zero_are_counted(cells):
+    rows = [["lenet", "paper-0.5", "forward", "true", m, m - half, m + half, 10] for m, half in cells]
+    gained, lost = (sum(half < sign * m for m, half in cells) for sign in (1, -1))
+    assert counts(prose.gains_sentence(gains_table(*rows))) == [len(cells), gained, lost]
+
+
+def test_a_gain_of_one_seed_is_told_without_an_interval():
+    text = prose.gains_sentence(gains_table(["lenet", "paper-0.5", "forward", "true", 0.8, np.nan, np.nan, 1]))
+    assert signed(text) == [0.8]
+    assert "one seed" in text
+    assert "nan" not in text
+
+
+def test_the_smallest_error_on_each_noise_is_told_beside_the_oracles():
+    rows = [
+        ["paper-0.6", "oracle", 0.006, 0.001, 7, 1.0],
+        ["paper-0.6", "anchor-max", 0.300, 0.020, 7, 50.0],
+        ["paper-0.6", "anchor-97", 0.123, 0.010, 7, 20.5],
+        ["paper-0.5", "oracle", 0.005, 0.001, 7, 1.0],
+        ["paper-0.5", "anchor-max", 0.0456, 0.010, 7, 9.12],
+        ["paper-0.5", "anchor-97", 0.100, 0.010, 7, 20.0],
+    ]
+    columns = ["noise", "estimator", "mean", "deviation", "n", "times_oracle"]
+    text = prose.errors_sentence(pd.DataFrame(rows, columns=columns))
+    first, second = text.split("“0.6”")
+    assert "“0.5”" in first
+    assert figures.source_title("anchor-max") in first
+    assert figures.source_title("anchor-97") in second
+    assert re.findall(r"\d+\.\d+", first.partition("”")[2]) == ["0.046", "9.1"]
+    assert re.findall(r"\d+\.\d+", second) == ["0.123", "20.5"]
+    assert sizes(text) == [7]
+
+
+def fits_table(noise, p_values, transposed):
+    rows = [[noise, seed, *pair] for seed, pair in enumerate(zip(p_values, transposed, strict=True))]
+    return pd.DataFrame(rows, columns=["noise", "seed", "p_value", "p_value_transposed"])
+
+
+def test_the_noise_is_told_with_its_rate_and_the_counted_rejections():
+    fits = pd.concat(
+        [
+            fits_table("paper-0.5", [0.5, 0.01, 0.9, 0.2], [0.0, 0.001, 0.04, 0.3]),
+            fits_table("paper-0.6", [0.02, 0.03, 0.9], [0.02, 0.03, 0.9]),
+            fits_table("random-0.4-1", [0.5, 0.6], [np.nan, np.nan]),
+        ]
+    )
+    nominal = {noise: transitions.named(noise, 3) for noise in ("paper-0.5", "paper-0.6", "random-0.4-1")}
+    first, second, third = prose.noise_sentence(fits, nominal).split("; ")
+    assert "“0.5” flips 50 % of the labels" in first
+    assert re.search(r"rejects its T in 1 of 4 corruptions, the transpose of T in 3$", first)
+    assert "“0.6” flips 60 % of the labels" in second
+    assert re.search(r"rejects its T in 2 of 3 corruptions$", second)  # a symmetric matrix is its own transpose
+    assert "flips 40 % of the labels" in third
+    assert re.search(r"rejects its T in 0 of 2 corruptions\.", third)  # the transpose is no transition matrix
+    assert "transpose" not in third
