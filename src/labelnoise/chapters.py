@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -173,6 +174,8 @@ def _refuse_noise(notebook: nbformat.NotebookNode, name: str) -> None:
 
 def _without_volatile(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = "injected-parameters"  # papermill draws one at random
         for key in ("papermill", "execution", "ExecuteTime"):
             cell.metadata.pop(key, None)
         if cell.cell_type == "code" and not cell.metadata.get("tags"):
@@ -358,7 +361,10 @@ def render(path: Path) -> Path:
         built = book / "_build" / "html"
         page = published_path(name).relative_to(root / "book").with_suffix(".html")
         if done.returncode or not (built / page).exists():
-            raise InputError(f"The page of {path} did not build: {done.stderr.strip().splitlines()[-1]}")
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
+            told = [line for line in plain.splitlines() if re.search(r"\w", line)] if done.returncode else []
+            why = told[-1] if told else f"the book has no page {page}; is {name} in _toc.yml?"
+            raise InputError(f"The page of {path} did not build: {why}")
         target = path.parent / "html"
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(built, target)

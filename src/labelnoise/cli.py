@@ -22,7 +22,7 @@ def _assignments(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
     for name, text in pairs:
         try:
             values[name] = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # the latter for a date or number that is none
             raise InputError(
                 f"The value {text!r} of parameter {name} can't be read; write it like [0.1, 0.3]."
             ) from None

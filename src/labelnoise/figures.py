@@ -101,7 +101,7 @@ def _axes(rows: int, columns: int, width: float, height: float, **options: Any) 
 def image_grid(
     images: Tensor, clean_labels: Labels, noisy_labels: Labels, class_names: Sequence[str], columns: int = 8
 ) -> Figure:
-    """The first images of each clean class in a row, titled with their noisy label where it is wrong.
+    """The first images of each clean class in a row, titled with their noisy label, in orange where it is wrong.
 
     Args:
         images: shape (n, channels, height, width), uint8.
@@ -110,7 +110,7 @@ def image_grid(
     figure, axes = _axes(len(class_names), columns, 8, 1.15 * len(class_names) + 0.3)
     for i, name in enumerate(class_names):
         for ax, row in zip(axes[i], np.flatnonzero(clean_labels == i)[:columns], strict=False):
-            ax.imshow(images[row].permute(1, 2, 0).squeeze(), cmap="gray_r")
+            ax.imshow(images[row].permute(1, 2, 0).squeeze().numpy(), cmap="gray_r")
             flipped = noisy_labels[row] != i
             ax.set_title(class_names[noisy_labels[row]], fontsize=8, color=PALETTE[3] if flipped else "0.4")
         for ax in axes[i]:

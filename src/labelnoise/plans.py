@@ -14,6 +14,9 @@ CONSTANT_SGD = Settings(
 )
 
 
+Arm = tuple[str, str | None]  # a method and the source of its T
+
+
 def _check(seeds: int, **lists: Sequence[object]) -> None:
     if seeds < 1:
         raise InputError(f"A chapter needs at least one seed, not {seeds}.")
@@ -49,7 +52,6 @@ def correction(
     *,
     dataset: str = "fashion-mnist-3",
     noises: Sequence[str],
-    noise_rates: Sequence[float],
     models: Sequence[str],
     transitions: Sequence[str],
     further_methods: Sequence[str],
@@ -57,32 +59,46 @@ def correction(
     most_alexnet_seeds: int,
     profile: str = "full",
 ) -> list[Trial]:
-    """Training with and without correction, with the clean ceiling beside it.
+    """Training with and without correction on `noises`, with the clean ceiling beside it.
 
-    Cross-entropy and forward correction with T from each of `transitions`, on `noises` and on
-    symmetric noise at `noise_rates`; the further methods with the true T on `noises`, for LeNet.
+    Cross-entropy, forward correction with T from each of `transitions`, and for LeNet the further
+    methods with the true T.
     """
-    _check(
-        min(seeds, most_alexnet_seeds), noises=noises, noise_rates=noise_rates, models=models, transitions=transitions
-    )
-    planned = []
-    for model in models:
-        for seed in range(min(seeds, most_alexnet_seeds) if model == "alexnet" else seeds):
+    _check(min(seeds, most_alexnet_seeds), noises=noises, models=models, transitions=transitions)
+    arms: list[Arm] = [("cross-entropy", None), *(("forward", source) for source in transitions)]
+    further: list[Arm] = [(method, "true") for method in further_methods]
+    return [
+        trial(dataset=dataset, noise=noise, model=model, method=method, transition=source, seed=seed, profile=profile)
+        for model in models
+        for seed in range(min(seeds, most_alexnet_seeds) if model == "alexnet" else seeds)
+        for noise in ("clean", *dict.fromkeys(noises))
+        for method, source in (arms[:1] if noise == "clean" else arms + further * (model == "lenet"))
+    ]
 
-            def add(noise: str, method: str, source: str | None = None, model: str = model, seed: int = seed) -> None:
-                fields = {"noise": noise, "method": method, "transition": source, "seed": seed}
-                planned.append(trial(dataset=dataset, model=model, profile=profile, **fields))
 
-            add("clean", "cross-entropy")
-            for noise in (*noises, *(f"symmetric-{rate}" for rate in noise_rates)):
-                add(noise, "cross-entropy")
-                for source in transitions:
-                    add(noise, "forward", source)
-            if model == "lenet":
-                for noise in noises:
-                    for method in further_methods:
-                        add(noise, method, "true")
-    return list(dict.fromkeys(planned))  # a symmetric noise may be named and have its rate listed, too
+def over_rates(
+    *,
+    dataset: str = "fashion-mnist-3",
+    noise_rates: Sequence[float],
+    models: Sequence[str],
+    rate_transitions: Sequence[str],
+    seeds: int,
+    rate_seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """Cross-entropy and forward correction with T from each of `rate_transitions`, on symmetric noise."""
+    _check(min(seeds, rate_seeds), noise_rates=noise_rates, models=models, rate_transitions=rate_transitions)
+    arms: list[Arm] = [("cross-entropy", None), *(("forward", t) for t in rate_transitions)]
+    return [
+        trial(
+            dataset=dataset, noise=f"symmetric-{rate}", model=model, method=method, transition=source, seed=seed,
+            profile=profile,
+        )
+        for model in models
+        for seed in range(min(seeds, rate_seeds))
+        for rate in dict.fromkeys(noise_rates)
+        for method, source in arms
+    ]  # fmt: skip
 
 
 def constant_sgd(
@@ -105,5 +121,5 @@ def constant_sgd(
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "01_noise": (noise,),
     "02_estimation": (estimation,),
-    "03_correction": (correction, constant_sgd),
+    "03_correction": (correction, constant_sgd, over_rates),
 }
