@@ -228,13 +228,14 @@ def _own_run_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
 
 
 def planned(name: str, given: Mapping[str, Any] = types.MappingProxyType({})) -> list[Trial]:
-    """The trials that a chapter asks for with these parameters, the others at their defaults."""
+    """The trials that a chapter asks for with these parameters, the others at their defaults, each once."""
     values = {key: parameter.default for key, parameter in parameters(name).items()} | check_parameters(name, given)
-    return [
+    asked = (
         trial
         for plan in PLANS.get(name, ())
         for trial in plan(**{key: values[key] for key in inspect.signature(plan).parameters if key in values})
-    ]
+    )
+    return list(dict.fromkeys(asked))
 
 
 def execute(name: str, given: Mapping[str, Any], ledger: Ledger) -> nbformat.NotebookNode:

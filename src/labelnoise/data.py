@@ -7,10 +7,10 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 from torchvision.datasets import FashionMNIST
 
@@ -168,7 +168,7 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
 
 def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
     """Write a set in the form that `read_npz` reads; images are stored channels last."""
-    arrays: dict[str, ArrayLike] = {}
+    arrays: dict[str, Any] = {}
     for x, images, y, labels in (
         ("Xtr", noisy_set.train_images, "Str", noisy_set.noisy_labels),
         ("Xts", noisy_set.test_images, "Yts", noisy_set.test_labels),
@@ -177,4 +177,5 @@ def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
             channels_last = images.permute(0, 2, 3, 1).numpy()
             arrays[x] = channels_last[..., 0] if channels_last.shape[3] == 1 else channels_last
             arrays[y] = labels
-    np.savez_compressed(path, allow_pickle=False, **arrays)
+    with open(path, "wb") as file:  # given a path, numpy would add a suffix
+        np.savez_compressed(file, **arrays)

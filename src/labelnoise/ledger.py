@@ -118,11 +118,12 @@ class Ledger:
 
     def __iter__(self) -> Iterator[Record]:
         """Every finished record of the file itself, the last one of each trial."""
-        for lines in self._lines.values():
+        for key, lines in self._lines.items():
             for number, line in reversed(lines):
                 record = decode(line)
                 if record is None:
                     self._warn(number)
                 elif record.status == "done":
-                    yield record
+                    if record.trial.key == key:  # else it was made by another protocol
+                        yield record
                     break

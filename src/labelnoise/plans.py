@@ -71,8 +71,8 @@ def correction(
         trial(dataset=dataset, noise=noise, model=model, method=method, transition=source, seed=seed, profile=profile)
         for model in models
         for seed in range(min(seeds, most_alexnet_seeds) if model == "alexnet" else seeds)
-        for noise in ("clean", *dict.fromkeys(noises))
-        for method, source in (arms[:1] if noise == "clean" else arms + further * (model == "lenet"))
+        for noise in dict.fromkeys(("clean", *noises))
+        for method, source in (arms + further * (model == "lenet") if noise in noises else arms[:1])
     ]
 
 

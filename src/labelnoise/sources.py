@@ -62,9 +62,14 @@ def _checked(path: Path, name: str) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     """Write a whole file or none, also with others writing the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def _fetch_from_debian(root: Path) -> None:
@@ -134,6 +139,6 @@ def fashion_mnist() -> Path:
         kept = root / "FashionMNIST" / "raw" / name
         found = _find(name) or _fetch(name, root)
         content = _checked(found, name)
-        if found != kept:
+        if found != kept and not (kept.is_file() and kept.read_bytes() == content):
             _write(kept, content)
     return root

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import statistics
 import sys
+import threading
 import time
 import traceback
 from collections import defaultdict
@@ -68,6 +70,15 @@ def _start_worker() -> None:
     # Ctrl-C reaches the whole process group; only the parent answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed outright can't stop its workers."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def _attempt(trial: Trial, given: Record | None) -> Record:
@@ -94,7 +105,8 @@ def with_prerequisites(trials: Iterable[Trial]) -> list[Trial]:
 
 def missing(trials: Iterable[Trial], ledger: Ledger) -> list[Trial]:
     """Those of the trials and their prerequisites that are not on record."""
-    return [trial for trial in with_prerequisites(trials) if trial not in ledger]
+    unrecorded = [trial for trial in trials if trial not in ledger]
+    return [trial for trial in with_prerequisites(unrecorded) if trial not in ledger]
 
 
 def sweep(
@@ -130,9 +142,14 @@ def sweep(
         pool = executor or local_pool(workers)
         try:
             failed = _run_all(todo, ledger, pool, workers, progress or (lambda _: None))
-        except BaseException:
+        except BaseException as error:
             if executor is None:
                 _stop(pool)
+            if isinstance(error, BrokenProcessPool):
+                raise InputError(
+                    "A worker process died, perhaps for want of memory; finished trials are on record, "
+                    "so run the same command again, with fewer workers."
+                ) from None
             raise
         if executor is None:
             pool.shutdown()
@@ -146,8 +163,9 @@ def sweep(
 
 
 def _stop(pool: Executor) -> None:
+    processes = list((getattr(pool, "_processes", None) or {}).values())  # other children of this process stay
     pool.shutdown(wait=False, cancel_futures=True)
-    for process in multiprocessing.active_children():
+    for process in processes:
         process.terminate()
 
 
@@ -187,15 +205,9 @@ def _run_all(
     tell()
     while running:
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in finished:
+        for future in sorted(finished, key=lambda future: future.exception() is not None):
             trial = running.pop(future)
-            try:
-                record = future.result()
-            except BrokenProcessPool:
-                raise InputError(
-                    f"A worker process died while trial {trial.key} or one beside it ran, perhaps for want of memory; "
-                    "finished trials are on record, so run the same command again, with fewer workers."
-                ) from None
+            record = future.result()
             ledger.append(record)
             unrecorded.discard(trial)
             dependents = waiting.pop(trial, [])

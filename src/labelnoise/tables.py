@@ -102,7 +102,8 @@ def errors(table: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
         limit = cell["error_oracle"].mean()
         for name in estimators:
             summary = interval(cell[f"error_{name}"])
-            rows.append([noise, name, summary.mean, summary.deviation, summary.n, summary.mean / limit])
+            times_oracle = summary.mean / limit if limit else float("nan")
+            rows.append([noise, name, summary.mean, summary.deviation, summary.n, times_oracle])
     return pd.DataFrame(rows, columns=["noise", "estimator", "mean", "deviation", "n", "times_oracle"])
 
 

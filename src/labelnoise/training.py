@@ -37,9 +37,13 @@ class Settings:
         ):
             if getattr(self, field) not in choices:
                 raise InputError(f"Unknown {field} {getattr(self, field)!r}; use one of: {', '.join(choices)}.")
-        for field in ("epochs", "batch_size", "learning_rate"):
-            if not getattr(self, field) > 0:
-                raise InputError(f"{field} must be positive, not {getattr(self, field)!r}.")
+        for field in ("epochs", "batch_size"):
+            if type(getattr(self, field)) is not int or getattr(self, field) < 1:
+                raise InputError(f"{field} must be a whole number from 1 up, not {getattr(self, field)!r}.")
+        if not (isinstance(self.learning_rate, float) and self.learning_rate > 0):
+            raise InputError(f"learning_rate must be a positive float, not {self.learning_rate!r}.")
+        if not (isinstance(self.weight_decay, float) and self.weight_decay >= 0):
+            raise InputError(f"weight_decay must be a float from 0.0 up, not {self.weight_decay!r}.")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ classes, rows sum to 1, ``T[i, j] = P(noisy = j | clean = i)``. So noisy class p
 
 from __future__ import annotations
 
-import math
+import numbers
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,8 +69,8 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
     return matrix
 
 
-def _check_rate(rate: float) -> float:
-    if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+def _check_rate(rate: Any) -> float:
+    if not isinstance(rate, numbers.Real) or not 0 <= float(rate) <= 1:
         raise InputError(f"A noise rate must lie in [0, 1], not {rate!r}.")
     return float(rate)
 
@@ -161,17 +162,24 @@ def identifiable(transition_matrix: ArrayLike) -> bool:
     return bool(np.all(np.diag(matrix) > off_diagonal.max(axis=1)))
 
 
+def _pair(estimate: ArrayLike, truth: ArrayLike) -> tuple[Matrix, Matrix]:
+    first, second = np.asarray(estimate, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    if first.shape != second.shape:
+        raise InputError(f"The estimate has shape {first.shape} but the true matrix {second.shape}.")
+    return first, second
+
+
 def l1_error(estimate: ArrayLike, truth: ArrayLike) -> float:
     """Relative entry-wise L1 error, ``sum|estimate - truth| / sum|truth|``.
 
     As in T-Revision (Xia et al. 2019, arXiv:1906.00189, section 4) and Dual-T (Yao et al. 2020,
     arXiv:2006.07805). Both of shape (n_classes, n_classes).
     """
-    truth = np.asarray(truth, dtype=np.float64)
-    return float(np.abs(np.asarray(estimate) - truth).sum() / np.abs(truth).sum())
+    estimate, truth = _pair(estimate, truth)
+    return float(np.abs(estimate - truth).sum() / np.abs(truth).sum())
 
 
 def frobenius_error(estimate: ArrayLike, truth: ArrayLike) -> float:
     """Relative Frobenius error, ``||estimate - truth||_F / ||truth||_F``; shapes as in `l1_error`."""
-    truth = np.asarray(truth, dtype=np.float64)
-    return float(np.linalg.norm(np.asarray(estimate) - truth) / math.sqrt((truth**2).sum()))
+    estimate, truth = _pair(estimate, truth)
+    return float(np.linalg.norm(estimate - truth) / np.linalg.norm(truth))

@@ -66,6 +66,11 @@ class Trial:
                 f"use one of: {', '.join(map(str, sources))}."
             )
         transitions.named(self.noise, self.n_classes)
+        # A key is made of these values as they are written, so 0 and 0.0 must not both stand for a seed.
+        if type(self.seed) is not int or self.seed < 0:
+            raise InputError(f"A seed must be a whole number from 0 up, not {self.seed!r}.")
+        if self.images is not None and (type(self.images) is not int or self.images < 10 * self.n_classes):
+            raise InputError(f"images must be a whole number from {10 * self.n_classes} up, not {self.images!r}.")
 
     @property
     def n_classes(self) -> int:
