@@ -11,17 +11,28 @@ from labelnoise.trials import SMOKE_IMAGES
 PAPER = ["paper-0.5", "paper-0.6"]
 CORRECTION = {
     "noises": PAPER,
-    "noise_rates": [0.2, 0.4],
     "models": ["lenet", "alexnet"],
     "transitions": ["true", "anchor-97"],
     "further_methods": ["backward", "reweighting"],
     "seeds": 3,
     "most_alexnet_seeds": 2,
 }
+RATES = {
+    "noise_rates": [0.2, 0.4],
+    "models": ["lenet", "alexnet"],
+    "rate_transitions": ["true", "anchor-97"],
+    "seeds": 3,
+    "rate_seeds": 2,
+}
 ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
 SGD = {"noises": PAPER, "sgd_seeds": 3}
 NOISE = {"noises": PAPER, "seeds": 3}
-EVERY = [(plans.estimation, ESTIMATION), (plans.correction, CORRECTION), (plans.constant_sgd, SGD)]
+EVERY = [
+    (plans.estimation, ESTIMATION),
+    (plans.correction, CORRECTION),
+    (plans.constant_sgd, SGD),
+    (plans.over_rates, RATES),
+]
 every = pytest.mark.parametrize(("plan", "parameters"), EVERY, ids=[plan.__name__ for plan, _ in EVERY])
 
 
@@ -31,8 +42,7 @@ def subsets(values, least=1):
 
 corrections = st.fixed_dictionaries(
     {
-        "noises": subsets([*PAPER, "pair-flip-0.3", "symmetric-0.5"]),
-        "noise_rates": subsets([0.1, 0.2, 0.4]),
+        "noises": subsets([*PAPER, "pair-flip-0.3", "clean"]),
         "models": subsets(["lenet", "alexnet"]),
         "transitions": subsets(["true", "anchor-97", "anchor-max"]),
         "further_methods": subsets(["backward", "reweighting"], least=0),
@@ -42,46 +52,75 @@ corrections = st.fixed_dictionaries(
     }
 )
 
+rates = st.fixed_dictionaries(
+    {
+        "noise_rates": subsets([0.0, 0.1, 0.2, 0.4]),
+        "models": subsets(["lenet", "alexnet"]),
+        "rate_transitions": subsets(["true", "anchor-97", "anchor-max"]),
+        "seeds": st.integers(1, 4),
+        "rate_seeds": st.integers(1, 4),
+        "profile": st.sampled_from(["full", "smoke"]),
+    }
+)
+either = st.tuples(st.just(plans.correction), corrections) | st.tuples(st.just(plans.over_rates), rates)
+
 
 @every
-def test_no_trial_is_asked_for_twice(plan, parameters):
+def test_a_value_that_is_named_twice_is_asked_for_once(plan, parameters):
     trials = plan(**parameters)
     assert len({trial.key for trial in trials}) == len(trials)
-    assert plan(**{**parameters, "noises": [*PAPER, PAPER[0]]}) == trials
-
-
-def test_a_symmetric_noise_that_is_named_and_has_its_rate_listed_is_asked_for_once():
-    trials = plans.correction(**{**CORRECTION, "noises": ["symmetric-0.2"]})
-    assert len({trial.key for trial in trials}) == len(trials)
+    doubled = {name: value * 2 if isinstance(value, list) else value for name, value in parameters.items()}
+    assert plan(**doubled) == trials
 
 
 @settings(deadline=None, max_examples=30)
 @given(corrections)
 def test_correction_has_as_many_trials_as_its_parameters_say(p):
     arms = 1 + len(p["transitions"])
-    noises = len(p["noises"]) + len(p["noise_rates"])
-    lenet = 1 + noises * arms + len(p["noises"]) * len(p["further_methods"])  # the first is the clean ceiling
-    alexnet = 1 + noises * arms
+    ceiling = "clean" not in p["noises"]
+    lenet = ceiling + len(p["noises"]) * (arms + len(p["further_methods"]))
+    alexnet = ceiling + len(p["noises"]) * arms
     expected = {"lenet": lenet * p["seeds"], "alexnet": alexnet * min(p["seeds"], p["most_alexnet_seeds"])}
     found = Counter(trial.model for trial in plans.correction(**p))
     assert found == {model: expected[model] for model in p["models"]}
 
 
 @settings(deadline=None, max_examples=30)
-@given(corrections)
-def test_what_an_estimated_matrix_is_read_from_is_asked_for_too(p):
-    trials = set(plans.correction(**p))
+@given(rates)
+def test_the_rates_have_as_many_trials_as_their_parameters_say(p):
+    cells = len(p["models"]) * len(p["noise_rates"]) * (1 + len(p["rate_transitions"]))
+    trials = plans.over_rates(**p)
+    assert len(trials) == cells * min(p["seeds"], p["rate_seeds"])
+    assert {t.noise for t in trials} == {f"symmetric-{rate}" for rate in p["noise_rates"]}
+    assert {t.seed for t in trials} == set(range(min(p["seeds"], p["rate_seeds"])))
+
+
+@settings(deadline=None, max_examples=30)
+@given(either)
+def test_what_an_estimated_matrix_is_read_from_is_asked_for_too(case):
+    plan, p = case
+    trials = set(plan(**p))
     needed = {trial.prerequisite() for trial in trials} - {None}
     assert needed <= trials
-    assert bool(needed) == bool({"anchor-97", "anchor-max"} & set(p["transitions"]))
+    sources = p.get("transitions", p.get("rate_transitions"))
+    assert bool(needed) == bool({"anchor-97", "anchor-max"} & set(sources))
+
+
+@settings(deadline=None, max_examples=30)
+@given(either)
+def test_every_corrected_trial_has_its_cross_entropy_partner_of_the_same_seed(case):
+    plan, p = case
+    trials = plan(**p)
+    plain = {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials if t.method == "cross-entropy"}
+    assert {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials} == plain
 
 
 @settings(deadline=None, max_examples=30)
 @given(corrections)
-def test_every_corrected_trial_has_its_cross_entropy_partner_of_the_same_seed(p):
+def test_the_clean_ceiling_of_every_network_and_seed_is_asked_for(p):
     trials = plans.correction(**p)
-    plain = {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials if t.method == "cross-entropy"}
-    assert {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials} == plain
+    ceiling = {(t.model, t.seed) for t in trials if t.noise == "clean" and t.method == "cross-entropy"}
+    assert ceiling == {(t.model, t.seed) for t in trials}
 
 
 def test_every_constant_sgd_trial_has_its_partner():
@@ -129,7 +168,8 @@ def test_a_smoke_run_shares_no_key_with_a_full_one(plan, parameters):
 
 @every
 def test_the_data_set_is_passed_on(plan, parameters):
-    trials = plan(**{**parameters, "noises": ["symmetric-0.3"]}, dataset="fashion-mnist")
+    noises = {"noises": ["symmetric-0.3"]} if "noises" in parameters else {}
+    trials = plan(**{**parameters, **noises}, dataset="fashion-mnist")
     assert {t.dataset for t in trials} == {"fashion-mnist"}
 
 
@@ -166,7 +206,6 @@ def test_an_empty_list_is_named(plan, parameters, name):
     ("change", "message"),
     [
         ({"noises": ["paper-0.7"]}, "Unknown noise 'paper-0.7'"),
-        ({"noise_rates": [1.5]}, r"A noise rate must lie in \[0, 1\], not 1\.5"),
         ({"models": ["resnet"]}, "Unknown model 'resnet'"),
         ({"further_methods": ["magic"]}, "Unknown method 'magic'"),
         ({"transitions": ["guess"]}, "can't take its transition matrix from 'guess'"),
@@ -179,9 +218,19 @@ def test_what_is_not_known_is_named(change, message):
         plans.correction(**{**CORRECTION, **change})
 
 
+@pytest.mark.parametrize("rate", [1.5, -0.1, float("nan")])
+def test_a_rate_outside_of_0_to_1_is_named(rate):
+    with pytest.raises(InputError, match=rf"A noise rate must lie in \[0, 1\], not {rate}"):
+        plans.over_rates(**{**RATES, "noise_rates": [0.2, rate]})
+
+
+def test_a_tiny_rate_is_taken():
+    assert len(plans.over_rates(**{**RATES, "noise_rates": [0.00001]})) == len(plans.over_rates(**RATES)) / 2
+
+
 def test_the_noise_needs_no_trial_but_is_checked():
     assert plans.noise(**NOISE) == []
-    with pytest.raises(InputError, match="Unknown noise 'paper-0.7'"):
+    with pytest.raises(InputError, match="Unknown noise 'paper-0\\.7'"):
         plans.noise(noises=["paper-0.7"], seeds=1)
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -261,8 +262,13 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("to", ["group", "parent"])
-def test_ctrl_c_stops_within_five_seconds_and_leaves_no_worker(tmp_path, to):
+def test_a_worker_leaves_ctrl_c_to_the_parent_and_has_one_thread():
+    with module.local_pool(1) as pool:
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+        assert pool.submit(torch.get_num_threads).result() == 1
+
+
+def test_ctrl_c_stops_within_five_seconds_and_leaves_no_worker(tmp_path):
     script, path = tmp_path / "script.py", tmp_path / "records.jsonl"
     script.write_text(SWEEP)
     process = subprocess.Popen(
@@ -273,13 +279,14 @@ def test_ctrl_c_stops_within_five_seconds_and_leaves_no_worker(tmp_path, to):
             assert process.poll() is None
             time.sleep(0.1)
         start = time.monotonic()
-        os.killpg(process.pid, signal.SIGINT) if to == "group" else process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         # Workers hold its output open, so that the end of the output is the end of the last of them.
         _, errors = process.communicate(timeout=5)
         assert time.monotonic() - start < 5
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     assert errors.decode().strip().splitlines()[-1] == "KeyboardInterrupt"
     assert process.returncode != 0
     finished = list(Ledger(path))

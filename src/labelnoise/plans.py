@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from labelnoise.errors import InputError
 from labelnoise.training import Settings
@@ -25,6 +25,11 @@ def _check(seeds: int, **lists: Sequence[object]) -> None:
             raise InputError(f"{name} is empty; pass at least one.")
 
 
+def _once(trials: Iterable[Trial]) -> list[Trial]:
+    """Each trial once: a value that was named twice must not count as two runs."""
+    return list(dict.fromkeys(trials))
+
+
 def noise(*, dataset: str = "fashion-mnist-3", noises: Sequence[str], seeds: int) -> list[Trial]:
     """None: the chapter corrupts labels and trains nothing. What is asked for is checked like elsewhere."""
     estimation(dataset=dataset, noises=noises, model="lenet", seeds=seeds)
@@ -41,11 +46,11 @@ def estimation(
 ) -> list[Trial]:
     """Cross-entropy on each noise: what every estimator of T reads."""
     _check(seeds, noises=noises)
-    return [
+    return _once(
         trial(dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile)
-        for noise in dict.fromkeys(noises)
+        for noise in noises
         for seed in range(seeds)
-    ]
+    )
 
 
 def correction(
@@ -67,13 +72,13 @@ def correction(
     _check(min(seeds, most_alexnet_seeds), noises=noises, models=models, transitions=transitions)
     arms: list[Arm] = [("cross-entropy", None), *(("forward", source) for source in transitions)]
     further: list[Arm] = [(method, "true") for method in further_methods]
-    return [
+    return _once(
         trial(dataset=dataset, noise=noise, model=model, method=method, transition=source, seed=seed, profile=profile)
         for model in models
         for seed in range(min(seeds, most_alexnet_seeds) if model == "alexnet" else seeds)
-        for noise in dict.fromkeys(("clean", *noises))
+        for noise in ("clean", *noises)
         for method, source in (arms + further * (model == "lenet") if noise in noises else arms[:1])
-    ]
+    )
 
 
 def over_rates(
@@ -89,16 +94,16 @@ def over_rates(
     """Cross-entropy and forward correction with T from each of `rate_transitions`, on symmetric noise."""
     _check(min(seeds, rate_seeds), noise_rates=noise_rates, models=models, rate_transitions=rate_transitions)
     arms: list[Arm] = [("cross-entropy", None), *(("forward", t) for t in rate_transitions)]
-    return [
+    return _once(
         trial(
             dataset=dataset, noise=f"symmetric-{rate}", model=model, method=method, transition=source, seed=seed,
             profile=profile,
         )
         for model in models
         for seed in range(min(seeds, rate_seeds))
-        for rate in dict.fromkeys(noise_rates)
+        for rate in noise_rates
         for method, source in arms
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def constant_sgd(
@@ -106,15 +111,15 @@ def constant_sgd(
 ) -> list[Trial]:
     """LeNet with plain SGD at a constant rate, with and without forward correction by the true T."""
     _check(sgd_seeds, noises=noises)
-    return [
+    return _once(
         trial(
             dataset=dataset, noise=noise, model="lenet", method=method, transition=source, seed=seed,
             settings=CONSTANT_SGD, profile=profile,
         )
-        for noise in dict.fromkeys(noises)
+        for noise in noises
         for method, source in (("cross-entropy", None), ("forward", "true"))
         for seed in range(sgd_seeds)
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 # Chapter to its plans; each takes the chapter's parameters that it names.

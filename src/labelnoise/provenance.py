@@ -14,12 +14,15 @@ import labelnoise
 
 @functools.cache
 def processor() -> str:
-    """The name of this machine's processor."""
+    """The name of this machine's processor, with the numbers that tell generations of one name apart."""
     try:
         with open("/proc/cpuinfo") as file:
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-        return names[0]
-    except (OSError, IndexError):
+            pairs = (line.partition(":") for line in file)
+            # The last core's values stand; cores of one machine are alike.
+            found = {name.strip(): value.strip() for name, _, value in pairs}
+        numbers = [f"{name} {found[name]}" for name in ("cpu family", "model", "stepping")]
+        return f"{found['model name']} ({', '.join(numbers)})"
+    except (OSError, KeyError):
         return platform.processor() or platform.machine()
 
 

@@ -1,0 +1,278 @@
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import labelnoise
+from labelnoise import chapters, cli, project, provenance, replay, sources, sweep
+from labelnoise.ledger import Ledger
+
+COMMAND = Path(sys.executable).with_name("labelnoise")
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """The real notebooks, with nothing on record and a book and runs/ of its own."""
+    root = tmp_path / "checkout"
+    shutil.copytree(project.root() / "notebooks", root / "notebooks")
+    (root / "_toc.yml").touch()
+    monkeypatch.setattr(project, "root", lambda: root)
+    monkeypatch.delenv("LABELNOISE_LEDGER", raising=False)
+    return root
+
+
+@pytest.fixture
+def two_trials(checkout, tiny, monkeypatch):
+    """All chapters together ask for two tiny trials, which are trained in this process."""
+    trials = [tiny(images=300), tiny(images=300, method="forward", transition="anchor-97")]
+    monkeypatch.setattr(chapters, "planned", lambda name: trials)
+    monkeypatch.setattr(sweep, "local_pool", lambda workers: ThreadPoolExecutor(workers))
+    return trials
+
+
+# Mistakes.
+
+MISTAKES = {
+    "unknown chapter": (["chapter", "04_nothing"], "There is no chapter '04_nothing'; use one of: 01_noise, "),
+    "no chapter": (["chapter"], "Name one chapter, or pass --all"),
+    "a chapter and all": (["chapter", "01_noise", "--all"], "Name one chapter, or pass --all"),
+    "unknown parameter": (["chapter", "03_correction", "-p", "rates", "[0.1]"], "has no parameter 'rates'; use one of"),
+    "a parameter of some chapters only": (["chapter", "--all", "-p", "noise_rates", "[0.1]"], "has no parameter"),
+    "text for a list": (["chapter", "03_correction", "-p", "noise_rates", "0.1,0.3"], "must be list[float]"),
+    "a number for a list": (["chapter", "03_correction", "-p", "noise_rates", "0.1"], "must be list[float]"),
+    "a fraction for a count": (["chapter", "02_estimation", "-p", "seeds", "1.5"], "Parameter seeds must be int"),
+    "yes for a count": (["chapter", "02_estimation", "-p", "seeds", "true"], "Parameter seeds must be int"),
+    "nothing for a count": (["chapter", "02_estimation", "-p", "seeds", ""], "Parameter seeds must be int"),
+    "unreadable value": (["chapter", "03_correction", "-p", "noise_rates", "[0.1, 0.3"], "'[0.1, 0.3' of parameter"),
+    "a date that is none": (["chapter", "02_estimation", "-p", "seeds", "2020-13-45"], "'2020-13-45' of parameter"),
+    "unknown noise": (["chapter", "02_estimation", "-p", "noises", "[paper-0.7]"], "Unknown noise 'paper-0.7'"),
+    "unknown noise to look at": (["chapter", "01_noise", "-p", "noises", "[paper-0.7]"], "Unknown noise 'paper-0.7'"),
+    "no noise": (["chapter", "01_noise", "-p", "noises", "[]"], "noises is empty; pass at least one"),
+    "noise of other classes": (["chapter", "02_estimation", "-p", "dataset", "fashion-mnist"], "has 3 classes but"),
+    "unknown model": (["chapter", "02_estimation", "-p", "model", "resnet"], "Unknown model 'resnet'"),
+    "unknown method": (["chapter", "03_correction", "-p", "further_methods", "[magic]"], "Unknown method 'magic'"),
+    "unknown source of T": (["chapter", "03_correction", "-p", "transitions", "[guess]"], "from 'guess'; use one of"),
+    "unknown data set": (["chapter", "01_noise", "-p", "dataset", "mnist"], "Unknown data set 'mnist'"),
+    "unknown profile": (["chapter", "02_estimation", "-p", "profile", "tiny"], "Unknown profile 'tiny'"),
+    "a rate above 1": (["chapter", "03_correction", "-p", "noise_rates", "[1.5]"], "must lie in [0, 1], not 1.5"),
+    "a rate below 0": (["chapter", "03_correction", "-p", "noise_rates", "[-0.1]"], "must lie in [0, 1], not -0.1"),
+    "a rate that is none": (["chapter", "03_correction", "-p", "noise_rates", "[.nan]"], "must lie in [0, 1], not nan"),
+    "no seed": (["chapter", "02_estimation", "-p", "seeds", "0"], "at least one seed, not 0"),
+    "no seed to look at": (["chapter", "01_noise", "-p", "seeds", "0"], "at least one seed, not 0"),
+    "less than no seed": (["chapter", "03_correction", "-p", "sgd_seeds", "-1"], "at least one seed, not -1"),
+    "a smoke run to publish": (
+        ["chapter", "02_estimation", "-p", "profile", "smoke", "--publish"],
+        "too small to publish",
+    ),
+    "nothing to replay": (["replay"], "There are no records in "),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_gives_one_sentence_and_status_2_and_changes_nothing(checkout, capsys, arguments, message):
+    before = sorted(checkout.rglob("*"))
+    assert cli.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert message in shown.err
+    assert shown.err.startswith("labelnoise: ")
+    assert shown.err.count("\n") == 1
+    assert shown.err.endswith("\n")
+    assert sorted(checkout.rglob("*")) == before
+
+
+def test_data_of_another_content_is_a_mistake(tmp_path, monkeypatch, capsys):
+    name = next(iter(sources.SHA256))
+    (tmp_path / name).write_bytes(b"not images")
+    monkeypatch.setenv("LABELNOISE_DATA", str(tmp_path))
+    assert cli.main(["data"]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"labelnoise: {tmp_path / name} is not Fashion-MNIST's {name}: its content has sha256 ")
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [], ["publish"], ["chapter", "01_noise", "-p", "seeds"], ["chapter", "01_noise", "--workers", "0"],
+        ["chapter", "01_noise", "--unknown"], ["reproduce", "--workers", "two"], ["replay", "-n", "0"],
+        ["replay", "-n", "-1"], ["replay", "--seed", "x"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_arguments_that_do_not_fit_give_the_usage_and_status_2(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("usage: labelnoise")
+    assert "error: " in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", [[], ["data"], ["chapter"], ["reproduce"], ["replay"]], ids=" ".join)
+def test_help_is_given(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*arguments, "--help"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith(" ".join(["usage: labelnoise", *arguments]))
+
+
+def test_the_version_is_given(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"labelnoise {labelnoise.__version__}\n"
+
+
+def test_the_installed_command_ends_with_a_sentence_and_status_2_wherever_one_stands(tmp_path):
+    done = subprocess.run(
+        [COMMAND, "chapter", "04_nothing"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("labelnoise: There is no chapter '04_nothing'; use one of: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_interrupt_gives_a_sentence_and_status_130(monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(chapters, "run", interrupted)
+    assert cli.main(["chapter", "01_noise"]) == 130
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("labelnoise: stopped; finished trials are on record")
+    assert "Traceback" not in error
+
+
+# What the commands do.
+
+
+def test_data_says_where_they_are(capsys):
+    assert cli.main(["data"]) == 0
+    assert str(sources.cache_folder()) in capsys.readouterr().out
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """Lists what `chapters.run` is asked for."""
+    calls = []
+
+    def run(name, given, *, publish=False, workers=None, progress=None):
+        calls.append((name, given, publish, workers))
+        return tmp_path / f"{name}.html"
+
+    monkeypatch.setattr(chapters, "run", run)
+    monkeypatch.chdir(tmp_path)
+    return calls
+
+
+def test_parameters_are_read_as_values_with_their_type(asked, capsys):
+    given = ["-p", "noise_rates", "[0.1, 0.3]", "-p", "seeds", "2", "-p", "profile", "smoke", "-p", "models", "[lenet]"]
+    assert cli.main(["chapter", "03_correction", *given, "--workers", "3"]) == 0
+    expected = {"noise_rates": [0.1, 0.3], "seeds": 2, "profile": "smoke", "models": ["lenet"]}
+    assert asked == [("03_correction", expected, False, 3)]
+    assert capsys.readouterr().out == "03_correction: 03_correction.html\n"
+
+
+def test_the_last_value_of_a_parameter_counts(asked):
+    cli.main(["chapter", "03_correction", "-p", "seeds", "2", "-p", "seeds", "3", "--publish"])
+    assert asked == [("03_correction", {"seeds": 3}, True, None)]
+
+
+def test_all_chapters_run_in_order_with_the_front_page_last(asked):
+    assert cli.main(["chapter", "--all", "--publish"]) == 0
+    assert asked == [(name, {}, True, None) for name in chapters.sources()]
+    assert asked[-1][0] == chapters.FRONT_PAGE
+
+
+def trained_lines(folder):
+    return (folder / "trials.jsonl").read_bytes().splitlines()
+
+
+def test_fresh_records_go_to_a_ledger_of_their_own_once(checkout, two_trials, tmp_path, capsys):
+    folder = tmp_path / "again"
+    assert cli.main(["reproduce", "--fresh", str(folder), "--workers", "1"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"0 of 2 trials are on record in {folder / 'trials.jsonl'}")
+    assert "2 of 2 trials done" in shown.err.splitlines()[-1]
+    assert [record.trial for record in Ledger(folder / "trials.jsonl")] == two_trials
+
+    lines = trained_lines(folder)
+    assert cli.main(["reproduce", "--fresh", str(folder), "--workers", "1"]) == 0
+    assert capsys.readouterr().out.startswith("2 of 2 trials are on record")
+    assert trained_lines(folder) == lines
+    assert not (checkout / "results").exists()
+
+
+def test_without_a_folder_the_published_records_are_completed(checkout, two_trials, made_up, monkeypatch):
+    project.published_ledger().append(made_up(two_trials[0]))
+    monkeypatch.setattr(sweep, "run", lambda trial, given=None: made_up(trial))
+    assert cli.main(["reproduce", "--workers", "1"]) == 0
+    assert [record.trial for record in project.published_ledger()] == two_trials
+
+
+def test_a_trial_that_fails_gives_a_sentence_and_status_2(checkout, two_trials, tmp_path, monkeypatch, capsys):
+    def failing(trial, given=None):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(sweep, "run", failing)
+    assert cli.main(["reproduce", "--fresh", str(tmp_path / "again"), "--workers", "1"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("labelnoise: 2 of 2 trials failed, the first with 'RuntimeError: out of luck'")
+
+
+@pytest.fixture
+def recorded(checkout, tiny, made_up):
+    """Five records on this build, which a replay would repeat."""
+    for seed in range(5):
+        project.published_ledger().append(made_up(tiny(seed=seed), provenance=provenance.here()))
+    return project.published_ledger()
+
+
+def replaying(monkeypatch, made_up, **changes):
+    """Training again gives the same record, but for the trials of the seeds named."""
+
+    def run(trial, given=None):
+        fields = changes.get(f"seed_{trial.seed}", {})
+        return made_up(trial, provenance=provenance.here(), **fields)
+
+    monkeypatch.setattr(replay, "run", run)
+
+
+def test_replayed_trials_that_agree_give_status_0(recorded, made_up, monkeypatch, capsys):
+    replaying(monkeypatch, made_up)
+    assert cli.main(["replay", "-n", "3"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all("agrees bit for bit" in line for line in lines)
+    assert last == "3 of 3 replayed trials agree."
+
+
+def test_a_replayed_trial_that_differs_is_named_and_gives_status_1(recorded, tiny, made_up, monkeypatch, capsys):
+    replaying(monkeypatch, made_up, seed_3={"weights_sha256": "f" * 64})
+    assert cli.main(["replay", "-n", "9"]) == 1
+    *lines, last = capsys.readouterr().out.splitlines()
+    (different,) = (line for line in lines if "DIFFERS" in line)
+    assert different.startswith(tiny(seed=3).key)
+    assert "seed 3" in different
+    assert last == "4 of 5 replayed trials agree."
+
+
+def test_the_seed_chooses_what_is_replayed(recorded, made_up, monkeypatch, capsys):
+    replaying(monkeypatch, made_up)
+    chosen = []
+    for seed in (0, 0, 1, 2, 3):
+        cli.main(["replay", "-n", "2", "--seed", str(seed)])
+        chosen.append(capsys.readouterr().out)
+    assert chosen[0] == chosen[1]
+    assert len(set(chosen)) > 1

@@ -1,0 +1,261 @@
+import io
+import re
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from labelnoise import figures, tables, transitions
+from labelnoise.statistics import interval
+
+matplotlib.use("agg")
+
+ARMS = [("cross-entropy", None), ("forward", "true"), ("forward", "anchor-97")]
+NOISES = ["paper-0.5", "paper-0.6"]
+NAMES = {3: ["T-shirt/top", "Trouser", "Dress"], 10: [f"class {i}" for i in range(10)]}
+
+
+@pytest.fixture(scope="module")
+def records(tiny, made_up):
+    """Made-up records whose accuracies and errors depend on network, noise, method and seed."""
+
+    def make(seeds, noises=NOISES, models=("lenet", "alexnet")):
+        found = []
+        for model in models:
+            for noise in noises:
+                for k, (method, transition) in enumerate(ARMS):
+                    for seed in range(seeds):
+                        trial = tiny(model=model, noise=noise, method=method, transition=transition, seed=seed)
+                        start = 0.6 + 0.05 * k - 0.02 * len(found) / 100
+                        history = {
+                            "noisy_train_loss": [1.1, 1.0, 0.9],
+                            "noisy_validation_loss": [1.0, 0.9, 1.1],
+                            "noisy_validation_accuracy": [0.4, 0.5, 0.4],
+                            "clean_test_accuracy": [start, start + 0.1 + 0.01 * seed, start + 0.05],
+                            "memorised": [0.1, 0.2, 0.3 + 0.01 * seed],
+                        }
+                        truth = transitions.named(noise, 3)
+                        matrices = {
+                            name: ((1 - w) * truth + w * np.eye(3)).tolist()
+                            for name, w in (("oracle", 0.01 + 0.001 * seed), ("anchor-97", 0.1 + 0.02 * seed**2))
+                        }
+                        found.append(made_up(trial, history=history, best_epoch=1, transition_matrices=matrices))
+        return found
+
+    return make
+
+
+def images(n_classes, columns=3):
+    generator = torch.Generator().manual_seed(0)
+    labels = np.arange(4 * n_classes) % n_classes
+    pixels = torch.randint(0, 256, (len(labels), 1, 28, 28), dtype=torch.uint8, generator=generator)
+    return figures.image_grid(pixels, labels, np.roll(labels, 1), NAMES[n_classes], columns=columns)
+
+
+def heatmaps(n_classes, difference=False):
+    matrix = transitions.symmetric(n_classes, 0.3)
+    shift = matrix if difference else 0
+    rows = {"first": {"true": matrix - shift, "estimated": np.eye(n_classes) - shift}, "second": {"true": matrix}}
+    return figures.transition_heatmaps(rows, NAMES[n_classes], difference=difference)
+
+
+def probabilities(n_classes, noises):
+    spread = np.linspace(-0.05, 0.05, 5)
+    truths = {noise: transitions.symmetric(n_classes, 0.3) for noise in noises}
+    quantiles = {noise: truth[..., None] + spread for noise, truth in truths.items()}
+    return figures.predicted_probabilities(quantiles, truths, NAMES[n_classes])
+
+
+DRAWINGS = {
+    "images of 3 classes": lambda records: images(3),
+    "images of 10 classes": lambda records: images(10, columns=1),
+    "heatmaps of 3 classes": lambda records: heatmaps(3),
+    "a heatmap of 10 classes": lambda records: figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10]),
+    "differences": lambda records: figures.transition_heatmaps({"": {"a": np.eye(3)}}, NAMES[3], difference=True),
+    "probabilities of 3 classes": lambda records: probabilities(3, NOISES),
+    "probabilities of 10 classes": lambda records: probabilities(10, ["symmetric-0.3"]),
+    "errors": lambda records: figures.estimation_errors(tables.as_table(records(3)), ["oracle", "anchor-97"]),
+    "errors of one seed": lambda records: figures.estimation_errors(
+        tables.as_table(records(1, NOISES[:1])), ["oracle"]
+    ),
+    "curves": lambda records: figures.accuracy_curves(tables.as_curves(records(3, NOISES, ["lenet"]))),
+    "curves of one seed": lambda records: figures.accuracy_curves(tables.as_curves(records(1, ["clean"], ["lenet"]))),
+    "rates": lambda records: figures.accuracy_against_rate(tables.as_table(records(3, ["symmetric-0.2"], ["alexnet"]))),
+    "rates of one seed": lambda records: figures.accuracy_against_rate(tables.as_table(records(1, ["symmetric-0.2"]))),
+    "gains": lambda records: figures.gains(tables.gains(tables.as_table(records(3)))),
+    "gains of one seed": lambda records: figures.gains(tables.gains(tables.as_table(records(1)))),
+}
+every = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+
+
+def png(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=30)
+    return file.getvalue()
+
+
+@every
+def test_a_drawing_is_a_figure_the_same_each_time_and_leaves_no_trace(draw, records):
+    before = dict(matplotlib.rcParams)
+    first = draw(records)
+    assert isinstance(first, Figure)
+    assert matplotlib.pyplot.get_fignums() == []
+    assert png(first) == png(draw(records))
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_two_drawings_of_different_data_differ(records):
+    curves = tables.as_curves(records(1, ["clean"], ["lenet"]))
+    assert png(figures.accuracy_curves(curves)) != png(figures.accuracy_curves(curves.assign(clean_test_accuracy=0.5)))
+
+
+def meshes(figure):
+    return [ax.collections[0] for ax in figure.axes if ax.collections]
+
+
+def test_heatmaps_of_one_call_share_one_scale_from_zero_to_one():
+    assert [mesh.get_clim() for mesh in meshes(heatmaps(3))] == [(0, 1)] * 3
+
+
+def test_differences_share_one_scale_around_zero():
+    assert [mesh.get_clim() for mesh in meshes(heatmaps(3, difference=True))] == [(-0.2, 0.2)] * 3
+
+
+@pytest.mark.parametrize(("difference", "scale"), [(True, (-0.5, 0.5)), (False, (0, 0.5))])
+def test_the_end_of_the_scale_can_be_set(difference, scale):
+    drawn = figures.transition_heatmaps({"": {"a": np.eye(3)}}, NAMES[3], difference=difference, limit=0.5)
+    assert [mesh.get_clim() for mesh in meshes(drawn)] == [scale]
+
+
+def test_heatmaps_show_the_matrix_with_clean_classes_as_rows_and_print_its_entries():
+    matrix = np.array(transitions.PAPER["paper-0.5"])
+    (ax,) = figures.transition_heatmaps({"": {"true T": matrix}}, NAMES[3]).axes
+    np.testing.assert_array_equal(ax.collections[0].get_array(), matrix)
+    printed = {(t.get_position()[1] - 0.5, t.get_position()[0] - 0.5): float(t.get_text()) for t in ax.texts}
+    assert printed == {(i, j): matrix[i, j] for i in range(3) for j in range(3)}
+    low, high = ax.get_ylim()
+    assert low > high  # row 0 is at the top
+    assert [label.get_text() for label in ax.get_yticklabels()] == NAMES[3]
+    assert [label.get_text() for label in ax.get_xticklabels()] == NAMES[3]
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("clean label", "noisy label")
+
+
+def test_differences_are_printed_with_their_sign():
+    (ax,) = figures.transition_heatmaps({"": {"a": np.diag([0.1, -0.1, 0])}}, NAMES[3], difference=True).axes
+    assert ax.texts[0].get_text() == "+0.10"
+    assert re.fullmatch("[-\N{MINUS SIGN}]0.10", ax.texts[4].get_text())
+
+
+def test_entries_are_printed_for_ten_classes_but_not_for_thirteen():
+    few = figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10])
+    assert [len(ax.texts) for ax in few.axes] == [100]
+    many = figures.transition_heatmaps({"": {"a": np.eye(13)}}, list(map(str, range(13))))
+    assert [len(ax.texts) for ax in many.axes] == [0]
+
+
+def test_images_stand_in_the_row_of_their_clean_class_titled_with_their_noisy_label():
+    figure = images(3)
+    grid = np.array(figure.axes).reshape(3, 3)
+    assert [ax.get_ylabel() for ax in grid[:, 0]] == NAMES[3]
+    assert [[ax.get_title() for ax in row] for row in grid] == [[NAMES[3][(i - 1) % 3]] * 3 for i in range(3)]
+
+
+def test_a_wrong_label_is_red_and_a_right_one_grey():
+    pixels = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+    figure = figures.image_grid(pixels, np.array([0, 1]), np.array([1, 1]), ["a", "b"], columns=1)
+    assert [ax.title.get_color() for ax in figure.axes] == [figures.PALETTE[3], "0.4"]
+
+
+def lines_at(ax, marker):
+    """The x and y of every line with this marker."""
+    return [line.get_xydata().tolist() for line in ax.get_lines() if line.get_marker() == marker]
+
+
+def test_probabilities_show_the_median_and_the_true_matrix():
+    truth = np.array(transitions.PAPER["paper-0.5"])
+    quantiles = truth[..., None] + np.array([-0.2, -0.1, 0.01, 0.1, 0.2])
+    (ax,) = figures.predicted_probabilities({"paper-0.5": quantiles}, {"paper-0.5": truth}, NAMES[3]).axes
+    assert [y for ((_, y),) in lines_at(ax, "_")] == truth.ravel().tolist()
+    assert [y for ((_, y),) in lines_at(ax, "o")] == quantiles[..., 2].ravel().tolist()
+    bars = [line.get_ydata().tolist() for line in ax.get_lines() if len(line.get_xdata()) == 2]
+    assert bars[::2] == quantiles[..., [0, 4]].reshape(-1, 2).tolist()
+    assert bars[1::2] == quantiles[..., [1, 3]].reshape(-1, 2).tolist()
+    assert [round(x) for ((x, _),) in lines_at(ax, "o")] == [0, 0, 0, 1, 1, 1, 2, 2, 2]  # grouped by clean class
+
+
+def test_errors_show_every_seed_the_mean_and_its_interval(records):
+    table = tables.as_table(records(4, models=["lenet"]))
+    table = table[table["method"] == "cross-entropy"]
+    figure = figures.estimation_errors(table, ["oracle", "anchor-97"])
+    for ax, noise in zip(figure.axes, NOISES, strict=True):
+        assert ax.get_title() == figures.noise_title(noise)
+        assert ax.get_yscale() == "log"
+        for k, name in enumerate(["oracle", "anchor-97"]):
+            values = table[table["noise"] == noise][f"error_{name}"].tolist()
+            summary = interval(values)
+            assert [y for _, y in lines_at(ax, "o")[k]] == values
+            assert lines_at(ax, "D")[k] == [[k + 0.25, pytest.approx(summary.mean)]]
+            bar = [line.get_ydata() for line in ax.get_lines() if line.get_marker() == "None"][k]
+            assert list(bar) == pytest.approx([summary.low, summary.high])
+
+
+def test_curves_show_every_seed_and_the_mean(records):
+    curves = tables.as_curves(records(3))
+    for measure in ("clean_test_accuracy", "memorised"):
+        figure = figures.accuracy_curves(curves, measure, "some label")
+        cells = [(model, noise) for model in ("lenet", "alexnet") for noise in NOISES]
+        for ax, (model, noise) in zip(figure.axes, cells, strict=True):
+            assert ax.get_title() == f"{figures.MODEL_TITLES[model]}, {figures.noise_title(noise)}, n = 3"
+            drawn = [line.get_xydata() for line in ax.get_lines()]
+            cell = curves[(curves["model"] == model) & (curves["noise"] == noise)]
+            for k, (method, transition) in enumerate(ARMS):
+                arm = cell[(cell["method"] == method) & (cell["transition"] == (transition or ""))]
+                seeds = [100 * group[measure].to_numpy() for _, group in arm.groupby("seed")]
+                *thin, mean = drawn[4 * k : 4 * k + 4]
+                np.testing.assert_allclose([line[:, 1] for line in thin], seeds)
+                np.testing.assert_allclose(mean, np.column_stack([[1, 2, 3], np.mean(seeds, axis=0)]))
+        assert figure.axes[0].get_ylabel() == "some label"
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert legend == [figures.method_title(method, transition or "") for method, transition in ARMS]
+
+
+def test_rates_show_means_with_intervals_at_their_rate(records):
+    table = tables.as_table(records(3, ["symmetric-0.2", "symmetric-0.6", "symmetric-0.4"], ["lenet"]))
+    for accuracy in ("best_accuracy", "last_accuracy"):
+        (ax,) = figures.accuracy_against_rate(table, accuracy).axes
+        assert ax.get_title() == "LeNet, n = 3"
+        assert ax.get_xticks().tolist() == [0.2, 0.4, 0.6]
+        for bars, (method, transition) in zip(ax.containers, ARMS, strict=True):
+            arm = table[(table["method"] == method) & (table["transition"] == (transition or ""))]
+            expected = [interval(100 * arm[arm["noise"] == f"symmetric-{r}"][accuracy]) for r in (0.2, 0.4, 0.6)]
+            x, y = bars[0].get_xydata().T
+            np.testing.assert_allclose(x, [0.2, 0.4, 0.6], atol=0.02)  # side by side
+            np.testing.assert_allclose(y, [e.mean for e in expected])
+            (segments,) = (collection.get_segments() for collection in bars[2])
+            np.testing.assert_allclose([s[:, 1] for s in segments], [[e.low, e.high] for e in expected])
+
+
+def test_gains_show_every_row_with_its_interval_beside_zero(records):
+    rows = tables.gains(tables.as_table(records(3)))
+    (ax,) = figures.gains(rows).axes
+    points = [line.get_xydata()[0] for line in ax.get_lines() if line.get_marker() == "o"]
+    bars = [line.get_xdata().tolist() for line in ax.get_lines()[1:] if line.get_marker() == "None"]
+    assert [x for x, _ in points] == rows["gain"].tolist()
+    assert bars == rows[["low", "high"]].to_numpy().tolist()
+    assert len({y for _, y in points}) == len(rows)
+    assert ax.get_lines()[0].get_xdata() == [0, 0]
+    titles = [label.get_text() for label in ax.get_yticklabels()]
+    assert titles == ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
+    legend = [text.get_text() for text in figures.gains(rows).legends[0].get_texts()]
+    assert legend == [figures.method_title("forward", "true"), figures.method_title("forward", "anchor-97")]
+
+
+def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
+    table = tables.gains(tables.as_table(records(3)))
+    shown = figures.titled(table)
+    assert set(shown["network"]) == {"LeNet", "AlexNet"}
+    assert set(shown["noise"]) == {"“0.5”", "“0.6”"}
+    assert shown["gain"].equals(table["gain"])
+    assert len(shown.columns) == len(table.columns)
