@@ -13,13 +13,13 @@ import pytest
 from nbformat import v4
 
 import labelnoise
-from labelnoise import chapters, plans, project, sweep
+from labelnoise import chapters, pages, parameters, plans, project, sweep
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS
 from labelnoise.ledger import Ledger
 
-SOURCES = chapters.sources()
-NUMBERED = [name for name in SOURCES if name != chapters.FRONT_PAGE]
+SOURCES = project.sources()
+NUMBERED = [name for name in SOURCES if name != project.FRONT_PAGE]
 KEYS_OF_A_RUN = re.compile(r"papermill|execut|iopub|shell|(start|end)_time|duration|timestamp", re.IGNORECASE)
 
 every_source = pytest.mark.parametrize("name", SOURCES)
@@ -66,7 +66,7 @@ def test_code_cells_are_short(name):
 def test_one_cell_has_the_parameters_each_with_a_type_a_comment_and_a_fitting_default(name):
     (text,) = parameters_cells(name)
     assert all(isinstance(node, ast.AnnAssign) for node in ast.parse(text).body)
-    found = chapters.parameters(name)
+    found = parameters.declared(name)
     assert list(found) == [node.target.id for node in ast.parse(text).body]
     for parameter in found.values():
         assert parameter.comment, parameter.name
@@ -74,15 +74,15 @@ def test_one_cell_has_the_parameters_each_with_a_type_a_comment_and_a_fitting_de
 
 
 def test_the_front_page_has_no_parameters():
-    assert parameters_cells(chapters.FRONT_PAGE) == []
-    assert chapters.parameters(chapters.FRONT_PAGE) == {}
+    assert parameters_cells(project.FRONT_PAGE) == []
+    assert parameters.declared(project.FRONT_PAGE) == {}
 
 
 # The chapters as they are published.
 
 
 def published(name):
-    path = chapters.published_path(name)
+    path = project.published_path(name)
     assert path.is_file(), f"publish it: labelnoise chapter {name} --publish"
     return nbformat.read(path, as_version=4)
 
@@ -91,7 +91,7 @@ def published(name):
 def test_a_published_chapter_stems_from_its_source_with_the_default_parameters(name):
     stamp = published(name).metadata["labelnoise"]
     assert stamp["source_sha256"] == chapters.source_hash(name), f"publish it: labelnoise chapter {name} --publish"
-    assert stamp["parameters"] == {key: p.default for key, p in chapters.parameters(name).items()}
+    assert stamp["parameters"] == {key: p.default for key, p in parameters.declared(name).items()}
     assert stamp["chapter"] == name
     assert stamp["profile"] == "full"
     assert not stamp["own_run"]
@@ -172,7 +172,7 @@ def toy(tmp_path, monkeypatch):
 
 
 def test_parameters_are_read_with_type_default_and_comment(toy):
-    found = chapters.parameters("01_toy")
+    found = parameters.declared("01_toy")
     assert {name: p.kind for name, p in found.items()} == {
         "number": int, "share": float, "name": str, "flag": bool,
         "numbers": list[int], "shares": list[float], "names": list[str],
@@ -190,7 +190,7 @@ def test_parameters_are_read_with_type_default_and_comment(toy):
     ],
 )  # fmt: skip
 def test_a_value_is_taken_in_the_type_of_its_parameter(toy, name, value, taken):
-    checked = chapters.check_parameters("01_toy", {name: value})
+    checked = parameters.check("01_toy", {name: value})
     assert checked == {name: taken}
     assert json.dumps(checked[name]) == json.dumps(taken)  # 1 and 1.0 and True are equal, but not here
 
@@ -207,8 +207,8 @@ def test_a_value_is_taken_in_the_type_of_its_parameter(toy, name, value, taken):
 )  # fmt: skip
 def test_a_value_of_another_type_is_refused_in_one_sentence_with_an_example(toy, name, value, kind):
     with pytest.raises(InputError) as caught:
-        chapters.check_parameters("01_toy", {name: value})
-    message, parameter = str(caught.value), chapters.parameters("01_toy")[name]
+        parameters.check("01_toy", {name: value})
+    message, parameter = str(caught.value), parameters.declared("01_toy")[name]
     assert message.startswith(f"Parameter {name} must be ")
     assert f"such as {parameter.default!r}, not {value!r} ({kind})." in message
     assert message.endswith(parameter.comment)
@@ -217,36 +217,36 @@ def test_a_value_of_another_type_is_refused_in_one_sentence_with_an_example(toy,
 
 def test_an_unknown_parameter_or_chapter_is_refused_with_those_there_are(toy):
     with pytest.raises(InputError, match=r"^Chapter 01_toy has no parameter 'rate'; use one of: number, share, .*\.$"):
-        chapters.check_parameters("01_toy", {"number": 3, "rate": 1})
+        parameters.check("01_toy", {"number": 3, "rate": 1})
     with pytest.raises(InputError, match=r"^There is no chapter '1_toy'; use one of: 01_toy\.$"):
-        chapters.check_parameters("1_toy", {})
+        parameters.check("1_toy", {})
 
 
 def test_a_chapter_without_parameters_says_so(toy):
     save(toy, "02_bare", code("1"))
     with pytest.raises(InputError, match=r"Chapter 02_bare has no parameter 'seeds'; use one of: none\.$"):
-        chapters.check_parameters("02_bare", {"seeds": 1})
+        parameters.check("02_bare", {"seeds": 1})
 
 
 def test_the_planned_trials_are_those_of_the_chapters_plans():
     paper = ["paper-0.5", "paper-0.6"]
     estimation = plans.estimation(noises=paper, model="lenet", seeds=10)
-    assert chapters.planned("02_estimation") == estimation
+    assert parameters.planned("02_estimation") == estimation
     other = {"noises": ["symmetric-0.2"], "model": "alexnet", "seeds": 2, "profile": "smoke"}
-    assert chapters.planned("02_estimation", other) == plans.estimation(**other)
+    assert parameters.planned("02_estimation", other) == plans.estimation(**other)
     given = {"noise_rates": [0, 0.3], "sgd_seeds": 1, "seeds": 1, "noises": [*paper, "symmetric-0.3"]}
-    planned = chapters.planned("03_correction", given)
+    planned = parameters.planned("03_correction", given)
     assert len(set(planned)) == len(planned)  # one noise is named and has its rate listed
     assert set(plans.constant_sgd(noises=paper, sgd_seeds=1)) <= set(planned)
     assert {t.noise for t in planned} == {"clean", *paper, "symmetric-0.0", "symmetric-0.3"}
-    assert chapters.planned("01_noise") == chapters.planned("index") == []
+    assert parameters.planned("01_noise") == parameters.planned("index") == []
 
 
 def test_what_can_not_be_planned_is_refused():
     with pytest.raises(InputError, match="has no parameter 'rates'"):
-        chapters.planned("03_correction", {"rates": [0.1]})
+        parameters.planned("03_correction", {"rates": [0.1]})
     with pytest.raises(InputError, match="at least one seed, not 0"):
-        chapters.planned("01_noise", {"seeds": 0})
+        parameters.planned("01_noise", {"seeds": 0})
 
 
 # What the sources ask for, without training it.
@@ -287,7 +287,7 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
 )
 def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, capsys, name, values):
     asked, _ = run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
-    assert set(asked) == set(chapters.planned(name, values))
+    assert set(asked) == set(parameters.planned(name, values))
 
 
 def test_the_front_page_draws_its_answer_from_the_published_settings_alone(monkeypatch, made_up, capsys):
@@ -297,9 +297,9 @@ def test_the_front_page_draws_its_answer_from_the_published_settings_alone(monke
         return 0.80 if trial.method == "forward" else 0.75
 
     asked, variables = run_cells("index", monkeypatch, made_up, accuracy)
-    assert set(asked) <= {trial for name in NUMBERED for trial in chapters.planned(name)}
+    assert set(asked) <= {trial for name in NUMBERED for trial in parameters.planned(name)}
     gains = variables["gains"]
-    defaults = {key: p.default for key, p in chapters.parameters("03_correction").items()}
+    defaults = {key: p.default for key, p in parameters.declared("03_correction").items()}
     seeds = {"lenet": defaults["seeds"], "alexnet": min(defaults["seeds"], defaults["most_alexnet_seeds"])}
     assert gains["n"].tolist() == gains["model"].map(seeds).tolist()
     assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 8)
@@ -473,7 +473,7 @@ def test_an_own_run_is_executed_and_stamped_and_the_same_each_time(runnable):
     ],
 )
 def test_a_chapter_that_fails_says_why_in_a_sentence_and_leaves_the_book_alone(runnable, trained, mode, message):
-    place = chapters.published_path("01_toy")
+    place = project.published_path("01_toy")
     chapters.write(finished(), place)
     before = state(place)
     with pytest.raises(InputError, match=f"^{message}$"):
@@ -519,7 +519,7 @@ def test_an_own_run_goes_to_runs_with_its_page_and_leaves_book_and_records_alone
     for name in ("_config.yml", "_toc.yml"):
         (runnable / "book" / name).symlink_to(f"../{name}")
     project.published_ledger().append(made_up(tiny(seed=0)))
-    place = chapters.published_path("01_toy")
+    place = project.published_path("01_toy")
     chapters.write(finished(), place)
     kept = {path: state(path) for folder in ("book", "results") for path in (runnable / folder).rglob("*.*")}
 
@@ -534,7 +534,7 @@ def test_an_own_run_goes_to_runs_with_its_page_and_leaves_book_and_records_alone
 
     (runnable / "_toc.yml").write_text("format: jb-book\nroot: intro\n")
     with pytest.raises(InputError, match=r"01_toy\.ipynb did not build: .*01_toy\.html; is 01_toy in _toc\.yml\?$"):
-        chapters.render(runnable / "runs" / "01_toy" / "01_toy.ipynb")
+        pages.render(runnable / "runs" / "01_toy" / "01_toy.ipynb")
 
 
 def test_a_smoke_run_can_not_be_published():
@@ -555,11 +555,11 @@ def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
     ledger = Ledger(tmp_path / "trials.jsonl")
     notebook = chapters.execute("02_estimation", SMOKE, ledger)
     ledger.refresh()
-    assert {record.trial for record in ledger} == set(chapters.planned("02_estimation", SMOKE))
+    assert {record.trial for record in ledger} == set(parameters.planned("02_estimation", SMOKE))
     stamp = notebook.metadata["labelnoise"]
     assert stamp["profile"] == "smoke"
     assert stamp["own_run"]
-    assert stamp["parameters"] == {key: p.default for key, p in chapters.parameters("02_estimation").items()} | SMOKE
+    assert stamp["parameters"] == {key: p.default for key, p in parameters.declared("02_estimation").items()} | SMOKE
     shown = outputs(notebook)
     assert {o.output_type for o in shown} <= {"display_data", "execute_result"}  # no progress is left
     assert sum("image/png" in o.data for o in shown) == 4

@@ -191,8 +191,8 @@ def test_the_last_value_of_a_parameter_counts(asked):
 
 def test_all_chapters_run_in_order_with_the_front_page_last(asked):
     assert cli.main(["chapter", "--all", "--publish"]) == 0
-    assert asked == [(name, {}, True, None) for name in chapters.sources()]
-    assert asked[-1][0] == chapters.FRONT_PAGE
+    assert asked == [(name, {}, True, None) for name in project.sources()]
+    assert asked[-1][0] == project.FRONT_PAGE
 
 
 def trained_lines(folder):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from labelnoise import figures, tables, transitions
+from labelnoise import figures, tables, titles, transitions
 from labelnoise.statistics import interval
 
 matplotlib.use("agg")
@@ -190,7 +190,7 @@ def test_errors_show_every_seed_the_mean_and_its_interval(records):
     table = table[table["method"] == "cross-entropy"]
     figure = figures.estimation_errors(table, ["oracle", "anchor-97"])
     for ax, noise in zip(figure.axes, NOISES, strict=True):
-        assert ax.get_title() == figures.noise_title(noise)
+        assert ax.get_title() == titles.noise_title(noise)
         assert ax.get_yscale() == "log"
         for k, name in enumerate(["oracle", "anchor-97"]):
             values = table[table["noise"] == noise][f"error_{name}"].tolist()
@@ -207,7 +207,7 @@ def test_curves_show_every_seed_and_the_mean(records):
         figure = figures.accuracy_curves(curves, measure, "some label")
         cells = [(model, noise) for model in ("lenet", "alexnet") for noise in NOISES]
         for ax, (model, noise) in zip(figure.axes, cells, strict=True):
-            assert ax.get_title() == f"{figures.MODEL_TITLES[model]}, {figures.noise_title(noise)}, n = 3"
+            assert ax.get_title() == f"{titles.MODEL_TITLES[model]}, {titles.noise_title(noise)}, n = 3"
             drawn = [line.get_xydata() for line in ax.get_lines()]
             cell = curves[(curves["model"] == model) & (curves["noise"] == noise)]
             for k, (method, transition) in enumerate(ARMS):
@@ -218,7 +218,7 @@ def test_curves_show_every_seed_and_the_mean(records):
                 np.testing.assert_allclose(mean, np.column_stack([[1, 2, 3], np.mean(seeds, axis=0)]))
         assert figure.axes[0].get_ylabel() == "some label"
         legend = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert legend == [figures.method_title(method, transition or "") for method, transition in ARMS]
+        assert legend == [titles.method_title(method, transition or "") for method, transition in ARMS]
 
 
 def test_rates_show_means_with_intervals_at_their_rate(records):
@@ -249,12 +249,12 @@ def test_gains_show_every_row_with_its_interval_beside_zero(records):
     titles = [label.get_text() for label in ax.get_yticklabels()]
     assert titles == ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
     legend = [text.get_text() for text in figures.gains(rows).legends[0].get_texts()]
-    assert legend == [figures.method_title("forward", "true"), figures.method_title("forward", "anchor-97")]
+    assert legend == [titles.method_title("forward", "true"), titles.method_title("forward", "anchor-97")]
 
 
 def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
     table = tables.gains(tables.as_table(records(3)))
-    shown = figures.titled(table)
+    shown = titles.titled(table)
     assert set(shown["network"]) == {"LeNet", "AlexNet"}
     assert set(shown["noise"]) == {"“0.5”", "“0.6”"}
     assert shown["gain"].equals(table["gain"])

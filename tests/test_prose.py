@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import figures, prose, transitions
+from labelnoise import prose, titles, transitions
 from labelnoise.statistics import interval
 
 
@@ -76,8 +76,8 @@ def test_every_gain_is_told_with_its_interval_n_and_cell_in_the_order_of_the_tab
     assert signed(text) == [0.8, 0.2, 1.4, -1.3, -2.1, -0.5, 0.1, -0.3, 0.6]
     assert sizes(text) == [10, 5, 9]
     for (model, noise, _, source, *_), part in zip(rows, re.split(r"n = \d+", text)[1:], strict=True):
-        assert f"{figures.MODEL_TITLES[model]} on {figures.noise_title(noise)}" in part
-        assert figures.source_title(source) in part
+        assert f"{titles.MODEL_TITLES[model]} on {titles.noise_title(noise)}" in part
+        assert titles.source_title(source) in part
 
 
 @settings(deadline=None, max_examples=50)
@@ -108,8 +108,8 @@ def test_the_smallest_error_on_each_noise_is_told_beside_the_oracles():
     text = prose.errors_sentence(pd.DataFrame(rows, columns=columns))
     first, second = text.split("“0.6”")
     assert "“0.5”" in first
-    assert figures.source_title("anchor-max") in first
-    assert figures.source_title("anchor-97") in second
+    assert titles.source_title("anchor-max") in first
+    assert titles.source_title("anchor-97") in second
     assert re.findall(r"\d+\.\d+", first.partition("”")[2]) == ["0.046", "9.1"]
     assert re.findall(r"\d+\.\d+", second) == ["0.123", "20.5"]
     assert sizes(text) == [7]

@@ -6,8 +6,8 @@ from labelnoise import provenance
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
 from labelnoise.replay import LOSS_TOLERANCE, Comparison, choose, replay
+from labelnoise.running import run
 from labelnoise.sweep import with_prerequisites
-from labelnoise.trials import run
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import data, trials
+from labelnoise import data, running, trials
 from labelnoise.errors import InputError
 from labelnoise.losses import Forward
+from labelnoise.running import derive_seed, initial_model, prepare, run
 from labelnoise.training import Settings
-from labelnoise.trials import PROTOCOL, Record, Trial, derive_seed, initial_model, prepare, run, trial
+from labelnoise.trials import PROTOCOL, Record, Trial, trial
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 N_TRAIN, N_TEST = 400, 90
@@ -37,7 +38,7 @@ def numbers(images):
 def small(monkeypatch):
     """A data set of numbered images in place of Fashion-MNIST."""
     dataset = data.Dataset(*numbered(N_TRAIN, 0), *numbered(N_TEST, 1), ("a", "b", "c"))
-    monkeypatch.setattr(trials, "_dataset", lambda name: dataset)
+    monkeypatch.setattr(running, "_dataset", lambda name: dataset)
     return dataset
 
 

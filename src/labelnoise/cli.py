@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 import labelnoise
-from labelnoise import chapters, project, replay, sources, sweep
+from labelnoise import chapters, parameters, project, replay, sources, sweep
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
 
@@ -37,9 +37,9 @@ def _data(_: argparse.Namespace) -> int:
 
 def _chapter(options: argparse.Namespace) -> int:
     if bool(options.name) == options.all:
-        raise InputError(f"Name one chapter, or pass --all; the chapters are {', '.join(chapters.sources())}.")
+        raise InputError(f"Name one chapter, or pass --all; the chapters are {', '.join(project.sources())}.")
     given = _assignments(options.parameter)
-    names = list(chapters.sources()) if options.all else [options.name]
+    names = list(project.sources()) if options.all else [options.name]
     for name in names:
         path = chapters.run(name, given, publish=options.publish, workers=options.workers, progress=sweep.on_terminal)
         print(f"{name}: {os.path.relpath(path)}", flush=True)
@@ -47,8 +47,11 @@ def _chapter(options: argparse.Namespace) -> int:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    ledger = Ledger(Path(options.fresh) / "trials.jsonl") if options.fresh else project.published_ledger()
-    trials = list(dict.fromkeys(trial for name in chapters.sources() for trial in chapters.planned(name)))
+    ledger = project.published_ledger()
+    if options.fresh:
+        Path(options.fresh).mkdir(parents=True, exist_ok=True)
+        ledger = Ledger(Path(options.fresh) / "trials.jsonl")
+    trials = list(dict.fromkeys(trial for name in project.sources() for trial in parameters.planned(name)))
     todo = sweep.missing(trials, ledger)
     print(f"{len(trials) - len(todo)} of {len(trials)} trials are on record in {ledger.path}.", flush=True)
     sweep.sweep(trials, ledger, workers=options.workers, progress=sweep.on_terminal)
@@ -131,6 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
     except InputError as error:
         print(f"labelnoise: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"labelnoise: {error.filename or 'A file'} can't be read or written: {error.strerror}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nlabelnoise: stopped; finished trials are on record, run the same command to go on.", file=sys.stderr)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from labelnoise.noise import Labels
 from labelnoise.statistics import interval
+from labelnoise.titles import MODEL_TITLES, method_title, noise_title, source_title
 from labelnoise.transitions import Matrix
 
 STYLE: Any = {
@@ -36,46 +37,6 @@ STYLE: Any = {
     "svg.hashsalt": "labelnoise",
 }
 PALETTE = sns.color_palette("colorblind")
-MODEL_TITLES = {"lenet": "LeNet", "alexnet": "AlexNet"}
-SOURCE_TITLES = {
-    "": "",
-    "true": "true T",
-    "oracle": "oracle",
-    "anchor-max": "maximum anchor",
-    "anchor-97": "97th-percentile anchor",
-}
-METHOD_TITLES = {
-    "cross-entropy": "cross-entropy",
-    "forward": "forward",
-    "backward": "backward",
-    "reweighting": "reweighting",
-}
-
-
-def noise_title(noise: str) -> str:
-    """How figures and tables name a noise: the paper's two as "0.5" and "0.6", in quotes."""
-    return f"“{noise.removeprefix('paper-')}”" if noise.startswith("paper-") else noise.replace("-", " ")
-
-
-def source_title(transition: str) -> str:
-    """How figures and tables name the source of a T."""
-    return SOURCE_TITLES.get(transition, transition)
-
-
-def titled(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with the names that readers see in place of the identifiers."""
-    titles = {"model": lambda m: MODEL_TITLES.get(m, m), "noise": noise_title, "transition": source_title}
-    shown = {name: table[name].map(title) for name, title in titles.items() if name in table}
-    headings = {"model": "network", "transition": "T", "best_accuracy": "best epoch", "last_accuracy": "last epoch"}
-    return table.assign(**shown).rename(columns=headings)
-
-
-def method_title(method: str, transition: str) -> str:
-    """How figures and tables name a method with the source of its T."""
-    title = METHOD_TITLES.get(method, method)
-    return f"{title}, {source_title(transition)}" if transition else title
-
-
 P = ParamSpec("P")
 
 

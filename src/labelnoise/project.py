@@ -13,6 +13,8 @@ from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
 from labelnoise.trials import Record, Trial
 
+FRONT_PAGE = "index"
+
 
 def root() -> Path:
     """The checkout that this package is installed from, or else the one around the current folder.
@@ -25,6 +27,30 @@ def root() -> Path:
         if (folder / "notebooks").is_dir() and (folder / "_toc.yml").is_file():
             return folder
     raise InputError(f"{here} is not in a checkout of the book; clone it and run this command there.")
+
+
+def sources() -> dict[str, Path]:
+    """Every chapter's name and source notebook, in the order of the book."""
+    paths = sorted((root() / "notebooks").glob("*.ipynb"))
+    return {path.stem: path for path in paths}
+
+
+def source(name: str) -> Path:
+    """The source notebook of a chapter.
+
+    Raises:
+        InputError: there is no such chapter.
+    """
+    known = sources()
+    if name not in known:
+        raise InputError(f"There is no chapter {name!r}; use one of: {', '.join(known)}.")
+    return known[name]
+
+
+def published_path(name: str) -> Path:
+    """Where a chapter lies in the book."""
+    folder = root() / "book"
+    return folder / f"{name}.ipynb" if name == FRONT_PAGE else folder / "chapters" / f"{name}.ipynb"
 
 
 def published_ledger() -> Ledger:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from labelnoise import figures
+from labelnoise import titles
 from labelnoise.statistics import Interval
 from labelnoise.transitions import Matrix, noise_rate
 
@@ -42,7 +42,7 @@ def noise_sentence(fits: pd.DataFrame, nominal: Mapping[str, Matrix]) -> str:
         cell = fits[fits["noise"] == noise]
         rejected = (cell.filter(like="p_value") < 0.05).sum()
         part = (
-            f"{figures.noise_title(noise)} flips {100 * noise_rate(matrix):.0f} % of the labels, and the test below "
+            f"{titles.noise_title(noise)} flips {100 * noise_rate(matrix):.0f} % of the labels, and the test below "
             f"rejects its T in {rejected['p_value']} of {len(cell)} corruptions"
         )
         if not np.allclose(matrix, matrix.T) and cell["p_value_transposed"].notna().all():
@@ -60,8 +60,8 @@ def gains_sentence(gains: pd.DataFrame) -> str:
     parts = []
     for row in gains.to_dict("records"):
         gain = Interval(row["gain"], row["low"], row["high"], float("nan"), row["n"])
-        source = figures.source_title(row["transition"])
-        cell = f"{figures.MODEL_TITLES[row['model']]} on {figures.noise_title(row['noise'])}"
+        source = titles.source_title(row["transition"])
+        cell = f"{titles.MODEL_TITLES[row['model']]} on {titles.noise_title(row['noise'])}"
         parts.append(f"{with_interval(gain)} for {cell} with the {source}")
     gained, lost = int((gains["low"] > 0).sum()), int((gains["high"] < 0).sum())
     return (
@@ -78,7 +78,7 @@ def errors_sentence(errors: pd.DataFrame) -> str:
     """
     estimated = errors[errors["estimator"] != "oracle"].sort_values("mean").drop_duplicates("noise")
     parts = [
-        f"on {figures.noise_title(row['noise'])} the best estimator here ({figures.source_title(row['estimator'])}) "
+        f"on {titles.noise_title(row['noise'])} the best estimator here ({titles.source_title(row['estimator'])}) "
         f"has a mean relative L1 error of {row['mean']:.3f}, {row['times_oracle']:.1f} times the oracle's"
         for row in estimated.sort_values("noise").to_dict("records")
     ]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from labelnoise import provenance
 from labelnoise.ledger import Ledger
-from labelnoise.trials import Record, run
+from labelnoise.running import run
+from labelnoise.trials import Record
 
 # On another processor or torch build, sums are rounded differently and trainings drift apart; this
 # is how far the noisy validation loss at the best epoch may then differ, in nats.

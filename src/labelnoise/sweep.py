@@ -21,7 +21,8 @@ import torch
 
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
-from labelnoise.trials import Record, Trial, run
+from labelnoise.running import run
+from labelnoise.trials import Record, Trial
 
 
 class SweepFailed(InputError):

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from labelnoise import data, transitions
+from labelnoise.errors import InputError
+from labelnoise.running import corrupted_labels
 from labelnoise.statistics import goodness_of_fit, interval, paired_difference
-from labelnoise.trials import PROTOCOL, Record, corrupted_labels
+from labelnoise.trials import PROTOCOL, Record
 
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
@@ -53,6 +55,16 @@ def as_curves(records: Iterable[Record]) -> pd.DataFrame:
 ARM = ["model", "noise", "method", "transition"]
 
 
+def _refuse_repeats(table: pd.DataFrame) -> None:
+    repeated = table[table.duplicated([*ARM, "seed"])]
+    if len(repeated):
+        row = repeated.iloc[0]
+        raise InputError(
+            f"The table has two trials of {row['model']}, {row['noise']}, {row['method']} with seed {row['seed']}; "
+            "compare trials of one data set and one setting at a time."
+        )
+
+
 def gains(table: pd.DataFrame, accuracy: str = "best_accuracy") -> pd.DataFrame:
     """Each method against cross-entropy, paired by seed, in points of accuracy.
 
@@ -62,7 +74,11 @@ def gains(table: pd.DataFrame, accuracy: str = "best_accuracy") -> pd.DataFrame:
 
     Returns:
         One row a network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``.
+
+    Raises:
+        InputError: a seed occurs twice in a cell.
     """
+    _refuse_repeats(table)
     rows = []
     for (model, noise), cell in table.groupby(["model", "noise"], sort=False):
         plain = cell[cell["method"] == "cross-entropy"].set_index("seed")[accuracy]
@@ -80,7 +96,11 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Text such as ``93.5 ± 0.4``, the mean and the sample standard deviation over seeds, and n.
+
+    Raises:
+        InputError: a seed occurs twice in a cell.
     """
+    _refuse_repeats(table)
 
     def spread(values: pd.Series) -> str:
         summary = interval(100 * values)

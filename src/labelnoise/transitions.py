@@ -127,15 +127,14 @@ def named(noise: str, n_classes: int) -> Matrix:
         return np.eye(n_classes)
     if noise in PAPER:
         return validate(PAPER[noise], n_classes)
-    kind, _, rate = noise.rpartition("-")
     try:
-        if kind == "symmetric":
-            return symmetric(n_classes, float(rate))
-        if kind == "pair-flip":
-            return pair_flip(n_classes, float(rate))
-        if kind.startswith("random-"):
-            generator = np.random.default_rng(int(rate))
-            return random(n_classes, float(kind.removeprefix("random-")), generator)
+        if noise.startswith("symmetric-"):
+            return symmetric(n_classes, float(noise.removeprefix("symmetric-")))
+        if noise.startswith("pair-flip-"):
+            return pair_flip(n_classes, float(noise.removeprefix("pair-flip-")))
+        if noise.startswith("random-"):
+            rate, _, seed = noise.removeprefix("random-").rpartition("-")
+            return random(n_classes, float(rate), np.random.default_rng(int(seed)))
     except InputError:
         raise
     except ValueError:
