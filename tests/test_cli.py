@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import labelnoise
-from labelnoise import chapters, cli, project, provenance, replay, sources, sweep
+from labelnoise import chapters, cli, parameters, project, provenance, replay, sources, sweep
 from labelnoise.ledger import Ledger
 
 COMMAND = Path(sys.executable).with_name("labelnoise")
@@ -29,7 +29,7 @@ def checkout(tmp_path, monkeypatch):
 def two_trials(checkout, tiny, monkeypatch):
     """All chapters together ask for two tiny trials, which are trained in this process."""
     trials = [tiny(images=300), tiny(images=300, method="forward", transition="anchor-97")]
-    monkeypatch.setattr(chapters, "planned", lambda name: trials)
+    monkeypatch.setattr(parameters, "planned", lambda name: trials)
     monkeypatch.setattr(sweep, "local_pool", lambda workers: ThreadPoolExecutor(workers))
     return trials
 

@@ -246,8 +246,8 @@ def test_gains_show_every_row_with_its_interval_beside_zero(records):
     assert bars == rows[["low", "high"]].to_numpy().tolist()
     assert len({y for _, y in points}) == len(rows)
     assert ax.get_lines()[0].get_xdata() == [0, 0]
-    titles = [label.get_text() for label in ax.get_yticklabels()]
-    assert titles == ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
+    ticks = [label.get_text() for label in ax.get_yticklabels()]
+    assert ticks == ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
     legend = [text.get_text() for text in figures.gains(rows).legends[0].get_texts()]
     assert legend == [titles.method_title("forward", "true"), titles.method_title("forward", "anchor-97")]
 

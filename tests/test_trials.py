@@ -98,8 +98,9 @@ def test_a_key_is_16_hexadecimal_digits(tiny):
 
 def test_keys_and_seeds_are_the_same_in_every_process(tiny):
     code = (
-        "from labelnoise.trials import *; t = trial(model='lenet', noise='paper-0.5', method='forward', "
-        "transition='anchor-97', seed=3); print(t.key, derive_seed('split', 'a', 1))"
+        "from labelnoise.running import *; from labelnoise.trials import *; "
+        "t = trial(model='lenet', noise='paper-0.5', method='forward', transition='anchor-97', seed=3); "
+        "print(t.key, derive_seed('split', 'a', 1))"
     )
     started = [
         subprocess.Popen(
@@ -142,7 +143,7 @@ def test_a_smoke_trial_is_small_and_has_a_key_of_its_own():
         ({"noise": "paper-0.7"}, r"Unknown noise 'paper-0\.7'"),
         ({"noise": "symmetric-2"}, r"A noise rate must lie in \[0, 1\], not 2"),
         ({"dataset": "fashion-mnist"}, "The transition matrix has 3 classes but the data have 10"),
-        ({"transition": "true"}, "cross-entropy can't take its transition matrix from 'true'; use one of: None"),
+        ({"transition": "true"}, "cross-entropy can't take its transition matrix from 'true'; it takes none"),
         ({"method": "forward"}, "forward can't take its transition matrix from None; use one of: true, anchor-max"),
         ({"method": "forward", "transition": "guess"}, "forward can't take its transition matrix from 'guess'"),
         ({"profile": "big"}, "Unknown profile 'big'; use full or smoke"),
@@ -279,7 +280,7 @@ def test_the_oracle_is_counted_on_training_and_validation_labels(small, tiny):
 
 def test_probability_quantiles_rise(small, tiny):
     quantiles = np.array(run(tiny()).prob_quantiles)
-    assert quantiles.shape == (3, 3, len(trials.PROB_QUANTILES))
+    assert quantiles.shape == (3, 3, len(running.PROB_QUANTILES))
     assert (np.diff(quantiles, axis=2) >= 0).all()
     assert (quantiles >= 0).all()
     assert (quantiles <= 1).all()
