@@ -141,12 +141,6 @@ def test_noise_rate_weighs_rows_with_the_class_priors():
     assert transitions.noise_rate(matrix, [0.75, 0.25]) == pytest.approx(0.2)
 
 
-def test_identifiable_asks_for_the_largest_entry_of_each_row_on_the_diagonal():
-    assert transitions.identifiable([[0.5, 0.2, 0.3], [0.3, 0.4, 0.3], [0.2, 0.3, 0.5]])
-    assert not transitions.identifiable([[0.5, 0.2, 0.3], [0.4, 0.35, 0.25], [0.2, 0.3, 0.5]])
-    assert not transitions.identifiable([[0.5, 0.5], [0.2, 0.8]])
-
-
 def test_errors_of_a_case_worked_by_hand():
     truth, estimate = [[0.8, 0.2], [0.2, 0.8]], [[0.9, 0.1], [0.2, 0.8]]
     assert transitions.l1_error(estimate, truth) == pytest.approx(0.2 / 2)

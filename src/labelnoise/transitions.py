@@ -154,13 +154,6 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
     return float(1 - np.average(kept, weights=weights))
 
 
-def identifiable(transition_matrix: ArrayLike) -> bool:
-    """Whether each row has its maximum on the diagonal, so that clean and noisy argmax agree."""
-    matrix = validate(transition_matrix)
-    off_diagonal = matrix - np.diag(np.diag(matrix))
-    return bool(np.all(np.diag(matrix) > off_diagonal.max(axis=1)))
-
-
 def _pair(estimate: ArrayLike, truth: ArrayLike) -> tuple[Matrix, Matrix]:
     first, second = np.asarray(estimate, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     if first.shape != second.shape:

@@ -1,0 +1,35 @@
+"""The modules in the order of the data flow: each imports only from those above it."""
+
+import ast
+from pathlib import Path
+
+import labelnoise
+
+ORDER = (
+    "__init__", "errors", "transitions", "noise", "sources", "data", "models", "losses", "training", "estimators",
+    "methods", "provenance", "trials", "running", "ledger", "sweep", "statistics", "tables", "titles", "prose", "figures",
+    "plans", "project", "parameters", "pages", "chapters", "replay", "cli",
+)  # fmt: skip
+FOLDER = Path(labelnoise.__file__).parent
+
+
+def imported(module):
+    """The modules of this package that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse((FOLDER / f"{module}.py").read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "labelnoise":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("labelnoise."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {"__init__" for alias in node.names if alias.name == "labelnoise"}
+    return found
+
+
+def test_every_module_has_its_place():
+    assert sorted(ORDER) == sorted(path.stem for path in FOLDER.glob("*.py"))
+
+
+def test_a_module_imports_only_from_those_above_it():
+    below = {(module, name) for k, module in enumerate(ORDER) for name in imported(module) if name not in ORDER[:k]}
+    assert below == set()
