@@ -1,4 +1,3 @@
-import ast
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,12 +7,7 @@ from labelnoise import project, sweep
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
 
-SOURCE = Path(project.__file__).parent
 # The flow of the data.
-ORDER = [
-    "transitions", "noise", "data", "models", "losses", "training", "estimators", "methods", "trials", "ledger",
-    "sweep", "chapters", "cli",
-]  # fmt: skip
 
 
 @pytest.fixture
@@ -106,36 +100,3 @@ def test_records_are_obtained_in_order_and_trained_once(at_checkout, tiny, made_
     assert project.obtain(trials) == records
     assert len(trained) == 2
     assert capsys.readouterr().out == ""
-
-
-def imports(path):
-    """The modules of this package that a file imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "labelnoise":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add((node.module or "").removeprefix("labelnoise."))
-        elif isinstance(node, ast.Import):
-            found |= {alias.name.removeprefix("labelnoise.") for alias in node.names}
-    return found & {other.stem for other in SOURCE.glob("*.py")}
-
-
-def reach(graph, module):
-    """All that a module imports, and what that imports, and so on."""
-    found, todo = set(), [module]
-    while todo:
-        new = graph[todo.pop()] - found
-        found |= new
-        todo += new
-    return found
-
-
-def test_modules_import_only_from_those_before_them_and_never_in_a_circle():
-    graph = {path.stem: imports(path) for path in SOURCE.glob("*.py")}
-    assert "losses" in graph["methods"]
-    assert "trials" in reach(graph, "cli")
-    for module in graph:
-        assert module not in reach(graph, module), module
-    for i, module in enumerate(ORDER):
-        assert not reach(graph, module) & set(ORDER[i + 1 :]), module
