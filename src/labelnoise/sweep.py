@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
+import operator
 import os
 import signal
 import statistics
@@ -185,7 +186,7 @@ def _run_all(
 
     running: dict[Future[Record], Trial] = {}
     failed: list[Record] = []
-    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    epoch_seconds: dict[tuple[str, str], list[float]] = defaultdict(list)  # by data set and model
     done = 0
 
     def submit(trial: Trial) -> None:
@@ -194,11 +195,12 @@ def _run_all(
 
     def tell() -> None:
         remaining = len(todo) - done - len(failed)
-        every = [s for group in seconds.values() for s in group]
+        every = [s for group in epoch_seconds.values() for s in group]
         left = None
         if every:
-            rest = unrecorded
-            left = sum(statistics.fmean(seconds.get((t.dataset, t.model)) or every) for t in rest) / workers
+            of_each = (statistics.fmean(epoch_seconds.get((t.dataset, t.model)) or every) for t in unrecorded)
+            epochs = (t.settings.epochs for t in unrecorded)
+            left = sum(map(operator.mul, of_each, epochs)) / workers
         report(Progress(done, len(failed), min(workers, remaining), len(todo), left))
 
     for trial in ready:
@@ -214,7 +216,7 @@ def _run_all(
             dependents = waiting.pop(trial, [])
             if record.status == "done":
                 done += 1
-                seconds[trial.dataset, trial.model].append(record.seconds)
+                epoch_seconds[trial.dataset, trial.model].append(record.seconds / trial.settings.epochs)
                 for dependent in dependents:
                     submit(dependent)
             else:
