@@ -258,4 +258,6 @@ def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
     assert set(shown["network"]) == {"LeNet", "AlexNet"}
     assert set(shown["noise"]) == {"“0.5”", "“0.6”"}
     assert shown["gain"].equals(table["gain"])
-    assert len(shown.columns) == len(table.columns)
+    arms = zip(table["method"], table["transition"], strict=True)
+    assert shown["method"].tolist() == [titles.method_title(*arm) for arm in arms]
+    assert len(shown.columns) == len(table.columns) - 1  # the source of T is in the method's name

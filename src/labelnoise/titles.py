@@ -30,15 +30,18 @@ def source_title(transition: str) -> str:
     return SOURCE_TITLES.get(transition, transition)
 
 
-def titled(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with the names that readers see in place of the identifiers."""
-    titles = {"model": lambda m: MODEL_TITLES.get(m, m), "noise": noise_title, "transition": source_title}
-    shown = {name: table[name].map(title) for name, title in titles.items() if name in table}
-    headings = {"model": "network", "transition": "T", "best_accuracy": "best epoch", "last_accuracy": "last epoch"}
-    return table.assign(**shown).rename(columns=headings)
-
-
 def method_title(method: str, transition: str) -> str:
     """How figures and tables name a method with the source of its T."""
     title = METHOD_TITLES.get(method, method)
     return f"{title}, {source_title(transition)}" if transition else title
+
+
+def titled(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the names that readers see in place of identifiers; a method's source of T goes into its name."""
+    if {"method", "transition"} <= set(table):
+        arms = [method_title(*arm) for arm in zip(table["method"], table["transition"], strict=True)]
+        table = table.assign(method=arms).drop(columns="transition")
+    readable = {"model": lambda model: MODEL_TITLES.get(model, model), "noise": noise_title, "estimator": source_title}
+    shown = {name: table[name].map(title) for name, title in readable.items() if name in table}
+    headings = {"model": "network", "best_accuracy": "best epoch", "last_accuracy": "last epoch"}
+    return table.assign(**shown).rename(columns=headings)
