@@ -77,6 +77,8 @@ def _fetch_from_debian(root: Path) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise OSError("this is not a Debian machine")
     with tempfile.TemporaryDirectory() as folder:
+        for part in ("lists/partial", "cache/archives/partial"):
+            Path(folder, part).mkdir(parents=True)
         options = [
             f"-o=Dir::State::Lists={folder}/lists",
             f"-o=Dir::Cache={folder}/cache",
@@ -112,7 +114,8 @@ def _fetch(name: str, root: Path) -> Path:
         try:
             fetch(root)
         except Exception as error:
-            tried.append(f"{title} failed ({error})")
+            reason = " ".join(str(error).split())
+            tried.append(f"{title} failed ({reason})")
         if found := _find(name):
             return found
     raise InputError(
