@@ -156,3 +156,30 @@ def test_a_kept_file_appears_whole_or_not_at_all(places, monkeypatch):
     monkeypatch.setattr(sources.os, "replace", watch)
     assert kept(sources.fashion_mnist()) == CONTENT
     assert replaced == list(CONTENT)
+
+
+def test_debians_package_is_fetched_with_package_lists_of_our_own(places, tmp_path, monkeypatch):
+    tools, packed = tmp_path / "tools", tmp_path / "packed"
+    put(packed / "usr" / "share" / "datasets" / "fashion-mnist", packed=True)
+    scripts = {
+        # As apt does, this one fails where a folder that it was told to use lacks its parts.
+        "apt-get": """
+            for option in "$@"; do
+                case $option in
+                    -o=Dir::State::Lists=*) test -d "${option#*Lists=}/partial" || exit 100 ;;
+                    -o=Dir::Cache=*) test -d "${option#*Cache=}/archives/partial" || exit 100 ;;
+                    download) touch "${!#}_1_all.deb" ;;
+                esac
+            done
+        """,
+        "dpkg-deb": f'test -f "$2" && cp -r {packed}/. "$3"',
+    }
+    tools.mkdir()
+    for name, script in scripts.items():
+        (tools / name).write_text(f"#!/bin/bash\n{script}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    monkeypatch.setattr(sources, "DEBIAN_FOLDER", sources.Path("/usr/share/datasets/fashion-mnist"))
+    monkeypatch.setattr(sources, "_folders", lambda: iter([places[1]]))
+    monkeypatch.setattr(sources, "FETCHERS", {"Debian": sources._fetch_from_debian})
+    assert kept(sources.fashion_mnist()) == CONTENT
