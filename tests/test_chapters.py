@@ -564,7 +564,7 @@ def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
     assert {o.output_type for o in shown} <= {"display_data", "execute_result"}  # no progress is left
     assert sum("image/png" in o.data for o in shown) == 4
     (table,) = (o for o in shown if "text/html" in o.data)
-    assert all(name in table.data["text/plain"] for name in ("oracle", "anchor-max", "anchor-97"))
+    assert all(name in table.data["text/plain"] for name in ("oracle", "maximum anchor", "97th-percentile anchor"))
 
 
 def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):

@@ -257,10 +257,10 @@ def test_an_empty_training_split_is_refused():
         ({"optimizer": "adam"}, "Unknown optimizer 'adam'; use one of: adamw, sgd."),
         ({"schedule": "cosine"}, "Unknown schedule 'cosine'; use one of: one-cycle, constant."),
         ({"precision": "float16"}, "Unknown precision 'float16'; use one of: float32, bfloat16."),
-        ({"epochs": 0}, "epochs must be positive, not 0."),
-        ({"batch_size": -1}, "batch_size must be positive, not -1."),
-        ({"learning_rate": 0.0}, "learning_rate must be positive, not 0.0."),
-        ({"learning_rate": float("nan")}, "learning_rate must be positive, not nan."),
+        ({"epochs": 0}, "epochs must be a whole number from 1 up, not 0."),
+        ({"batch_size": -1}, "batch_size must be a whole number from 1 up, not -1."),
+        ({"learning_rate": 0.0}, "learning_rate must be a positive float, not 0.0."),
+        ({"learning_rate": float("nan")}, "learning_rate must be a positive float, not nan."),
     ],
 )
 def test_settings_that_can_not_train_are_refused(changes, message):

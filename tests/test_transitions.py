@@ -154,3 +154,14 @@ def test_errors_are_zero_for_equal_matrices_and_for_no_others(n, rate, seed, oth
     for error in (transitions.l1_error, transitions.frobenius_error):
         assert error(a, a) == 0
         assert (error(a, b) == 0) == np.array_equal(a, b)
+
+
+def test_a_matrix_can_be_written_out():
+    written = "[[0.7, 0.1, 0.2], [0.3, 0.6, 0.1], [0.2, 0.3, 0.5]]"
+    assert transitions.named(written, 3).tolist() == [[0.7, 0.1, 0.2], [0.3, 0.6, 0.1], [0.2, 0.3, 0.5]]
+    with pytest.raises(InputError, match="has 3 classes but the data have 10"):
+        transitions.named(written, 10)
+    with pytest.raises(InputError, match=r"Row 1 of the transition matrix sums to 0\.9,"):
+        transitions.named("[[0.7, 0.3], [0.5, 0.4]]", 2)
+    with pytest.raises(InputError, match="Unknown noise"):
+        transitions.named("[[0.7, 0.3], [0.5, 0.5]", 2)

@@ -7,6 +7,7 @@ classes, rows sum to 1, ``T[i, j] = P(noisy = j | clean = i)``. So noisy class p
 
 from __future__ import annotations
 
+import json
 import numbers
 from typing import Any
 
@@ -23,7 +24,7 @@ PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
     "paper-0.6": ((0.4, 0.3, 0.3), (0.3, 0.4, 0.3), (0.3, 0.3, 0.4)),
 }
 
-FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED"
+FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED, or a matrix [[0.9, 0.1], ...]"
 
 
 def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matrix:
@@ -111,23 +112,26 @@ def random(n_classes: int, rate: float, generator: np.random.Generator) -> Matri
 
 
 def named(noise: str, n_classes: int) -> Matrix:
-    """The transition matrix with a name such as ``paper-0.5``, ``symmetric-0.2``, ``random-0.3-7``.
+    """The transition matrix with a name such as ``paper-0.5``, ``symmetric-0.2``, ``random-0.3-7``, or written out.
 
     Args:
-        noise: one of the forms in `FORMS`; a rate lies in [0, 1]; the seed of ``random`` is an integer.
+        noise: one of the forms in `FORMS`; a rate lies in [0, 1], the seed of ``random`` is an integer, and a
+            matrix is written row by row as in JSON.
         n_classes: number of classes; the two of the paper have 3.
 
     Returns:
         Shape (n_classes, n_classes).
 
     Raises:
-        InputError: an unknown name, a rate outside [0, 1], a wrong number of classes.
+        InputError: an unknown name, a rate outside [0, 1], a wrong number of classes, a bad matrix.
     """
     if noise == "clean":
         return np.eye(n_classes)
     if noise in PAPER:
         return validate(PAPER[noise], n_classes)
     try:
+        if noise.startswith("["):
+            return validate(json.loads(noise), n_classes)
         if noise.startswith("symmetric-"):
             return symmetric(n_classes, float(noise.removeprefix("symmetric-")))
         if noise.startswith("pair-flip-"):
