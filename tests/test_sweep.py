@@ -251,12 +251,14 @@ def test_processes_give_the_same_bits_as_this_one(tmp_path, tiny):
     assert len({record.weights_sha256 for record in here}) == 3
 
 
+# Started from a background job it would inherit that Ctrl-C is ignored.
 SWEEP = """
-import sys
+import signal, sys
 from labelnoise.ledger import Ledger
 from labelnoise.sweep import sweep
 from labelnoise.trials import trial
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     fields = dict(model="lenet", noise="paper-0.5", method="cross-entropy", profile="smoke")
     sweep([trial(seed=seed, **fields) for seed in range(1000)], Ledger(sys.argv[1]), workers=2)
 """
