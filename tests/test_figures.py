@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from labelnoise import figures, tables, titles, transitions
+from labelnoise import figures, style, tables, titles, transitions
 from labelnoise.statistics import interval
 
 matplotlib.use("agg")
@@ -165,7 +165,7 @@ def test_images_stand_in_the_row_of_their_clean_class_titled_with_their_noisy_la
 def test_a_wrong_label_is_red_and_a_right_one_grey():
     pixels = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
     figure = figures.image_grid(pixels, np.array([0, 1]), np.array([1, 1]), ["a", "b"], columns=1)
-    assert [ax.title.get_color() for ax in figure.axes] == [figures.PALETTE[3], "0.4"]
+    assert [ax.title.get_color() for ax in figure.axes] == [style.PALETTE[3], "0.4"]
 
 
 def lines_at(ax, marker):

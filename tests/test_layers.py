@@ -8,7 +8,7 @@ import labelnoise
 ORDER = (
     "__init__", "errors", "transitions", "noise", "sources", "data", "models", "losses", "training", "estimators",
     "methods", "provenance", "trials", "running", "ledger", "sweep", "statistics", "tables", "titles", "prose",
-    "figures", "plans", "project", "parameters", "pages", "chapters", "replay", "cli",
+    "style", "figures", "plans", "project", "parameters", "pages", "chapters", "replay", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

@@ -1,16 +1,12 @@
 """Every figure, from labels, matrices or a table of records.
 
-Each function returns a matplotlib Figure and shows nothing. Colours are the colour-blind-safe
-ones of Wong 2011 (Nature Methods 8:441), as seaborn has them.
+Each function returns a matplotlib Figure and shows nothing.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec
+from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -21,41 +17,9 @@ from torch import Tensor
 
 from labelnoise.noise import Labels
 from labelnoise.statistics import interval
+from labelnoise.style import PALETTE, draw_points, new_axes, styled
 from labelnoise.titles import MODEL_TITLES, method_title, noise_title, source_title
 from labelnoise.transitions import Matrix
-
-STYLE: Any = {
-    "figure.dpi": 110,
-    "figure.constrained_layout.use": True,
-    "font.size": 10,
-    "axes.grid": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "0.9",
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "svg.hashsalt": "labelnoise",
-}
-PALETTE = sns.color_palette("colorblind")
-P = ParamSpec("P")
-
-
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the book's style, and leave matplotlib's settings as they were."""
-
-    @functools.wraps(draw)
-    def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with plt.rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    return in_style
-
-
-def _axes(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
-    # Only what the caller displays is shown, once.
-    plt.close(figure)
-    return figure, axes
 
 
 @styled
@@ -68,7 +32,7 @@ def image_grid(
         images: shape (n, channels, height, width), uint8.
         clean_labels, noisy_labels: shape (n,).
     """
-    figure, axes = _axes(len(class_names), columns, 8, 1.15 * len(class_names) + 0.3)
+    figure, axes = new_axes(len(class_names), columns, 8, 1.15 * len(class_names) + 0.3)
     for i, name in enumerate(class_names):
         for ax, row in zip(axes[i], np.flatnonzero(clean_labels == i)[:columns], strict=False):
             ax.imshow(images[row].permute(1, 2, 0).squeeze().numpy(), cmap="gray_r")
@@ -122,7 +86,7 @@ def transition_heatmaps(
     """
     columns = max(len(panels) for panels in rows.values())
     side = 2.5 if len(class_names) <= 4 else 3.6
-    figure, axes = _axes(len(rows), columns, side * columns + 0.4, side * len(rows) + 0.3)
+    figure, axes = new_axes(len(rows), columns, side * columns + 0.4, side * len(rows) + 0.3)
     for axes_row, (title, panels) in zip(axes, rows.items(), strict=True):
         for k, (ax, (panel, matrix)) in enumerate(zip(axes_row, panels.items(), strict=False)):
             _heatmap(ax, matrix, class_names, limit or (0.2 if difference else 1.0), difference)
@@ -147,7 +111,7 @@ def predicted_probabilities(
         truths: noise to T, shape (n_classes, n_classes).
         class_names: one a class.
     """
-    figure, axes = _axes(1, len(quantiles), 4 * len(quantiles), 3.2, sharey=True)
+    figure, axes = new_axes(1, len(quantiles), 4 * len(quantiles), 3.2, sharey=True)
     for ax, (noise, values) in zip(axes[0], quantiles.items(), strict=True):
         n = len(values)
         for i in range(n):
@@ -179,26 +143,16 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
         estimators: names with a column ``error_NAME``.
     """
     noises = list(dict.fromkeys(table["noise"]))
-    figure, axes = _axes(1, len(noises), 3.6 * len(noises), 3.0, sharey=True)
+    figure, axes = new_axes(1, len(noises), 3.6 * len(noises), 3.0, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         rows = table[table["noise"] == noise]
         for k, name in enumerate(estimators):
-            _points(ax, k, rows[f"error_{name}"].to_numpy(), PALETTE[k % len(PALETTE)])
+            draw_points(ax, k, rows[f"error_{name}"].to_numpy(), PALETTE[k % len(PALETTE)])
         ax.set(title=noise_title(noise), xticks=range(len(estimators)), yscale="log")
         ax.set_xticklabels([source_title(e).replace(" ", "\n") for e in estimators], fontsize=9)
         ax.grid(False, axis="x")
     axes[0, 0].set_ylabel("relative L1 error of T")
     return figure
-
-
-def _points(ax: Axes, x: float, values: np.ndarray, colour: object) -> None:
-    """Every value as a dot, with the mean and its 95 % interval beside them."""
-    spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else np.zeros(1)
-    ax.plot(x + spread, values, "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
-    summary = interval(values)
-    ax.plot(x + 0.25, summary.mean, "D", color=colour, markersize=5)
-    if summary.n > 1:
-        ax.plot([x + 0.25] * 2, [summary.low, summary.high], color=colour)
 
 
 @styled
@@ -212,7 +166,7 @@ def accuracy_curves(
         measure: its column, a fraction.
     """
     models, noises = (list(dict.fromkeys(curves[name])) for name in ("model", "noise"))
-    figure, axes = _axes(
+    figure, axes = new_axes(
         len(models), len(noises), 4.2 * len(noises), 2.7 * len(models) + 0.5, sharey="row", sharex="row"
     )
     arms = list(dict.fromkeys(zip(curves["method"], curves["transition"], strict=True)))
@@ -245,7 +199,7 @@ def accuracy_against_rate(table: pd.DataFrame, accuracy: str = "best_accuracy") 
     """
     table = table.assign(rate=table["noise"].str.removeprefix("symmetric-").astype(float))
     models = list(dict.fromkeys(table["model"]))
-    figure, axes = _axes(1, len(models), 4.2 * len(models), 3.4, sharey=True)
+    figure, axes = new_axes(1, len(models), 4.2 * len(models), 3.4, sharey=True)
     arms = list(dict.fromkeys(zip(table["method"], table["transition"], strict=True)))
     for ax, model in zip(axes[0], models, strict=True):
         for k, (method, transition) in enumerate(arms):
@@ -274,7 +228,7 @@ def gains(rows: pd.DataFrame) -> Figure:
     """
     cells = list(dict.fromkeys(zip(rows["model"], rows["noise"], strict=True)))
     arms = list(dict.fromkeys(zip(rows["method"], rows["transition"], strict=True)))
-    figure, axes = _axes(1, 1, 7, 0.32 * len(rows) + 1.2)
+    figure, axes = new_axes(1, 1, 7, 0.32 * len(rows) + 1.2)
     ax = axes[0, 0]
     ax.axvline(0, color="0.3", linewidth=1)
     ticks, y = [], 0.0
