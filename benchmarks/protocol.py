@@ -1,6 +1,7 @@
 """Choose the training settings by noisy validation loss, on seeds that are not reported.
 
     python benchmarks/protocol.py lenet            # train what is missing, then print the table
+    python benchmarks/protocol.py lenet-40         # the same network with five times as many epochs
     python benchmarks/protocol.py alexnet
 
 Both of the paper's sets, cross-entropy and forward correction with the true T. The score of a
@@ -9,7 +10,6 @@ The records stand in results/tuning.jsonl.
 """
 
 import dataclasses
-import itertools
 import sys
 from pathlib import Path
 
@@ -17,41 +17,56 @@ from labelnoise import sweep, tables, trials
 from labelnoise.ledger import Ledger
 from labelnoise.training import Settings
 
-SEEDS = {"lenet": range(1000, 1003), "alexnet": range(1000, 1001)}
-GRIDS = {
-    "lenet": [
-        Settings(epochs=8, batch_size=batch, learning_rate=rate, weight_decay=decay)
-        for batch, rate, decay in itertools.product((64, 128, 256), (5e-4, 1e-3, 2e-3, 4e-3), (1e-2,))
-    ],
-    "alexnet": [
-        Settings(epochs=epochs, batch_size=128, learning_rate=rate, weight_decay=1e-2, precision="bfloat16")
-        for epochs, rate in itertools.product((8,), (1e-4, 3e-4, 6e-4))
-    ],
+STUDIES = {
+    "lenet": (
+        range(1000, 1003),
+        [
+            Settings(epochs=epochs, batch_size=batch, learning_rate=rate, weight_decay=1e-2, precision="bfloat16")
+            for epochs, batch in ((8, 128), (8, 256), (8, 512), (5, 256))
+            for rate in (1e-3, 2e-3, 4e-3)
+        ],
+    ),
+    "lenet-40": (
+        range(1000, 1002),
+        [
+            Settings(epochs=40, batch_size=256, learning_rate=rate, weight_decay=1e-2, precision="bfloat16")
+            for rate in (2.5e-4, 5e-4, 1e-3, 2e-3)
+        ],
+    ),
+    "alexnet": (
+        range(1000, 1002),
+        [
+            Settings(epochs=epochs, batch_size=256, learning_rate=rate, weight_decay=1e-2, precision="bfloat16")
+            for epochs in (8, 5)
+            for rate in (3e-4, 6e-4, 1e-3)
+        ],
+    ),
 }
 
 
-def grid(model: str) -> list[trials.Trial]:
-    """Every trial of a network's study."""
+def grid(study: str) -> list[trials.Trial]:
+    """Every trial of a study."""
+    seeds, grid_settings = STUDIES[study]
+    model = study.partition("-")[0]
     return [
         trials.trial(noise=noise, model=model, method=method, transition=transition, seed=seed, settings=settings)
-        for settings in GRIDS[model]
+        for settings in grid_settings
         for noise in ("paper-0.5", "paper-0.6")
         for method, transition in (("cross-entropy", None), ("forward", "true"))
-        for seed in SEEDS[model]
+        for seed in seeds
     ]
 
 
 def main() -> None:
-    model = sys.argv[1]
     ledger = Ledger(Path(__file__).parents[1] / "results" / "tuning.jsonl")
-    records = sweep.sweep(grid(model), ledger, progress=sweep.on_terminal)
+    records = sweep.sweep(grid(sys.argv[1]), ledger, progress=sweep.on_terminal)
     table = tables.as_table(records)
     for name in ("epochs", "batch_size", "learning_rate"):
         table[name] = [dataclasses.asdict(record.trial.settings)[name] for record in records]
     scores = table.pivot_table(
         index=["epochs", "batch_size", "learning_rate"], columns=["noise", "method"], values="noisy_validation_loss"
     )
-    scores["mean"] = scores.mean(axis=1)
+    scores = scores.assign(mean=scores.mean(axis=1))
     print(scores.sort_values("mean").to_string(float_format="%.5f"))
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from labelnoise.estimators import ESTIMATORS
 from labelnoise.training import Settings
 from labelnoise.trials import Record, trial
 
@@ -41,7 +42,9 @@ def made_up(tiny):
                 "clean_test_accuracy": [0.75, 0.5 + asked.seed / 1000],
                 "memorised": [0.1, 0.4],
             },
-            "transition_matrices": {"oracle": [[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]},
+            "transition_matrices": {
+                name: [[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]] for name in ("oracle", *ESTIMATORS)
+            },
             "weights_sha256": f"{asked.seed:064x}",
             "seconds": 1.5,
         }

@@ -282,6 +282,7 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
     ("name", "values"),
     [
         ("02_estimation", {"seeds": 2}),
+        ("10_performance", {"seeds": 2, "long_seeds": 1, "warm_epochs": [3]}),
         ("03_correction", {"seeds": 3, "most_alexnet_seeds": 2, "rate_seeds": 1, "sgd_seeds": 2, "noise_rates": [0.3]}),
     ],
 )
@@ -336,7 +337,7 @@ def test_the_source_hash_follows_every_module_but_those_outside_the_science(toy,
         if chapters.source_hash("01_toy") != first:
             followed.add(name)
         (package / name).write_text("")
-    assert followed == set(names) - {"chapters.py", "pages.py", "cli.py"}
+    assert followed == set(names) - {"chapters.py", "cluster.py", "pages.py", "cli.py"}
 
 
 # Putting a chapter in place.
@@ -578,7 +579,7 @@ def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(os.listdir(tmp_path)) == ["mine.jsonl", "out.ipynb"]
+    assert sorted(os.listdir(tmp_path)) == ["mine.fits", "mine.jsonl", "out.ipynb"]
     assert [record.trial.noise for record in Ledger(tmp_path / "mine.jsonl")] == ["symmetric-0.2"]
     shown = outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4))
     assert sum("image/png" in o.get("data", {}) for o in shown) == 4

@@ -101,6 +101,7 @@ def test_data_of_another_content_is_a_mistake(tmp_path, monkeypatch, capsys):
     [
         [], ["publish"], ["chapter", "01_noise", "-p", "seeds"], ["chapter", "01_noise", "--workers", "0"],
         ["chapter", "01_noise", "--unknown"], ["reproduce", "--workers", "two"], ["replay", "-n", "0"],
+        ["reproduce", "--workers", "2", "--scheduler", "tcp://host:8786"],
         ["replay", "-n", "-1"], ["replay", "--seed", "x"],
     ],
     ids=" ".join,

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from torchvision.datasets import FashionMNIST
 
-from labelnoise import data
+from labelnoise import data, sources
 from labelnoise.errors import InputError
 
 
@@ -20,13 +21,34 @@ def paper():
 def test_the_papers_set_has_three_balanced_classes(paper):
     assert paper.train_images.shape == (18_000, 1, 28, 28)
     assert paper.test_images.shape == (3_000, 1, 28, 28)
-    assert paper.train_images.dtype == paper.test_images.dtype == torch.uint8
+    assert paper.train_images[:].dtype == paper.test_images[:].dtype == torch.uint8
     assert np.bincount(paper.train_labels).tolist() == [6_000] * 3
     assert np.bincount(paper.test_labels).tolist() == [1_000] * 3
     assert paper.train_labels.dtype == paper.test_labels.dtype == np.int64
     assert paper.class_names == ("T-shirt/top", "Trouser", "Dress")
     assert paper.n_classes == 3
-    assert (paper.train_images.min(), paper.train_images.max()) == (0, 255)
+    assert (paper.train_images[:].min(), paper.train_images[:].max()) == (0, 255)
+
+
+def test_images_are_those_that_torchvision_reads(paper):
+    reference = FashionMNIST(str(sources.fashion_mnist()), train=True)
+    keep = torch.isin(reference.targets, torch.tensor(data.PAPER_CLASSES))
+    assert torch.equal(paper.train_images[:].squeeze(1), reference.data[keep])
+    assert torch.equal(paper.train_images[np.array([5, 2])], paper.train_images[:][[5, 2]])
+
+
+def test_images_are_mapped_into_memory_not_copied(paper):
+    pixels = paper.train_images._pixels
+    while not isinstance(pixels, np.memmap):
+        pixels = pixels.base
+    assert pixels.mode == "r"
+    assert np.shares_memory(pixels, paper.train_images._pixels)
+
+
+def test_changing_a_batch_leaves_the_data_alone(paper):
+    before = paper.train_images[:3].clone()
+    paper.train_images[:3].fill_(0)
+    assert torch.equal(paper.train_images[:3], before)
 
 
 def test_classes_are_numbered_in_the_order_given(paper):

@@ -261,3 +261,13 @@ def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
     arms = zip(table["method"], table["transition"], strict=True)
     assert shown["method"].tolist() == [titles.method_title(*arm) for arm in arms]
     assert len(shown.columns) == len(table.columns) - 1  # the source of T is in the method's name
+
+
+def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
+    n = figures.PANELS_A_ROW + 2
+    drawn = figures.transition_heatmaps({"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}, NAMES[3])
+    shown = [ax for ax in drawn.axes if ax.axison]
+    assert [ax.get_title() for ax in shown] == [*(f"x: {k}" for k in range(n)), "y: a"]
+    lines = [ax.get_subplotspec().rowspan.start for ax in shown]
+    assert lines == [0] * figures.PANELS_A_ROW + [1, 1, 2]
+    assert [bool(ax.get_ylabel()) for ax in shown] == [k % figures.PANELS_A_ROW == 0 for k in range(n)] + [True]

@@ -20,7 +20,12 @@ def test_a_network_maps_images_to_one_logit_a_class(name, image_size, in_channel
     logits = model(images.to(device))
     assert logits.shape == (2, n_classes)
     assert logits.isfinite().all()
-    assert not torch.equal(logits[0], logits[1])
+    assert not torch.equal(*model.features(images.to(device)))
+
+
+def test_alexnet_starts_with_every_class_equally_likely():
+    logits = build("alexnet", 5, seed=0)(torch.rand(2, 1, 28, 28))
+    assert torch.equal(logits, torch.zeros(2, 5))
 
 
 def test_lenet_has_as_many_parameters_as_counted_by_hand():

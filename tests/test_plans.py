@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from labelnoise import plans
 from labelnoise.errors import InputError
-from labelnoise.trials import SMOKE_IMAGES
+from labelnoise.trials import PROTOCOL, SMOKE_IMAGES
 
 PAPER = ["paper-0.5", "paper-0.6"]
 CORRECTION = {
@@ -27,11 +28,15 @@ RATES = {
 ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
 SGD = {"noises": PAPER, "sgd_seeds": 3}
 NOISE = {"noises": PAPER, "seeds": 3}
+PRECISION = {"precision_noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}
+EPOCHS = {"noises": PAPER, "warm_epochs": [2, 4], "seeds": 3, "long_seeds": 2}
 EVERY = [
     (plans.estimation, ESTIMATION),
     (plans.correction, CORRECTION),
     (plans.constant_sgd, SGD),
     (plans.over_rates, RATES),
+    (plans.precision, PRECISION),
+    (plans.epochs, EPOCHS),
 ]
 every = pytest.mark.parametrize(("plan", "parameters"), EVERY, ids=[plan.__name__ for plan, _ in EVERY])
 
@@ -160,15 +165,20 @@ def test_more_seeds_keep_the_trials_of_fewer(p):
 @every
 def test_a_smoke_run_shares_no_key_with_a_full_one(plan, parameters):
     full, smoke = plan(**parameters), plan(**parameters, profile="smoke")
-    assert len(full) == len(smoke)
+
+    def small(settings):
+        return settings and replace(settings, epochs=1)
+
+    assert smoke == list(
+        dict.fromkeys(replace(t, images=SMOKE_IMAGES, settings=small(t.settings), base=small(t.base)) for t in full)
+    )
     assert not {t.key for t in full} & {t.key for t in smoke}
-    assert {(t.images, t.settings.epochs) for t in smoke} == {(SMOKE_IMAGES, 1)}
     assert {t.images for t in full} == {None}
 
 
 @every
 def test_the_data_set_is_passed_on(plan, parameters):
-    noises = {"noises": ["symmetric-0.3"]} if "noises" in parameters else {}
+    noises = {name: ["symmetric-0.3"] for name in ("noises", "precision_noises") if name in parameters}
     trials = plan(**{**parameters, **noises}, dataset="fashion-mnist")
     assert {t.dataset for t in trials} == {"fashion-mnist"}
 
@@ -178,7 +188,7 @@ def test_the_data_set_is_passed_on(plan, parameters):
     [
         (*case, name)
         for case in [*EVERY, (plans.noise, NOISE)]
-        for name in ("seeds", "most_alexnet_seeds", "sgd_seeds")
+        for name in ("seeds", "most_alexnet_seeds", "sgd_seeds", "long_seeds")
         if name in case[1]
     ],
 )
@@ -193,7 +203,7 @@ def test_at_least_one_seed_is_needed(plan, parameters, name, seeds):
     [
         (*case, name)
         for case in [*EVERY, (plans.noise, NOISE)]
-        for name in ("noises", "noise_rates", "models", "transitions")
+        for name in ("noises", "noise_rates", "models", "transitions", "precision_noises", "warm_epochs")
         if name in case[1]
     ],
 )
@@ -226,6 +236,24 @@ def test_a_rate_outside_of_0_to_1_is_named(rate):
 
 def test_a_tiny_rate_is_taken():
     assert len(plans.over_rates(**{**RATES, "noise_rates": [0.00001]})) == len(plans.over_rates(**RATES)) / 2
+
+
+def test_bfloat16_and_float32_are_paired_and_one_of_them_is_published():
+    asked = plans.precision(**PRECISION)
+    assert len(asked) == 2 * 2 * 2 * 3
+    halves = {p: [t for t in asked if t.settings.precision == p] for p in ("bfloat16", "float32")}
+    assert all(t.settings == PROTOCOL[t.model] for t in halves["bfloat16"])
+    as_brain = [replace(t, settings=replace(t.settings, precision="bfloat16")) for t in halves["float32"]]
+    assert as_brain == halves["bfloat16"]
+
+
+def test_a_warm_start_shares_the_published_fit():
+    asked = plans.epochs(**EPOCHS)
+    warm = [t for t in asked if t.method == "forward-warm"]
+    assert Counter(t.settings.epochs for t in warm) == {2: 6, 4: 6}
+    assert {t.prerequisite() for t in warm} == set(plans.estimation(**ESTIMATION))
+    assert {t.prerequisite() for t in warm} <= set(asked)
+    assert Counter(t.settings.epochs for t in asked if t.method != "forward-warm") == {8: 12, 40: 8}
 
 
 def test_the_noise_needs_no_trial_but_is_checked():

@@ -12,12 +12,18 @@ from labelnoise.sweep import with_prerequisites
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory, tiny):
-    """A trial with an estimated T, and the one that it has it from, as trained and read from disk again."""
+    """Trials given an estimated T or weights, and the one that they have them from, read from disk again."""
     path = tmp_path_factory.mktemp("replay") / "trials.jsonl"
     written = Ledger(path)
-    for trial in with_prerequisites([tiny(method="forward", transition="anchor-97", images=300)]):
+    asked = [
+        tiny(method="forward", transition="anchor-97", images=300),
+        tiny(method="forward-warm", transition="true", images=300),
+    ]
+    for trial in with_prerequisites(asked):
         needed = trial.prerequisite()
-        written.append(run(trial, written.find(needed) if needed else None))
+        written.append(run(trial, written.find_fit(needed) if needed else None))
+    for weights in path.with_suffix(".fits").iterdir():
+        weights.unlink()  # as in a fresh clone
     return Ledger(path)
 
 
@@ -33,7 +39,7 @@ def test_the_same_specification_gives_the_same_bits(ledger):
 
 
 def test_a_record_without_that_of_its_estimate_can_not_be_replayed(ledger, tmp_path):
-    (dependent,) = (record for record in ledger if record.trial.prerequisite())
+    dependent = next(record for record in ledger if record.trial.transition == "anchor-97")
     alone = Ledger(tmp_path / "alone.jsonl")
     alone.append(dependent)
     with pytest.raises(InputError, match="needs the record of its cross-entropy trial"):

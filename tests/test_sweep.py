@@ -251,6 +251,22 @@ def test_processes_give_the_same_bits_as_this_one(tmp_path, tiny):
     assert len({record.weights_sha256 for record in here}) == 3
 
 
+def test_one_process_runs_one_trial_at_a_time(ledger, tiny, made_up, monkeypatch):
+    running, most = [], []
+
+    def run(trial, given=None):
+        running.append(trial)
+        most.append(len(running))
+        time.sleep(0.01)  # long enough for another thread to start one
+        running.remove(trial)
+        return made_up(trial)
+
+    monkeypatch.setattr(module, "run", run)
+    with ThreadPoolExecutor(4) as threads:
+        sweep([tiny(seed=seed) for seed in range(8)], ledger, threads)
+    assert most == [1] * 8
+
+
 # Started from a background job it would inherit that Ctrl-C is ignored.
 SWEEP = """
 import signal, sys

@@ -77,11 +77,13 @@ SETTINGS_CHANGES = {
 
 def test_a_key_changes_with_every_field(tiny):
     asked = tiny(method="forward", transition="true", noise="symmetric-0.3")
-    assert {f.name for f in dataclasses.fields(Trial)} == {*CHANGES, "settings"}
+    assert {f.name for f in dataclasses.fields(Trial)} == {*CHANGES, "settings", "base"}
     assert {f.name for f in dataclasses.fields(Settings)} == set(SETTINGS_CHANGES)
     others = [dataclasses.replace(asked, **{name: value}) for name, value in CHANGES.items()]
     for name, value in SETTINGS_CHANGES.items():
-        others.append(dataclasses.replace(asked, settings=dataclasses.replace(asked.settings, **{name: value})))
+        changed = dataclasses.replace(asked.settings, **{name: value})
+        others.append(dataclasses.replace(asked, settings=changed))
+        others.append(dataclasses.replace(asked, transition="anchor-97", base=changed))
     assert len({t.key for t in [asked, *others]}) == 1 + len(others)
 
 
@@ -159,6 +161,19 @@ def test_a_prerequisite_is_the_cross_entropy_trial_of_an_estimated_matrix(tiny):
     assert asked.prerequisite() == tiny(seed=5)
     assert tiny().prerequisite() is None
     assert tiny(method="forward", transition="true").prerequisite() is None
+
+
+def test_a_prerequisite_has_the_settings_of_the_base(tiny):
+    other = dataclasses.replace(tiny().settings, epochs=2)
+    for fields in ({"method": "forward", "transition": "anchor-97"}, {"method": "forward-warm", "transition": "true"}):
+        assert tiny(base=other, **fields).prerequisite() == tiny(settings=other)
+        assert tiny(**fields).prerequisite() == tiny()
+
+
+@pytest.mark.parametrize("fields", [{}, {"method": "forward", "transition": "true"}])
+def test_a_trial_that_is_given_no_fit_takes_no_base(tiny, fields):
+    with pytest.raises(InputError, match="is given no fit, so it takes no base"):
+        tiny(base=tiny().settings, **fields)
 
 
 @pytest.mark.parametrize("images", [None, 300, 101])

@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
 
 # The modules a chapter's output can't depend on.
-OUTSIDE_THE_SCIENCE = {"chapters.py", "pages.py", "cli.py"}
+OUTSIDE_THE_SCIENCE = {"chapters.py", "cluster.py", "pages.py", "cli.py"}
 # Sockets in the file system: a kernel over TCP warns on the terminal that anyone here may listen.
 KERNEL = Config({"KernelManager": {"transport": "ipc"}})
 VOLATILE_STAMPS = ("processor", "python", "seconds", "date")
@@ -193,6 +194,7 @@ def run(
     given: Mapping[str, Any],
     *,
     publish: bool = False,
+    executor: Executor | None = None,
     workers: int | None = None,
     progress: Callable[[sweep.Progress], None] | None = None,
 ) -> Path:
@@ -202,7 +204,7 @@ def run(
         name: the chapter.
         given: parameters other than their defaults.
         publish: put it into the book, and its records among the published ones.
-        workers, progress: as `sweep.sweep` takes them.
+        executor, workers, progress: as `sweep.sweep` takes them.
 
     Returns:
         The rendered page under ``runs/``, or the notebook in the book.
@@ -221,7 +223,7 @@ def run(
         for trial in sweep.missing(trials, ledger):
             if record := own.find(trial):
                 ledger.append(record)
-    sweep.sweep(trials, ledger, workers=workers, progress=progress)
+    sweep.sweep(trials, ledger, executor, workers=workers, progress=progress)
     notebook = execute(name, given, ledger)
     path = project.published_path(name) if publish else project.root() / "runs" / name / f"{name}.ipynb"
     write(notebook, path)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 import labelnoise
-from labelnoise import chapters, parameters, project, replay, sources, sweep
+from labelnoise import chapters, cluster, parameters, project, replay, sources, sweep
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
 
@@ -35,14 +36,25 @@ def _data(_: argparse.Namespace) -> int:
     return 0
 
 
+@contextmanager
+def _workers(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Where trials are to run, as `sweep.sweep` takes it."""
+    if options.scheduler is None:
+        yield {"workers": options.workers}
+    else:
+        with cluster.connect(options.scheduler) as (executor, workers):
+            yield {"executor": executor, "workers": workers}
+
+
 def _chapter(options: argparse.Namespace) -> int:
     if bool(options.name) == options.all:
         raise InputError(f"Name one chapter, or pass --all; the chapters are {', '.join(project.sources())}.")
     given = _assignments(options.parameter)
     names = list(project.sources()) if options.all else [options.name]
-    for name in names:
-        path = chapters.run(name, given, publish=options.publish, workers=options.workers, progress=sweep.on_terminal)
-        print(f"{name}: {os.path.relpath(path)}", flush=True)
+    with _workers(options) as workers:
+        for name in names:
+            path = chapters.run(name, given, publish=options.publish, progress=sweep.on_terminal, **workers)
+            print(f"{name}: {os.path.relpath(path)}", flush=True)
     return 0
 
 
@@ -54,7 +66,8 @@ def _reproduce(options: argparse.Namespace) -> int:
     trials = list(dict.fromkeys(trial for name in project.sources() for trial in parameters.planned(name)))
     todo = sweep.missing(trials, ledger)
     print(f"{len(trials) - len(todo)} of {len(trials)} trials are on record in {ledger.path}.", flush=True)
-    sweep.sweep(trials, ledger, workers=options.workers, progress=sweep.on_terminal)
+    with _workers(options) as workers:
+        sweep.sweep(trials, ledger, progress=sweep.on_terminal, **workers)
     return 0
 
 
@@ -123,7 +136,9 @@ def parser() -> argparse.ArgumentParser:
     again.set_defaults(run=_replay)
 
     for command in (chapter, reproduce):
-        command.add_argument("--workers", type=_positive, help="how many trials at once (default one a core)")
+        where = command.add_mutually_exclusive_group()
+        where.add_argument("--workers", type=_positive, help="how many trials at once (default one a core)")
+        where.add_argument("--scheduler", metavar="ADDRESS", help="run them on this Dask cluster: tcp://host:port")
     return top
 
 

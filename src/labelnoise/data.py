@@ -7,12 +7,13 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.datasets import FashionMNIST
 
 from labelnoise import sources
 from labelnoise.errors import InputError
@@ -28,6 +29,31 @@ DATASETS: dict[str, tuple[int, ...]] = {
 }
 
 
+class Images:
+    """Some rows of an array of images, copied only when asked for: ``images[rows]`` is a tensor.
+
+    Over a memory-mapped file, the processes of a machine share its pages.
+
+    Args:
+        pixels: shape (m, channels, height, width), uint8.
+        rows: which of them, shape (n,); all by default.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], rows: NDArray[np.int64] | None = None) -> None:
+        self._pixels = pixels
+        self._rows = np.arange(len(pixels)) if rows is None else rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self._rows), *self._pixels.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: int | slice | NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(np.array(self._pixels[self._rows[rows]]))
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Clean images and labels.
@@ -38,9 +64,9 @@ class Dataset:
         class_names: one a class.
     """
 
-    train_images: Tensor
+    train_images: Images
     train_labels: Labels
-    test_images: Tensor
+    test_images: Images
     test_labels: Labels
     class_names: tuple[str, ...]
 
@@ -49,12 +75,20 @@ class Dataset:
         return len(self.class_names)
 
 
-def _of_classes(images: Tensor, labels: Tensor, classes: Sequence[int]) -> tuple[Tensor, Labels]:
-    new_label = torch.full((len(CLASS_NAMES),), -1)
-    new_label[list(classes)] = torch.arange(len(classes))
-    relabelled = new_label[labels]
-    keep = relabelled >= 0
-    return images[keep].unsqueeze(1).contiguous(), relabelled[keep].numpy()
+def _mapped_idx(path: Path) -> NDArray[np.uint8]:
+    """The array in an idx file (LeCun et al. 1998), memory-mapped: the header's last byte counts its dimensions."""
+    with path.open("rb") as file:
+        n_dimensions = file.read(4)[3]
+        shape = np.frombuffer(file.read(4 * n_dimensions), ">i4")
+    return np.memmap(path, mode="r", offset=4 + 4 * n_dimensions, shape=tuple(shape.tolist()))
+
+
+def _of_classes(folder: Path, split: str, classes: Sequence[int]) -> tuple[Images, Labels]:
+    new_label = np.full(len(CLASS_NAMES), -1)
+    new_label[list(classes)] = np.arange(len(classes))
+    relabelled = new_label[_mapped_idx(folder / f"{split}-labels-idx1-ubyte")]
+    rows = np.flatnonzero(relabelled >= 0)
+    return Images(_mapped_idx(folder / f"{split}-images-idx3-ubyte")[:, None], rows), relabelled[rows]
 
 
 def fashion_mnist(classes: Iterable[int] | None = None) -> Dataset:
@@ -65,7 +99,7 @@ def fashion_mnist(classes: Iterable[int] | None = None) -> Dataset:
             The source paper has ``(0, 1, 3)``: 18,000 training and 3,000 test images.
 
     Returns:
-        Images of shape (n, 1, 28, 28), uint8.
+        Images of shape (n, 1, 28, 28), uint8, memory-mapped.
 
     Raises:
         InputError: an unknown or repeated class, or the data can't be found.
@@ -73,13 +107,9 @@ def fashion_mnist(classes: Iterable[int] | None = None) -> Dataset:
     chosen = tuple(range(len(CLASS_NAMES)) if classes is None else classes)
     if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(len(CLASS_NAMES))):
         raise InputError(f"classes must be two or more different ids from 0 to 9, not {chosen}.")
-    root = str(sources.fashion_mnist())
-    train, test = FashionMNIST(root, train=True), FashionMNIST(root, train=False)
-    return Dataset(
-        *_of_classes(train.data, train.targets, chosen),
-        *_of_classes(test.data, test.targets, chosen),
-        tuple(CLASS_NAMES[i] for i in chosen),
-    )
+    folder = sources.fashion_mnist() / "FashionMNIST" / "raw"
+    names = tuple(CLASS_NAMES[i] for i in chosen)
+    return Dataset(*_of_classes(folder, "train", chosen), *_of_classes(folder, "t10k", chosen), names)
 
 
 def load(name: str) -> Dataset:

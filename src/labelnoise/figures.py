@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from labelnoise.data import Images
 from labelnoise.noise import Labels
 from labelnoise.statistics import interval
 from labelnoise.style import PALETTE, draw_points, new_axes, styled
@@ -24,7 +25,7 @@ from labelnoise.transitions import Matrix
 
 @styled
 def image_grid(
-    images: Tensor, clean_labels: Labels, noisy_labels: Labels, class_names: Sequence[str], columns: int = 8
+    images: Images | Tensor, clean_labels: Labels, noisy_labels: Labels, class_names: Sequence[str], columns: int = 8
 ) -> Figure:
     """The first images of each clean class in a row, titled with their noisy label, in orange where it is wrong.
 
@@ -68,6 +69,9 @@ def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float,
     ax.grid(False)
 
 
+PANELS_A_ROW = 4
+
+
 @styled
 def transition_heatmaps(
     rows: Mapping[str, Mapping[str, Matrix]],
@@ -79,16 +83,22 @@ def transition_heatmaps(
     """Transition matrices, one a panel, all on one scale; entries are printed up to 12 classes.
 
     Args:
-        rows: row title to panel title to matrix, shape (n_classes, n_classes).
+        rows: title to panel title to matrix, shape (n_classes, n_classes); more than `PANELS_A_ROW` panels of
+            one title go on in the next row.
         class_names: one a class.
         difference: the matrices are differences of two, drawn around zero.
         limit: the end of the scale; by default 1, or 0.2 for differences.
     """
-    columns = max(len(panels) for panels in rows.values())
+    lines = [
+        (title, list(panels.items())[start : start + PANELS_A_ROW])
+        for title, panels in rows.items()
+        for start in range(0, len(panels), PANELS_A_ROW)
+    ]
+    columns = max(len(panels) for _, panels in lines)
     side = 2.5 if len(class_names) <= 4 else 3.6
-    figure, axes = new_axes(len(rows), columns, side * columns + 0.4, side * len(rows) + 0.3)
-    for axes_row, (title, panels) in zip(axes, rows.items(), strict=True):
-        for k, (ax, (panel, matrix)) in enumerate(zip(axes_row, panels.items(), strict=False)):
+    figure, axes = new_axes(len(lines), columns, side * columns + 0.4, side * len(lines) + 0.3)
+    for axes_row, (title, panels) in zip(axes, lines, strict=True):
+        for k, (ax, (panel, matrix)) in enumerate(zip(axes_row, panels, strict=False)):
             _heatmap(ax, matrix, class_names, limit or (0.2 if difference else 1.0), difference)
             ax.set_title(f"{title}: {panel}" if title else panel, fontsize=9)
             ax.set_xlabel("noisy label")
@@ -136,22 +146,22 @@ def predicted_probabilities(
 
 @styled
 def estimation_errors(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
-    """Relative L1 error of each estimator and of the oracle: every seed, the mean and its 95 % interval.
+    """Relative L1 error of each estimator and of the oracle: every seed, the mean and its 95 % interval, a row a noise.
 
     Args:
         table: as `tables.as_table` gives it.
         estimators: names with a column ``error_NAME``.
     """
     noises = list(dict.fromkeys(table["noise"]))
-    figure, axes = new_axes(1, len(noises), 3.6 * len(noises), 3.0, sharey=True)
-    for ax, noise in zip(axes[0], noises, strict=True):
+    figure, axes = new_axes(len(noises), 1, 8, 2.4 * len(noises) + 0.5, sharex=True)
+    for ax, noise in zip(axes[:, 0], noises, strict=True):
         rows = table[table["noise"] == noise]
         for k, name in enumerate(estimators):
             draw_points(ax, k, rows[f"error_{name}"].to_numpy(), PALETTE[k % len(PALETTE)])
         ax.set(title=noise_title(noise), xticks=range(len(estimators)), yscale="log")
         ax.set_xticklabels([source_title(e).replace(" ", "\n") for e in estimators], fontsize=9)
+        ax.set_ylabel("relative L1 error of T")
         ax.grid(False, axis="x")
-    axes[0, 0].set_ylabel("relative L1 error of T")
     return figure
 
 

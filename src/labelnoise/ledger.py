@@ -6,6 +6,7 @@ indexed without parsing it, and the hash of all the rest, so that a damaged line
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import hashlib
 import json
@@ -46,6 +47,9 @@ def decode(line: bytes) -> Record | None:
 
 class Ledger:
     """The records in a file, and below them those of another ledger, which is only read.
+
+    Weights that come with a record go beside the file, for ``NAME.jsonl`` to ``NAME.fits/KEY.safetensors``. They save
+    training again what other trials start from or a new estimator reads; they may be deleted.
 
     Args:
         path: a ``.jsonl`` file; made with its folder at the first append.
@@ -88,6 +92,7 @@ class Ledger:
     def append(self, record: Record) -> None:
         """Write a record to the end of the file and to disk; safe with other writers and against kills."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.keep_weights(record)
         with self.path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             size = file.seek(0, os.SEEK_END)
@@ -100,8 +105,33 @@ class Ledger:
             os.fsync(file.fileno())
         self.refresh()
 
+    def keep_weights(self, record: Record) -> None:
+        """Write the weights of a record, if it comes with some."""
+        if record.weights:
+            path = self._weights(record.trial)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(record.weights)
+            partial.replace(path)
+
+    def _weights(self, trial: Trial) -> Path:
+        return self.path.with_suffix(".fits") / f"{trial.key}.safetensors"
+
     def find(self, trial: Trial) -> Record | None:
-        """The last finished record of a trial, or None."""
+        """The last finished record of a trial, without weights, or None; see `Record.complete`."""
+        record = self._last(trial)
+        if record is not None and record.complete:
+            return record
+        return self.base.find(trial) if self.base else None
+
+    def find_fit(self, trial: Trial) -> Record | None:
+        """The last record of a trial with its weights, or None; a new estimator may not have read it yet."""
+        record = self._last(trial)
+        if record is not None and self._weights(trial).is_file():
+            return dataclasses.replace(record, weights=self._weights(trial).read_bytes())
+        return self.base.find_fit(trial) if self.base else None
+
+    def _last(self, trial: Trial) -> Record | None:
         lines = self._lines.get(trial.key, [])
         while lines:
             number, line = lines[-1]
@@ -111,7 +141,7 @@ class Ledger:
             if record is None:
                 self._warn(number)
             lines.pop()
-        return self.base.find(trial) if self.base else None
+        return None
 
     def __contains__(self, trial: Trial) -> bool:
         return self.find(trial) is not None
@@ -123,7 +153,7 @@ class Ledger:
                 record = decode(line)
                 if record is None:
                     self._warn(number)
-                elif record.status == "done":
+                elif record.complete:
                     if record.trial.key == key:  # else it was made by another protocol
                         yield record
                     break

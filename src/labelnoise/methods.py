@@ -20,11 +20,13 @@ class Method:
         title: what figures and tables call it.
         loss: makes the loss; takes T where `needs_transition`, nothing otherwise.
         needs_transition: whether the recipe is given a transition matrix.
+        warm_start: whether it starts from the best epoch of a cross-entropy fit, in place of random weights.
     """
 
     title: str
     loss: Callable[..., nn.Module]
     needs_transition: bool = True
+    warm_start: bool = False
 
     def make_loss(self, transition_matrix: Matrix | None) -> nn.Module:
         """The loss of this recipe, for T of shape (n_classes, n_classes) where it needs one.
@@ -41,6 +43,7 @@ class Method:
 METHODS: dict[str, Method] = {
     "cross-entropy": Method("cross-entropy", losses.CrossEntropy, needs_transition=False),
     "forward": Method("forward correction", losses.Forward),
+    "forward-warm": Method("forward correction, warm start", losses.Forward, warm_start=True),
     "backward": Method("backward correction", losses.Backward),
     "reweighting": Method("importance reweighting", losses.Reweighted),
 }

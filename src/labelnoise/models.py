@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from labelnoise.errors import InputError
+from labelnoise.fast import Conv3x3, MaxPool2x2
 
 
 @contextmanager
@@ -44,7 +45,7 @@ class LeNet(nn.Module):
     def __init__(self, n_classes: int, in_channels: int = 1, image_size: int = 28) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(in_channels, 6, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+            nn.Conv2d(in_channels, 6, 5, padding=2), MaxPool2x2(), nn.ReLU(),
             nn.Conv2d(6, 16, 5), nn.MaxPool2d(2), nn.ReLU(),
         )  # fmt: skip
         self.classifier = nn.Sequential(
@@ -65,6 +66,10 @@ class AlexNet(nn.Module):
     original's 96, 256, 384, 384, 256. The first kernel is 5 x 5 with stride 2 in place of 11 x 11
     with stride 4, as the images are an eighth as wide. Local response normalisation is left out.
 
+    The hidden layers start as in He et al. 2015 (arXiv:1502.01852, equation 10), the last one at zero, so that every
+    class starts as equally likely. With torch's defaults eight layers pass on so little that training rests at chance
+    for half its epochs; without the zero a corrected loss can start where it is flat.
+
     Maps (n, in_channels, image_size, image_size) to logits of shape (n, n_classes).
     """
 
@@ -81,15 +86,21 @@ class AlexNet(nn.Module):
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, a, 5, stride=2, padding=2), nn.MaxPool2d(3, 2), nn.ReLU(),
             nn.Conv2d(a, b, 5, padding=2), nn.MaxPool2d(3, 2, padding=1), nn.ReLU(),
-            nn.Conv2d(b, c, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(c, d, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(d, e, 3, padding=1), nn.MaxPool2d(3, 2), nn.ReLU(),
+            Conv3x3(b, c), nn.ReLU(),
+            Conv3x3(c, d), nn.ReLU(),
+            Conv3x3(d, e), nn.MaxPool2d(3, 2), nn.ReLU(),
         )  # fmt: skip
+        last = nn.Linear(dense_units, n_classes)
         self.classifier = nn.Sequential(
             nn.Dropout(0.5), nn.Linear(_flat_size(self.features, in_channels, image_size), dense_units), nn.ReLU(),
             nn.Dropout(0.5), nn.Linear(dense_units, dense_units), nn.ReLU(),
-            nn.Linear(dense_units, n_classes),
+            last,
         )  # fmt: skip
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias") or parameter is last.weight:
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.kaiming_normal_(parameter, nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.features(images).flatten(1))

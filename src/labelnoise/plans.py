@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 from labelnoise.errors import InputError
 from labelnoise.training import Settings
-from labelnoise.trials import Trial, trial
+from labelnoise.trials import PROTOCOL, Trial, trial
 
 # Patrini et al. 2017 and most papers since train with plain SGD; this is the common setting.
 CONSTANT_SGD = Settings(
     epochs=20, batch_size=128, learning_rate=0.01, weight_decay=1e-4, optimizer="sgd", schedule="constant"
 )
 
+# LeNet with five times the epochs, its rate chosen like that of PROTOCOL (benchmarks/protocol.py).
+LONG = Settings(epochs=40, batch_size=256, learning_rate=2.5e-4, weight_decay=1e-2, precision="bfloat16")
 
 Arm = tuple[str, str | None]  # a method and the source of its T
 
@@ -122,9 +125,61 @@ def constant_sgd(
     )  # fmt: skip
 
 
+def precision(
+    *,
+    dataset: str = "fashion-mnist-3",
+    precision_noises: Sequence[str],
+    models: Sequence[str],
+    seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """Cross-entropy in bfloat16 and in float32, the rest of the published settings being the same."""
+    _check(seeds, precision_noises=precision_noises, models=models)
+    return _once(
+        trial(
+            dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile,
+            settings=dataclasses.replace(PROTOCOL[model], precision=precision),
+        )
+        for model in models
+        for noise in precision_noises
+        for precision in ("bfloat16", "float32")
+        for seed in range(seeds)
+    )  # fmt: skip
+
+
+def epochs(
+    *,
+    dataset: str = "fashion-mnist-3",
+    noises: Sequence[str],
+    warm_epochs: Sequence[int],
+    seeds: int,
+    long_seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """LeNet with the published settings, with five times the epochs, and with forward correction from a warm start."""
+    _check(min(seeds, long_seeds), noises=noises, warm_epochs=warm_epochs)
+    short = PROTOCOL["lenet"]
+    arms: list[tuple[str, str | None, Settings, Settings | None, int]] = [
+        (method, source, settings, None, n)
+        for settings, n in ((short, seeds), (LONG, min(seeds, long_seeds)))
+        for method, source in (("cross-entropy", None), ("forward", "true"))
+    ]
+    arms += [("forward-warm", "true", dataclasses.replace(short, epochs=n), short, seeds) for n in warm_epochs]
+    return _once(
+        trial(
+            dataset=dataset, noise=noise, model="lenet", method=method, transition=source, seed=seed,
+            settings=settings, base=base, profile=profile,
+        )
+        for noise in noises
+        for method, source, settings, base, n in arms
+        for seed in range(n)
+    )  # fmt: skip
+
+
 # Chapter to its plans; each takes the chapter's parameters that it names.
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "01_noise": (noise,),
     "02_estimation": (estimation,),
     "03_correction": (correction, constant_sgd, over_rates),
+    "10_performance": (precision, epochs),
 }

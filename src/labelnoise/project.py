@@ -68,6 +68,12 @@ def ledger() -> Ledger:
     return Ledger(own if own else root() / "runs" / "trials.jsonl", base=published_ledger())
 
 
+def recorded(trials: Sequence[Trial]) -> list[Record]:
+    """Those of the trials' records that there are; nothing is trained."""
+    known = ledger()
+    return [record for trial in trials if (record := known.find(trial)) is not None]
+
+
 def obtain(trials: Sequence[Trial]) -> list[Record]:
     """The records of these trials: read, or trained now with progress shown while it lasts."""
     shown = False

@@ -70,6 +70,31 @@ def gains_sentence(gains: pd.DataFrame) -> str:
     )
 
 
+def performance_sentence(throughput: pd.DataFrame, by_chapter: pd.DataFrame) -> str:
+    """How many times the common loop our throughput is, and what all trials cost.
+
+    Args:
+        throughput: as `costs.throughput_summary` gives it.
+        by_chapter: as `costs.by_chapter` gives it, the sum in the last row.
+    """
+    whole = throughput.groupby("network", sort=False).last()
+    parts = [f"{row['times (a)']:.1f} times as many {network}" for network, row in whole.iterrows()]
+    cost = by_chapter.iloc[-1]
+    return (
+        f"With one trial a core a machine trains {listed(parts)} images a second as with the common DataLoader loop. "
+        f"All {cost['trials of its own']} trials of "
+        f"the book together take {cost['core-hours']:.1f} core-hours."
+    )
+
+
+def workers_sentence(efficiency: float, dask_overhead: float) -> str:
+    """What is left of a worker's rate with one a core, and what Dask adds to the local pool, as fractions."""
+    return (
+        f"With a worker a core each keeps {100 * efficiency:.0f} % of the rate it has alone, and the same sweep on "
+        f"Dask takes {100 * dask_overhead:+.1f} % of the local pool's time more on trials of about ten seconds."
+    )
+
+
 def errors_sentence(errors: pd.DataFrame) -> str:
     """The smallest mean error of T on each noise, beside the oracle's.
 

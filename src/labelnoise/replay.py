@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labelnoise import provenance
 from labelnoise.ledger import Ledger
+from labelnoise.methods import method
 from labelnoise.running import run
 from labelnoise.trials import Record
 
@@ -52,10 +54,15 @@ def choose(ledger: Ledger, n: int, seed: int) -> list[Record]:
 
 
 def replay(records: Sequence[Record], ledger: Ledger) -> list[Comparison]:
-    """Train each record's trial again, with the recorded estimate of T where it was given one."""
+    """Train each record's trial again, with the recorded estimate of T where it was given one.
+
+    A fit that it started from is trained again too: kept weights may come from another machine.
+    """
     comparisons = []
     for recorded in records:
         needed = recorded.trial.prerequisite()
         given = ledger.find(needed) if needed else None
+        if needed and given and method(recorded.trial.method).warm_start:
+            given = dataclasses.replace(given, weights=run(needed).weights)
         comparisons.append(Comparison(recorded, run(recorded.trial, given)))
     return comparisons

@@ -6,10 +6,14 @@ import dataclasses
 import functools
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from labelnoise import data, noise, provenance, transitions
@@ -76,7 +80,7 @@ def prepare(trial: Trial, device: str = "cpu") -> Prepared:
     def rows(index: np.ndarray) -> Split:
         return split(dataset.train_images[index], noisy_labels[index], dataset.train_labels[index])
 
-    test = split(dataset.test_images, dataset.test_labels, dataset.test_labels)
+    test = split(dataset.test_images[:], dataset.test_labels, dataset.test_labels)
     matrix = transitions.named(trial.noise, dataset.n_classes)
     return Prepared(rows(train_rows), rows(validation_rows), test, matrix)
 
@@ -89,18 +93,22 @@ def initial_model(trial: Trial, device: str = "cpu") -> nn.Module:
 
 
 def train(trial: Trial, prepared: Prepared, given: Record | None = None) -> Fit:
-    """Train as the trial says; `given` is the record of its prerequisite."""
-    matrix: transitions.Matrix | None = None
-    if trial.transition == "true":
-        matrix = prepared.transition_matrix
-    elif trial.transition is not None:
-        if given is None or given.trial != trial.prerequisite() or given.status != "done":
-            raise InputError(f"Trial {trial.key} needs the record of its cross-entropy trial; run that one first.")
-        matrix = np.array(given.transition_matrices[trial.transition])
+    """Train as the trial says; `given` is the record of its prerequisite, with weights for a warm start."""
+    needed, recipe = trial.prerequisite(), method(trial.method)
     device = prepared.train.images.device.type
+    model = initial_model(trial, device)
+    matrix = prepared.transition_matrix if trial.transition == "true" else None
+    if needed:
+        if given is None or given.trial != needed or not given.complete or (recipe.warm_start and not given.weights):
+            what = "record and weights" if recipe.warm_start else "record"
+            raise InputError(f"Trial {trial.key} needs the {what} of its cross-entropy trial; run that one first.")
+        if trial.transition is not None and trial.transition != "true":
+            matrix = np.array(given.transition_matrices[trial.transition])
+        if recipe.warm_start:
+            model.load_state_dict(load(given.weights))
     return fit(
-        initial_model(trial, device),
-        method(trial.method).make_loss(matrix).to(device),
+        model,
+        recipe.make_loss(matrix).to(device),
         prepared.train,
         prepared.validation,
         prepared.test,
@@ -114,42 +122,68 @@ def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Recor
 
     Args:
         trial: what to run.
-        given: the record of ``trial.prerequisite()``, where it has one.
+        given: the record of ``trial.prerequisite()``, where it has one, with weights for a warm start.
         device: "cpu", on one thread, or "cuda".
+
+    Returns:
+        The record, with weights for cross-entropy.
 
     Raises:
         InputError: the prerequisite's record is missing.
     """
     start = time.perf_counter()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with _one_thread():
         prepared = prepare(trial, device)
         done = train(trial, prepared, given)
-        matrices, quantiles = _read_noise(trial, prepared.noisy, done)
-    finally:
-        torch.set_num_threads(threads)
+        read = _read_noise(trial, prepared.noisy, done.best_model)
     return Record(
         trial=trial,
         history={name: np.round(values, 6).tolist() for name, values in as_columns(done.history).items()},
         best_epoch=done.best_epoch,
-        transition_matrices={name: np.round(matrix, 10).tolist() for name, matrix in matrices.items()},
-        prob_quantiles=np.round(quantiles, 4).tolist(),
         weights_sha256=_digest(done.model),
         seconds=round(time.perf_counter() - start, 2),
         provenance=provenance.here(device),
+        weights=_packed(done.best_model) if trial.method == "cross-entropy" else b"",
+        **read,
     )
 
 
-def _read_noise(trial: Trial, noisy: Split, done: Fit) -> tuple[dict[str, transitions.Matrix], np.ndarray]:
+def reread(record: Record, device: str = "cpu") -> Record:
+    """A cross-entropy record with the T of every estimator, from its weights, without training."""
+    with _one_thread():
+        # Another memory layout would sum in another order.
+        model = initial_model(record.trial, device).to(memory_format=torch.channels_last)
+        model.load_state_dict(load(record.weights))
+        read = _read_noise(record.trial, prepare(record.trial, device).noisy, model)
+    return dataclasses.replace(record, **read)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _read_noise(trial: Trial, noisy: Split, model: nn.Module) -> dict[str, Any]:
+    """What a record says of the noise: the oracle's T and, for cross-entropy, what its probabilities tell."""
     clean_labels, noisy_labels = noisy.clean_labels.cpu().numpy(), noisy.noisy_labels.cpu().numpy()
     matrices = {"oracle": noise.oracle(clean_labels, noisy_labels, trial.n_classes)}
-    if trial.method != "cross-entropy":
-        return matrices, np.empty(0)
-    pred_probs = predict_probs(done.best_model, noisy.images, trial.settings.precision)
-    matrices |= {name: estimate(pred_probs, noisy_labels) for name, estimate in ESTIMATORS.items()}
-    by_class = [np.quantile(pred_probs[clean_labels == i], PROB_QUANTILES, axis=0).T for i in range(trial.n_classes)]
-    return matrices, np.stack(by_class)
+    quantiles: list[list[list[float]]] = []
+    if trial.method == "cross-entropy":
+        pred_probs = predict_probs(model, noisy.images)
+        matrices |= {name: estimate(pred_probs, noisy_labels) for name, estimate in ESTIMATORS.items()}
+        of_class = (pred_probs[clean_labels == i] for i in range(trial.n_classes))
+        quantiles = [np.quantile(probs, PROB_QUANTILES, axis=0).T.round(4).tolist() for probs in of_class]
+    rounded = {name: np.round(matrix, 10).tolist() for name, matrix in matrices.items()}
+    return {"transition_matrices": rounded, "prob_quantiles": quantiles}
+
+
+def _packed(model: nn.Module) -> bytes:
+    return save({name: weights.cpu().contiguous() for name, weights in model.state_dict().items()})
 
 
 def _digest(model: nn.Module) -> str:

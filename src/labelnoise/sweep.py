@@ -22,8 +22,12 @@ import torch
 
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
-from labelnoise.running import run
+from labelnoise.methods import method
+from labelnoise.running import reread, run
 from labelnoise.trials import Record, Trial
+
+# A trial seeds torch's global generator, so two in one process would mix their random numbers.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class SweepFailed(InputError):
@@ -83,13 +87,15 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _attempt(trial: Trial, given: Record | None) -> Record:
-    start = time.perf_counter()
-    try:
-        return run(trial, given)
-    except Exception:
-        seconds = round(time.perf_counter() - start, 2)
-        return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
+def _attempt(trial: Trial, given: Record | None, own_fit: Record | None) -> Record:
+    """Run a trial; one whose weights are kept is only read by the estimators that are new since."""
+    with _ONE_AT_A_TIME:
+        start = time.perf_counter()
+        try:
+            return reread(own_fit) if own_fit else run(trial, given)
+        except Exception:
+            seconds = round(time.perf_counter() - start, 2)
+            return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
 
 
 def local_pool(workers: int) -> ProcessPoolExecutor:
@@ -106,9 +112,14 @@ def with_prerequisites(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def missing(trials: Iterable[Trial], ledger: Ledger) -> list[Trial]:
-    """Those of the trials and their prerequisites that are not on record."""
+    """Those of the trials and their prerequisites that are not on record, or whose weights are needed and gone."""
     unrecorded = [trial for trial in trials if trial not in ledger]
-    return [trial for trial in with_prerequisites(unrecorded) if trial not in ledger]
+    starts = {trial.prerequisite() for trial in unrecorded if method(trial.method).warm_start}
+    return [
+        trial
+        for trial in with_prerequisites(unrecorded)
+        if trial not in ledger or (trial in starts and ledger.find_fit(trial) is None)
+    ]
 
 
 def sweep(
@@ -128,7 +139,7 @@ def sweep(
         trials: what to run.
         ledger: where records are looked up and appended.
         executor: any PEP 3148 executor; by default a pool of processes on this machine.
-        workers: how many processes that pool has; by default one a core.
+        workers: how many trials run at once; by default one a core.
         progress: called when a trial starts or ends.
 
     Returns:
@@ -191,7 +202,9 @@ def _run_all(
 
     def submit(trial: Trial) -> None:
         needed = trial.prerequisite()
-        running[pool.submit(_attempt, trial, ledger.find(needed) if needed else None)] = trial
+        find = ledger.find_fit if method(trial.method).warm_start else ledger.find
+        given = find(needed) if needed else None
+        running[pool.submit(_attempt, trial, given, ledger.find_fit(trial))] = trial
 
     def tell() -> None:
         remaining = len(todo) - done - len(failed)
@@ -211,7 +224,10 @@ def _run_all(
         for future in sorted(finished, key=lambda future: future.exception() is not None):
             trial = running.pop(future)
             record = future.result()
-            ledger.append(record)
+            if record.status == "done" and trial in ledger:
+                ledger.keep_weights(record)
+            else:
+                ledger.append(record)
             unrecorded.discard(trial)
             dependents = waiting.pop(trial, [])
             if record.status == "done":

@@ -11,10 +11,15 @@ SOURCE_TITLES = {
     "oracle": "oracle",
     "anchor-max": "maximum anchor",
     "anchor-97": "97th-percentile anchor",
+    "argmax-counts": "argmax counts",
+    "dual-t": "Dual-T",
+    "confident-learning": "confident learning",
+    "selective-threshold": "selective, by threshold",
 }
 METHOD_TITLES = {
     "cross-entropy": "cross-entropy",
     "forward": "forward",
+    "forward-warm": "forward, warm start",
     "backward": "backward",
     "reweighting": "reweighting",
 }

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from labelnoise.errors import InputError
 from labelnoise.models import seeded
 
-EVALUATION_BATCH = 1024  # images; it changes speed and memory only
+EVALUATION_BATCH = 256  # images; it changes speed and memory only
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,14 +17,14 @@ from labelnoise.models import MODELS
 from labelnoise.training import Settings
 
 # Raise it with every change that alters what a trial computes; records of another protocol are not read.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 SMOKE_IMAGES = 600
 
 # One setting a network, for every method, chosen by noisy validation loss (benchmarks/protocol.py).
 PROTOCOL: dict[str, Settings] = {
-    "lenet": Settings(epochs=8, batch_size=128, learning_rate=1e-3, weight_decay=1e-2),
-    "alexnet": Settings(epochs=8, batch_size=128, learning_rate=3e-4, weight_decay=1e-2, precision="bfloat16"),
+    "lenet": Settings(epochs=8, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, precision="bfloat16"),
+    "alexnet": Settings(epochs=8, batch_size=256, learning_rate=6e-4, weight_decay=1e-2, precision="bfloat16"),
 }
 
 
@@ -45,6 +45,7 @@ class Trial:
     seed: int
     settings: Settings
     images: int | None = None  # noisy images used, training and validation together; all by default
+    base: Settings | None = None  # of the cross-entropy fit that this trial is given; its own by default
 
     def __post_init__(self) -> None:
         if self.dataset not in data.DATASETS:
@@ -59,6 +60,8 @@ class Trial:
         # A key is made of these values as they are written, so 0 and 0.0 must not both stand for a seed.
         if type(self.seed) is not int or self.seed < 0:
             raise InputError(f"A seed must be a whole number from 0 up, not {self.seed!r}.")
+        if self.base is not None and self.prerequisite() is None:
+            raise InputError(f"{self.method} with T from {self.transition!r} is given no fit, so it takes no base.")
         if self.images is not None and (type(self.images) is not int or self.images < 10 * self.n_classes):
             raise InputError(f"images must be a whole number from {10 * self.n_classes} up, not {self.images!r}.")
 
@@ -74,9 +77,10 @@ class Trial:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def prerequisite(self) -> Trial | None:
-        """The cross-entropy trial whose estimate of T this one is given, if it needs one."""
-        if self.transition in ESTIMATORS:
-            return dataclasses.replace(self, method="cross-entropy", transition=None)
+        """The cross-entropy trial whose estimate of T or weights this one is given, if it needs one."""
+        if self.transition in ESTIMATORS or method(self.method).warm_start:
+            settings = self.base or self.settings
+            return dataclasses.replace(self, method="cross-entropy", transition=None, settings=settings, base=None)
         return None
 
 
@@ -98,7 +102,9 @@ def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
     defaults: dict[str, Any] = {"dataset": "fashion-mnist-3", "settings": PROTOCOL[model]}
     asked = Trial(model=model, **(defaults | fields))
     if profile == "smoke":
-        return dataclasses.replace(asked, images=SMOKE_IMAGES, settings=dataclasses.replace(asked.settings, epochs=1))
+        settings = dataclasses.replace(asked.settings, epochs=1)
+        base = dataclasses.replace(asked.base, epochs=1) if asked.base else None
+        return dataclasses.replace(asked, images=SMOKE_IMAGES, settings=settings, base=base)
     return asked
 
 
@@ -118,6 +124,8 @@ class Record:
         seconds: wall time on one thread.
         provenance: processor, versions and date.
         traceback: of a failed trial.
+        weights: of a cross-entropy fit at its best epoch, as safetensors. They are kept in a file
+            beside the ledger, and missing where a record was made on another machine.
     """
 
     trial: Trial
@@ -130,13 +138,23 @@ class Record:
     seconds: float = 0.0
     provenance: Mapping[str, str] = field(default_factory=dict)
     traceback: str = ""
+    weights: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the trial ended well, with a T from every estimator if they can read it."""
+        wanted = ESTIMATORS if self.trial.method == "cross-entropy" else {}
+        return self.status == "done" and wanted.keys() <= self.transition_matrices.keys()
 
     def to_json(self) -> dict[str, Any]:
-        return {"key": self.trial.key, **dataclasses.asdict(self)}
+        values = {"key": self.trial.key, **dataclasses.asdict(self)}
+        del values["weights"]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Record:
         fields = {name: value for name, value in values.items() if name != "key"}
-        settings = Settings(**fields["trial"]["settings"])
-        fields["trial"] = Trial(**{**fields["trial"], "settings": settings})
+        asked = fields["trial"]
+        settings = {name: Settings(**asked[name]) for name in ("settings", "base") if asked.get(name)}
+        fields["trial"] = Trial(**{**asked, **settings})
         return cls(**fields)

@@ -1,0 +1,180 @@
+"""What every estimator of T takes, checked at the door, and the rows that every one gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from labelnoise.errors import InputError
+from labelnoise.noise import Labels, check_labels
+from labelnoise.transitions import Matrix
+
+Floats = NDArray[np.floating[Any]]
+
+BLOCK_BYTES = 2**20
+SUM_TOLERANCE = 1e-3
+BFLOAT16_TOLERANCE = 5e-3  # rounding to 8 significant bits moves the sum of a row by up to 2**-8
+
+
+def row_blocks(array: NDArray[Any]) -> list[slice]:
+    """Slices of the rows that stay in the cache while a block of them is worked on, and need little memory beside."""
+    step = max(1, BLOCK_BYTES // (array.shape[1] * array.itemsize))
+    return [slice(first, first + step) for first in range(0, len(array), step)]
+
+
+def as_array(values: ArrayLike) -> NDArray[Any]:
+    """An array or a tensor, on any device and with or without gradient, as a NumPy array; copied only if need be."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values
+    return np.asarray(values)
+
+
+def _as_floats(array: NDArray[Any], name: str, meaning: str) -> Floats:
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"{name} must be floating-point {meaning}, not {array.dtype}.")
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _every_class(labels: Labels, n_classes: int, remedy: str) -> None:
+    absent = np.flatnonzero(np.bincount(labels, minlength=n_classes) == 0)
+    if len(absent):
+        raise InputError(f"Class {absent[0]} has no noisy label; {remedy} or pass more samples.")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Probabilities and labels of which everything is checked but the values of the rows.
+
+    Attributes:
+        probs: shape (n_samples, n_classes), in their own precision, at least float32.
+        labels: shape (n_samples,).
+        tolerance: how far the sum of a row may be from 1.
+        name: what messages call the probabilities.
+    """
+
+    probs: Floats
+    labels: Labels
+    tolerance: float
+    name: str
+
+    def blocks(self) -> Iterator[tuple[slice, Floats]]:
+        """Each block of rows and its place, checked, while it is in the cache.
+
+        Raises:
+            InputError: values that are no probabilities.
+        """
+        ones = np.ones(self.probs.shape[1], self.probs.dtype)
+        for block in row_blocks(self.probs):
+            rows = self.probs[block]
+            # A sum with NaN or infinity in it is not near 1, so that good rows need no other pass for them.
+            with np.errstate(invalid="ignore", over="ignore"):
+                off = np.abs(rows @ ones - 1).max()
+            if not (off <= self.tolerance and rows.min() >= 0):
+                self._refuse()
+            yield block, rows
+
+    def _refuse(self) -> None:
+        bad = np.flatnonzero(~np.isfinite(self.probs).all(axis=1))
+        if len(bad):
+            raise InputError(f"{self.name} has a value that is not finite in row {bad[0]}.")
+        smallest, sums = self.probs.min(axis=1), self.probs.sum(axis=1)
+        bad = np.flatnonzero((smallest < 0) | (np.abs(sums - 1) > self.tolerance))
+        if len(bad):
+            raise InputError(
+                f"Row {bad[0]} of {self.name} sums to {sums[bad[0]]:.4g} with minimum {smallest[bad[0]]:.4g}; "
+                "rows must be probabilities, so apply a softmax to logits first."
+            )
+
+
+def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> Opened:
+    """As `check_inputs`, but the rows are left to be checked when they are read, by `Opened.blocks`.
+
+    For an estimator that reads them once and in order; the largest inputs don't fit the cache, so
+    that each pass over them counts.
+    """
+    given = as_array(pred_probs)
+    if given.ndim != 2 or given.shape[1] < 2 or not len(given):
+        raise InputError(f"{name} must have shape (n_samples, n_classes), not {given.shape}.")
+    probs = _as_floats(given, name, "probabilities")
+    labels = check_labels(as_array(noisy_labels), probs.shape[1], "noisy_labels")
+    if len(labels) != len(probs):
+        raise InputError(f"There are {len(probs)} rows of {name} but {len(labels)} noisy_labels.")
+    _every_class(labels, probs.shape[1], "drop its column")
+    rounded = getattr(pred_probs, "dtype", None) == torch.bfloat16
+    return Opened(probs, labels, BFLOAT16_TOLERANCE if rounded else SUM_TOLERANCE, name)
+
+
+def check_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> tuple[Floats, Labels]:
+    """Check what an estimator takes that reads probabilities.
+
+    Args:
+        pred_probs: shape (n_samples, n_classes); a model's P(noisy | x), rows sum to 1 within
+            0.001 (0.005 in bfloat16, which is no finer). An array, or a tensor on any device.
+        noisy_labels: shape (n_samples,), integers in [0, n_classes); every class occurs.
+        name: what messages call the first argument.
+
+    Returns:
+        Both: the probabilities in their own precision, at least float32 and not copied where
+        they have it, so not to be written to; the labels as int64.
+
+    Raises:
+        InputError: shapes that disagree, values that are no probabilities (not finite, negative,
+            integers, logits), labels out of range, a class with no label.
+    """
+    opened = open_inputs(pred_probs, noisy_labels, name=name)
+    for _ in opened.blocks():
+        pass
+    return opened.probs, opened.labels
+
+
+def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats, Labels, int]:
+    """Check what an estimator takes that reads features.
+
+    Args:
+        features: shape (n_samples, n_features); finite floating-point numbers, such as the
+            activations of a network before its last layer. An array, or a tensor on any device.
+        noisy_labels: shape (n_samples,), integers from 0 up; every class up to the largest occurs.
+
+    Returns:
+        The features in their own precision, at least float32 and not copied where they have it;
+        the labels as int64; the number of classes.
+
+    Raises:
+        InputError: shapes that disagree, features that are not finite or integers, negative
+            labels, fewer than two classes, a class with no label.
+    """
+    array = as_array(features)
+    if array.ndim != 2 or not array.size:
+        raise InputError(f"features must have shape (n_samples, n_features), not {array.shape}.")
+    array = _as_floats(array, "features", "numbers")
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(bad):
+        raise InputError(f"features has a value that is not finite in row {bad[0]}.")
+    given = as_array(noisy_labels)
+    n_classes = int(given.max()) + 1 if given.size and np.issubdtype(given.dtype, np.integer) else 2
+    labels = check_labels(given, max(n_classes, 2), "noisy_labels")
+    if len(labels) != len(array):
+        raise InputError(f"There are {len(array)} rows of features but {len(labels)} noisy_labels.")
+    _every_class(labels, max(n_classes, 2), "number the classes 0, 1, ... without a gap")
+    return array, labels, n_classes
+
+
+def as_rows(counts: NDArray[Any]) -> Matrix:
+    """Rows of counts as distributions, shape (n_classes, n_classes).
+
+    A row of zeros, a class of which nothing was seen, gives the row of the identity: no flips.
+    It keeps T invertible, so a user with a hundred classes can go on and train; a row of the
+    noisy class shares would tell the loss that these labels mean nothing. Look for an entry of
+    exactly 1 on the diagonal to find such classes.
+    """
+    totals = counts.sum(axis=1)
+    rows = counts / np.where(totals > 0, totals, 1)[:, None]
+    empty = np.flatnonzero(totals == 0)
+    rows[empty, empty] = 1
+    return rows

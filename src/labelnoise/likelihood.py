@@ -1,0 +1,66 @@
+"""T by maximum likelihood, given what a network says of the clean classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from labelnoise.errors import InputError
+from labelnoise.inputs import as_rows, check_inputs
+from labelnoise.transitions import Matrix, validate
+
+
+def maximum_likelihood(
+    clean_probs: ArrayLike,
+    noisy_labels: ArrayLike,
+    *,
+    start: ArrayLike | None = None,
+    tolerance: float = 1e-9,
+    max_steps: int = 1000,
+) -> Matrix:
+    """The T under which the noisy labels are most likely, for fixed clean posteriors q.
+
+    Maximises ``sum_n log (q_n @ T)[noisy_n]`` over row-stochastic T by expectation maximisation
+    (Dempster, Laird and Rubin 1977). The expected number of samples of clean class i with noisy
+    label j is ``sum_n q_n[i] T[i, j] / (q_n @ T)[j]`` over the samples labelled j, and the next T
+    has its rows in these proportions. No step lowers the likelihood. It is concave in T, so that
+    the maximum found is the global one, from any start without zeros.
+
+    Assumes that q is right and held out, such as the softmax of a network that was trained with
+    a corrected loss. Fails where it isn't: an overconfident q gives the argmax counts, with the
+    classifier's own errors in T, and a q that was memorised gives the identity. Where q never
+    tells two classes apart the maximum is not unique, and the start decides.
+
+    Args:
+        clean_probs: q, shape (n_samples, n_classes); P(clean | x), rows sum to 1.
+        noisy_labels: shape (n_samples,).
+        start: T to start from, shape (n_classes, n_classes), no entry 0; uniform by default.
+        tolerance: stops when a step gains no more than this, in nats a sample.
+        max_steps: stops there otherwise; the last T is the best so far.
+
+    Returns:
+        Shape (n_classes, n_classes), rows sum to 1. A class that has probability 0 in every
+        sample gets the row of the identity.
+
+    Raises:
+        InputError: as `check_inputs`; a start that is no transition matrix or has a 0.
+    """
+    probs, labels = check_inputs(clean_probs, noisy_labels, name="clean_probs")
+    n_samples, n_classes = probs.shape
+    matrix = np.full((n_classes, n_classes), 1 / n_classes) if start is None else validate(start, n_classes)
+    if not matrix.all():
+        row = int(np.flatnonzero((matrix == 0).any(axis=1))[0])
+        raise InputError(f"Row {row} of start has a 0, which no step can leave; pass positive entries.")
+    by_label = probs[np.argsort(labels, kind="stable")].astype(np.float64, copy=False)
+    ends = np.cumsum(np.bincount(labels))
+    groups = np.split(by_label, ends[:-1])  # one an observed label, (n_j, n_classes)
+    reached = -np.inf
+    for _ in range(max_steps):
+        likelihoods = [group @ matrix[:, j] for j, group in enumerate(groups)]
+        now = sum(float(np.log(each).sum()) for each in likelihoods) / n_samples
+        if now - reached <= tolerance:
+            break
+        reached = now
+        weights = np.stack([(1 / each) @ group for each, group in zip(likelihoods, groups, strict=True)], axis=1)
+        matrix = as_rows(matrix * weights)
+    return matrix
