@@ -51,7 +51,7 @@ def by_cleanlab(pred_probs: Floats, noisy_labels: Labels) -> transitions.Matrix:
 FROM_PROBABILITIES: dict[str, Callable[..., transitions.Matrix]] = {
     "cleanlab": by_cleanlab,
     **ESTIMATORS,
-    "maximum-likelihood-20": partial(maximum_likelihood, tolerance=-1, max_steps=20),
+    "likelihood, 20 steps": partial(maximum_likelihood, tolerance=-1, max_steps=20),
 }
 
 

@@ -7,9 +7,9 @@ import labelnoise
 
 ORDER = (
     "__init__", "errors", "transitions", "noise", "sources", "data", "fast", "models", "losses", "training", "inputs",
-    "likelihood", "consensus", "selection", "estimators", "methods", "provenance", "trials", "running", "ledger",
-    "sweep", "cluster", "statistics", "tables", "titles", "prose", "style", "figures", "plans", "project", "costs",
-    "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
+    "likelihood", "consensus", "columns", "selection", "estimators", "methods", "provenance", "trials", "running",
+    "ledger", "sweep", "cluster", "statistics", "tables", "titles", "prose", "style", "figures", "plans", "project",
+    "costs", "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

@@ -10,6 +10,7 @@ import torch
 
 from labelnoise import data, running, trials
 from labelnoise.errors import InputError
+from labelnoise.estimators import ESTIMATORS
 from labelnoise.losses import Forward
 from labelnoise.running import derive_seed, initial_model, prepare, run
 from labelnoise.training import Settings
@@ -275,7 +276,7 @@ def test_a_record_says_what_was_asked_and_what_came_of_it(small, tiny, device):
     assert (record.trial, record.status, record.traceback) == (asked, "done", "")
     assert {len(values) for values in record.history.values()} == {3}
     assert record.best_epoch == np.argmin(record.history["noisy_validation_loss"])
-    assert record.transition_matrices.keys() == {"oracle", "anchor-max", "anchor-97"}
+    assert record.transition_matrices.keys() == {"oracle", *ESTIMATORS}
     for matrix in record.transition_matrices.values():
         np.testing.assert_allclose(np.sum(matrix, axis=1), 1, atol=1e-5)
     assert len(record.weights_sha256) == 64
@@ -309,7 +310,8 @@ def test_a_record_survives_json(small, tiny):
 def test_an_estimated_matrix_comes_from_the_record_of_the_cross_entropy_trial(small, tiny, made_up, monkeypatch):
     asked = tiny(method="forward", transition="anchor-97", images=200)
     estimate = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.1, 0.6]]
-    base = made_up(asked.prerequisite(), transition_matrices={"anchor-97": estimate, "anchor-max": np.eye(3).tolist()})
+    others = {name: np.eye(3).tolist() for name in ESTIMATORS}
+    base = made_up(asked.prerequisite(), transition_matrices={**others, "anchor-97": estimate})
     for wrong in (
         None,
         made_up(tiny(seed=9, images=200), transition_matrices=base.transition_matrices),

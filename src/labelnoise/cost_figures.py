@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from labelnoise.style import PALETTE, new_axes, styled
 
@@ -63,14 +64,22 @@ def scaling(curves: Mapping[str, Mapping[str, Any]], panels: Mapping[str, Sequen
         curves: name to ``sizes``, ``seconds`` and ``exponent``.
         panels: x axis title to the names of the curves drawn there.
     """
-    figure, axes = new_axes(1, len(panels), 3.1 * len(panels), 3.0)
-    for ax, (title, names) in zip(axes[0], panels.items(), strict=True):
+    figure, axes = new_axes(-(-len(panels) // 2), 2, 8.4, 2.9 * -(-len(panels) // 2))
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    for ax, (title, names) in zip(axes.flat, panels.items(), strict=False):
         for k, name in enumerate(names):
             curve = curves[name]
             kind = f"{name.partition(', ')[2]}, " if len(names) > 1 else ""
             label = f"{kind}exponent {curve['exponent']:.2f}"
             ax.plot(curve["sizes"], curve["seconds"], "o-", color=PALETTE[k], label=label)
-        ax.set(xscale="log", yscale="log", xlabel=title)
-        ax.legend(fontsize=8)
-    axes[0, 0].set_ylabel("seconds")
+        ax.set(xscale="log", yscale="log", xlabel=title, ylabel="seconds")
+        ax.set_xticks(curve["sizes"], [f"{size:,}" for size in curve["sizes"]])
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, high / 4), high * 1.5)  # a flat curve must look flat
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_formatter(NullFormatter())
+        ax.legend(fontsize=8, loc="upper left")
     return figure

@@ -14,7 +14,7 @@ from labelnoise.project import root
 from labelnoise.statistics import interval, paired_difference
 from labelnoise.tables import as_table
 from labelnoise.titles import MODEL_TITLES, titled
-from labelnoise.trials import Record
+from labelnoise.trials import Record, trial
 
 WAYS = {
     "loader": "(a) DataLoader loop",
@@ -78,14 +78,17 @@ def loader_difference(result: Mapping[str, Any], records: Iterable[Record]) -> p
 
     Args:
         result: what `benchmarks/throughput.py` wrote of the accuracy of (a), seeds from 0 up.
-        records: cross-entropy on the same noise with the same seeds.
+        records: of any trials; those with the published settings that (a) was run for are compared.
     """
-    table = as_table(records)
+    ours = {r.trial: 100 * r.history["clean_test_accuracy"][-1] for r in records}
     rows = []
     for model, reached in result["last_accuracy"].items():
-        ours = table[table["model"] == model].set_index("seed")["last_accuracy"]
-        gain = paired_difference([100 * ours[seed] for seed in range(len(reached))], 100 * np.array(reached))
-        rows.append([model, result["noise"], "last epoch", gain.mean, gain.low, gain.high, gain.n])
+        asked = [trial(model=model, noise=result["noise"], method="cross-entropy", seed=s) for s in range(len(reached))]
+        pairs = [(ours[t], 100 * theirs) for t, theirs in zip(asked, reached, strict=True) if t in ours]
+        if pairs:
+            first, second = zip(*pairs, strict=True)
+            gain = paired_difference(first, second)
+            rows.append([model, result["noise"], "last epoch", gain.mean, gain.low, gain.high, gain.n])
     return titled(pd.DataFrame(rows, columns=DIFFERENCE))
 
 
@@ -103,7 +106,10 @@ def precision_difference(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def by_epochs(records: Sequence[Record]) -> pd.DataFrame:
-    """Accuracy in percent with few and with many epochs, one row a noise, method and number of epochs."""
+    """Accuracy in percent with few and with many epochs, one row a noise, method and number of epochs.
+
+    Corrections have the true T; the title of a method does not repeat it.
+    """
     table = as_table(records).assign(epochs=[r.trial.settings.epochs for r in records])
     arm = ["noise", "method", "transition", "epochs"]
     rows = []
@@ -111,7 +117,8 @@ def by_epochs(records: Sequence[Record]) -> pd.DataFrame:
         best, last = (interval(100 * cell[f"{epoch}_accuracy"]) for epoch in ("best", "last"))
         measured = [f"{epoch.mean:.1f} ± {epoch.deviation:.1f}" for epoch in (best, last)]
         rows.append([*values, *measured, cell["seconds"].median(), best.n])
-    return titled(pd.DataFrame(rows, columns=[*arm, "best_accuracy", "last_accuracy", "seconds", "n"]))
+    table = pd.DataFrame(rows, columns=[*arm, "best_accuracy", "last_accuracy", "seconds", "n"])
+    return titled(table.assign(transition=""))
 
 
 def estimators(result: Mapping[str, Any]) -> pd.DataFrame:
@@ -131,7 +138,7 @@ def estimators(result: Mapping[str, Any]) -> pd.DataFrame:
         for name, seconds in medians.items():
             memory = case["estimators"][name]["peak_bytes"] / case["input_bytes"]
             rows.append([shape, name, seconds, seconds / medians.get("cleanlab", np.nan), memory])
-    return pd.DataFrame(rows, columns=["input", "estimator", "seconds", "times cleanlab's", "extra memory"])
+    return pd.DataFrame(rows, columns=["input", "estimator", "seconds", "× cleanlab's", "memory"])
 
 
 def by_chapter(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
+from labelnoise.columns import largest
 from labelnoise.consensus import hoc
 from labelnoise.errors import InputError
 from labelnoise.inputs import Floats, Opened, as_rows, check_inputs, open_inputs, row_blocks
@@ -20,51 +18,16 @@ from labelnoise.transitions import Matrix
 
 
 def _anchors(opened: Opened, percentile: float) -> Matrix:
-    """The rows of `anchor`; checks those of the probabilities.
-
-    Sorting columns would cost more than all the rest, as the values of a column lie far apart. So
-    only those are taken out that may be of the rank sought: none below a bound that about
-    2,000 samples set, five deviations to the safe side.
-    """
+    """The rows of `anchor`; checks those of the probabilities."""
     if not 0 < percentile <= 100:
         raise InputError(f"percentile must lie in (0, 100], not {percentile!r}.")
-    probs = opened.probs
-    n_samples, n_classes = probs.shape
-    wanted = n_samples - int(np.ceil(percentile / 100 * n_samples)) + 1  # rank of the anchor from above
-    some = probs[:: max(4, n_samples // 2048)].T.copy()  # contiguous columns, to be sorted
-    number, share = some.shape[1], wanted / n_samples
-    above = int(number * share + 5 * (number * share * (1 - share)) ** 0.5 + 2)
-    bounds = np.zeros(n_classes, dtype=probs.dtype)
-    if above < number:
-        some.partition(number - above, axis=1)
-        bounds = some[:, number - above].copy()
-    del some
-    near = _at_least(opened, bounds)
-    if np.diff(near.indptr).min() < wanted:
-        near = _at_least(opened, np.zeros_like(bounds))
-    anchors = np.empty(n_classes, dtype=np.int64)
-    for i, (first, last) in enumerate(itertools.pairwise(near.indptr)):
-        column = near.data[first:last]
-        found = column == np.partition(column, -wanted)[-wanted]
-        anchors[i] = near.indices[first + found.argmax()]
-    return as_rows(probs[anchors].astype(np.float64, copy=False))
-
-
-def _at_least(opened: Opened, bounds: Floats) -> Any:
-    """The entries that are not below the bound of their column, as a sparse matrix in the order of its columns."""
     n_samples, n_classes = opened.probs.shape
-    short = np.dtype(np.int32 if opened.probs.size < 2**31 else np.int64)
-    values, columns, seen = [], [], 0
-    ends = np.zeros(n_samples + 1, dtype=short)  # how many entries there are up to the end of each row
-    for block, rows in opened.blocks():
-        places = np.flatnonzero(rows >= bounds)
-        values.append(rows.ravel()[places])
-        columns.append((places % n_classes).astype(short))
-        row_ends = np.arange(1, len(rows) + 1) * n_classes
-        ends[block.start + 1 :][: len(rows)] = seen + np.searchsorted(places, row_ends)
-        seen += len(places)
-    by_row = scipy.sparse.csr_array((np.concatenate(values), np.concatenate(columns), ends), shape=opened.probs.shape)
-    return by_row.tocsc()
+    rank = n_samples - int(np.ceil(percentile / 100 * n_samples)) + 1  # of the anchor, from above
+    anchors = np.empty(n_classes, dtype=np.int64)
+    for i, (column, rows) in enumerate(largest(opened, rank)):
+        found = column == np.partition(column, -rank)[-rank]
+        anchors[i] = rows[found].min()
+    return as_rows(opened.probs[anchors].astype(np.float64, copy=False))
 
 
 def _counts(predicted: Labels, noisy_labels: Labels, n_classes: int) -> NDArray[np.int64]:

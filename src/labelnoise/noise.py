@@ -12,7 +12,7 @@ Labels = NDArray[np.int64]
 
 
 def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Labels:
-    """Check integer labels and return them as int64, shape (n_samples,).
+    """Check integer labels and return them as int64, shape (n_samples,); the same array if it is that already.
 
     Raises:
         InputError: not one-dimensional, not integers, or a label outside [0, n_classes); the
@@ -29,7 +29,7 @@ def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Lab
         raise InputError(
             f"{name} has {int(array[row])} in row {row}; with {n_classes} classes a label must lie in [0, {n_classes})."
         )
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)
 
 
 def corrupt(clean_labels: ArrayLike, transition_matrix: ArrayLike, generator: np.random.Generator) -> Labels:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from labelnoise.columns import largest
 from labelnoise.errors import InputError
-from labelnoise.inputs import Floats, as_rows, check_features, check_inputs
+from labelnoise.inputs import Floats, as_rows, check_features, open_inputs
 from labelnoise.transitions import Matrix
 
 LEARNING_STEPS = 100  # four times as many give the same T on overlapping Gaussian classes
@@ -54,20 +55,31 @@ def selective_threshold(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, cover
     Raises:
         InputError: as `check_inputs`, or a coverage outside (0, 1].
     """
-    probs, labels = check_inputs(pred_probs, noisy_labels)
-    n_samples, n_classes = probs.shape
+    opened = open_inputs(pred_probs, noisy_labels)
+    labels, (n_samples, n_classes) = opened.labels, opened.probs.shape
     needed = _needed(coverage, n_samples)
-    accepted = np.arange(1, n_samples + 1)
-    rows = np.empty((n_classes, n_classes))
-    for j in range(n_classes):
-        column = probs[:, j].copy()
-        order = np.argsort(column)[::-1]
-        scores = column[order]
-        share = np.cumsum(labels[order] == j) / accepted
-        share[: needed - 1] = -1
-        share[:-1][scores[1:] == scores[:-1]] = -1
-        rows[j] = np.bincount(labels[order[: _last_largest(share) + 1]], minlength=n_classes)
-    return as_rows(rows)
+    of_class = np.bincount(labels)
+    matrix = np.empty((n_classes, n_classes))
+    rank = min(n_samples, max(needed, 3 * of_class.max() // 2))
+    for j, (column, rows) in enumerate(largest(opened, rank)):
+        accepted, share = _purest(column, labels[rows] == j, needed)
+        # Further down the share is at most that of all samples of the class among one more.
+        if share <= of_class[j] / (len(column) + 1):
+            rows = np.arange(n_samples)
+            accepted, _ = _purest(opened.probs[:, j].copy(), labels == j, needed)
+        matrix[j] = np.bincount(labels[rows[accepted]], minlength=n_classes)
+    return as_rows(matrix)
+
+
+def _purest(scores: Floats, hits: NDArray[np.bool_], needed: int) -> tuple[NDArray[np.int64], float]:
+    """The samples down to the score, at least `needed`, among which the share of hits is largest, and the share."""
+    order = np.argsort(scores)[::-1]
+    scores = scores[order]
+    share = np.cumsum(hits[order]) / np.arange(1, len(scores) + 1)
+    share[: needed - 1] = -1
+    share[:-1][scores[1:] == scores[:-1]] = -1
+    last = _last_largest(share)
+    return order[: last + 1], float(share[last])
 
 
 def _whitened(features: Floats, learn: NDArray[np.int64]) -> Floats:
