@@ -3,9 +3,11 @@
     python benchmarks/protocol.py lenet            # train what is missing, then print the table
     python benchmarks/protocol.py lenet-40         # the same network with five times as many epochs
     python benchmarks/protocol.py alexnet
+    python benchmarks/protocol.py lenet-ten        # LeNet on all ten classes
 
-Both of the paper's sets, cross-entropy and forward correction with the true T. The score of a
-setting is the mean noisy validation loss at the best epoch; clean labels are not looked at.
+Both of the paper's sets, or two noises on ten classes; cross-entropy and forward correction with the
+true T. The score of a setting is the mean noisy validation loss at the best epoch; clean labels are
+not looked at.
 The records stand in results/tuning.jsonl.
 """
 
@@ -17,6 +19,8 @@ from labelnoise import sweep, tables, trials
 from labelnoise.ledger import Ledger
 from labelnoise.training import Settings
 
+ON_THREE = ("fashion-mnist-3", ("paper-0.5", "paper-0.6"))
+ON_TEN = ("fashion-mnist", ("symmetric-0.5", "pair-flip-0.45"))
 STUDIES = {
     "lenet": (
         range(1000, 1003),
@@ -31,6 +35,13 @@ STUDIES = {
         [
             Settings(epochs=40, batch_size=256, learning_rate=rate, weight_decay=1e-2, precision="bfloat16")
             for rate in (2.5e-4, 5e-4, 1e-3, 2e-3)
+        ],
+    ),
+    "lenet-ten": (
+        range(1000, 1001),
+        [
+            Settings(epochs=8, batch_size=256, learning_rate=rate, weight_decay=1e-2, precision="bfloat16")
+            for rate in (1e-3, 3e-3, 6e-3)
         ],
     ),
     "alexnet": (
@@ -48,10 +59,19 @@ def grid(study: str) -> list[trials.Trial]:
     """Every trial of a study."""
     seeds, grid_settings = STUDIES[study]
     model = study.partition("-")[0]
+    dataset, noises = ON_TEN if study.endswith("ten") else ON_THREE
     return [
-        trials.trial(noise=noise, model=model, method=method, transition=transition, seed=seed, settings=settings)
+        trials.trial(
+            dataset=dataset,
+            noise=noise,
+            model=model,
+            method=method,
+            transition=transition,
+            seed=seed,
+            settings=settings,
+        )
         for settings in grid_settings
-        for noise in ("paper-0.5", "paper-0.6")
+        for noise in noises
         for method, transition in (("cross-entropy", None), ("forward", "true"))
         for seed in seeds
     ]

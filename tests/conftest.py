@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from labelnoise.estimators import ESTIMATORS
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.training import Settings
 from labelnoise.trials import Record, trial
 
@@ -43,8 +43,10 @@ def made_up(tiny):
                 "memorised": [0.1, 0.4],
             },
             "transition_matrices": {
-                name: [[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]] for name in ("oracle", *ESTIMATORS)
+                name: [[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]
+                for name in ("oracle", *ESTIMATORS, *FEATURE_ESTIMATORS)
             },
+            "deviations": {name: [[0.01] * 3] * 3 for name in ESTIMATORS},
             "weights_sha256": f"{asked.seed:064x}",
             "seconds": 1.5,
         }

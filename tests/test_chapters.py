@@ -5,17 +5,19 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat import v4
 
 import labelnoise
-from labelnoise import chapters, pages, parameters, plans, project, sweep
+from labelnoise import chapters, pages, parameters, plans, project, sweep, transitions
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.ledger import Ledger
 
 SOURCES = project.sources()
@@ -252,23 +254,32 @@ def test_what_can_not_be_planned_is_refused():
 # What the sources ask for, without training it.
 
 
+def made_up_in_full(trial, made_up, accuracy):
+    """A record of one epoch with every T that a trial like this one gives."""
+    matrix = transitions.symmetric(trial.n_classes, 0.3).tolist()
+    names, spread = {trial.method}, {trial.method}
+    if trial.method == "cross-entropy":
+        names, spread = {*ESTIMATORS, *FEATURE_ESTIMATORS}, set(ESTIMATORS)
+    elif trial.method == "cross-fitting":
+        names = {f"{name}, {kind}" for name in ESTIMATORS for kind in ("held out", "calibrated")}
+    history = {"noisy_validation_loss": [1.0], "memorised": [0.1], "clean_test_accuracy": [accuracy]}
+    return made_up(
+        trial,
+        history=history,
+        transition_matrices=dict.fromkeys(["oracle", *names], matrix),
+        deviations={name: np.full((trial.n_classes, trial.n_classes), 0.01).tolist() for name in spread & names},
+        trace={name: [matrix] for name in ESTIMATORS if trial.trace},
+        prob_quantiles=np.tile([0.1, 0.2, 0.3, 0.4, 0.5], (trial.n_classes, trial.n_classes, 1)).tolist(),
+    )
+
+
 def run_cells(name, monkeypatch, made_up, accuracy, **values):
     """Run a source's cells on made-up records; the trials asked for, and the variables in the end."""
     asked, variables = [], {}
-    matrices = {source: [[0.6, 0.2, 0.2], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]] for source in ("oracle", *ESTIMATORS)}
-    history = {"noisy_validation_loss": [1.0], "memorised": [0.1]}
 
     def obtain(trials):
         asked.extend(trials)
-        return [
-            made_up(
-                trial,
-                history={**history, "clean_test_accuracy": [accuracy(trial)]},
-                transition_matrices=matrices,
-                prob_quantiles=[[[0.1, 0.2, 0.3, 0.4, 0.5]] * 3] * 3,
-            )
-            for trial in trials
-        ]
+        return [made_up_in_full(trial, made_up, accuracy(trial)) for trial in trials]
 
     monkeypatch.setattr(project, "obtain", obtain)
     for cell in code_cells(nbformat.read(SOURCES[name], as_version=4)):
@@ -281,7 +292,8 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("02_estimation", {"seeds": 2}),
+        ("02_estimation", {"seeds": 2, "ten_seeds": 2}),
+        ("04_precision", {"draws": 2, "seeds": 2, "traced_seeds": 1}),
         ("10_performance", {"seeds": 2, "long_seeds": 1, "warm_epochs": [3]}),
         ("03_correction", {"seeds": 3, "most_alexnet_seeds": 2, "rate_seeds": 1, "sgd_seeds": 2, "noise_rates": [0.3]}),
     ],
@@ -546,6 +558,7 @@ def test_a_smoke_run_can_not_be_published():
 # A real chapter, from end to end.
 
 SMOKE = {"profile": "smoke", "seeds": 1, "noises": ["paper-0.5"]}
+SMOKE |= {"learners": ["volminnet"], "ten_noises": ["pair-flip-0.2"], "ten_seeds": 1}
 
 
 def outputs(notebook):
@@ -563,14 +576,15 @@ def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
     assert stamp["parameters"] == {key: p.default for key, p in parameters.declared("02_estimation").items()} | SMOKE
     shown = outputs(notebook)
     assert {o.output_type for o in shown} <= {"display_data", "execute_result"}  # no progress is left
-    assert sum("image/png" in o.data for o in shown) == 4
-    (table,) = (o for o in shown if "text/html" in o.data)
+    assert sum("image/png" in o.data for o in shown) == 5
+    table, *_ = (o for o in shown if "text/html" in o.data)
     assert all(name in table.data["text/plain"] for name in ("oracle", "maximum anchor", "97th-percentile anchor"))
 
 
 def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
     papermill = Path(sys.executable).with_name("papermill")
-    text = "{profile: smoke, seeds: 1, noises: [symmetric-0.2]}"
+    small = "profile: smoke, seeds: 1, noises: [symmetric-0.2]"
+    text = f"{{{small}, learners: [volminnet], ten_seeds: 1, ten_noises: [pair-flip-0.2]}}"
     done = subprocess.run(
         [papermill, SOURCES["02_estimation"], "out.ipynb", "-y", text],
         cwd=tmp_path,
@@ -580,7 +594,8 @@ def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(tmp_path)) == ["mine.fits", "mine.jsonl", "out.ipynb"]
-    assert [record.trial.noise for record in Ledger(tmp_path / "mine.jsonl")] == ["symmetric-0.2"]
+    recorded = Counter(record.trial.noise for record in Ledger(tmp_path / "mine.jsonl"))
+    assert recorded == {"symmetric-0.2": 2, "pair-flip-0.2": 2}
     shown = outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4))
-    assert sum("image/png" in o.get("data", {}) for o in shown) == 4
+    assert sum("image/png" in o.get("data", {}) for o in shown) == 5
     assert not [o for o in shown if o.output_type in ("error", "stream")]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from labelnoise import figures, style, tables, titles, transitions
+from labelnoise import figures, matrix_figures, matrix_tables, style, tables, titles, transitions
 from labelnoise.statistics import interval
 
 matplotlib.use("agg")
@@ -58,27 +58,29 @@ def heatmaps(n_classes, difference=False):
     matrix = transitions.symmetric(n_classes, 0.3)
     shift = matrix if difference else 0
     rows = {"first": {"true": matrix - shift, "estimated": np.eye(n_classes) - shift}, "second": {"true": matrix}}
-    return figures.transition_heatmaps(rows, NAMES[n_classes], difference=difference)
+    return matrix_figures.transition_heatmaps(rows, NAMES[n_classes], difference=difference)
 
 
 def probabilities(n_classes, noises):
     spread = np.linspace(-0.05, 0.05, 5)
     truths = {noise: transitions.symmetric(n_classes, 0.3) for noise in noises}
     quantiles = {noise: truth[..., None] + spread for noise, truth in truths.items()}
-    return figures.predicted_probabilities(quantiles, truths, NAMES[n_classes])
+    return matrix_figures.predicted_probabilities(quantiles, truths, NAMES[n_classes])
 
 
 DRAWINGS = {
     "images of 3 classes": lambda records: images(3),
     "images of 10 classes": lambda records: images(10, columns=1),
     "heatmaps of 3 classes": lambda records: heatmaps(3),
-    "a heatmap of 10 classes": lambda records: figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10]),
-    "differences": lambda records: figures.transition_heatmaps({"": {"a": np.eye(3)}}, NAMES[3], difference=True),
+    "a heatmap of 10 classes": lambda records: matrix_figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10]),
+    "differences": lambda records: heatmaps(3, difference=True),
     "probabilities of 3 classes": lambda records: probabilities(3, NOISES),
     "probabilities of 10 classes": lambda records: probabilities(10, ["symmetric-0.3"]),
-    "errors": lambda records: figures.estimation_errors(tables.as_table(records(3)), ["oracle", "anchor-97"]),
-    "errors of one seed": lambda records: figures.estimation_errors(
-        tables.as_table(records(1, NOISES[:1])), ["oracle"]
+    "errors": lambda records: matrix_figures.estimation_errors(
+        matrix_tables.matrix_errors(records(3)), ["oracle", "anchor-97"]
+    ),
+    "errors of one seed": lambda records: matrix_figures.estimation_errors(
+        matrix_tables.matrix_errors(records(1, NOISES[:1])), ["oracle"]
     ),
     "curves": lambda records: figures.accuracy_curves(tables.as_curves(records(3, NOISES, ["lenet"]))),
     "curves of one seed": lambda records: figures.accuracy_curves(tables.as_curves(records(1, ["clean"], ["lenet"]))),
@@ -125,13 +127,13 @@ def test_differences_share_one_scale_around_zero():
 
 @pytest.mark.parametrize(("difference", "scale"), [(True, (-0.5, 0.5)), (False, (0, 0.5))])
 def test_the_end_of_the_scale_can_be_set(difference, scale):
-    drawn = figures.transition_heatmaps({"": {"a": np.eye(3)}}, NAMES[3], difference=difference, limit=0.5)
+    drawn = matrix_figures.transition_heatmaps({"": {"a": np.eye(3)}}, NAMES[3], difference=difference, limit=0.5)
     assert [mesh.get_clim() for mesh in meshes(drawn)] == [scale]
 
 
 def test_heatmaps_show_the_matrix_with_clean_classes_as_rows_and_print_its_entries():
     matrix = np.array(transitions.PAPER["paper-0.5"])
-    (ax,) = figures.transition_heatmaps({"": {"true T": matrix}}, NAMES[3]).axes
+    (ax,) = matrix_figures.transition_heatmaps({"": {"true T": matrix}}, NAMES[3]).axes
     np.testing.assert_array_equal(ax.collections[0].get_array(), matrix)
     printed = {(t.get_position()[1] - 0.5, t.get_position()[0] - 0.5): float(t.get_text()) for t in ax.texts}
     assert printed == {(i, j): matrix[i, j] for i in range(3) for j in range(3)}
@@ -143,15 +145,15 @@ def test_heatmaps_show_the_matrix_with_clean_classes_as_rows_and_print_its_entri
 
 
 def test_differences_are_printed_with_their_sign():
-    (ax,) = figures.transition_heatmaps({"": {"a": np.diag([0.1, -0.1, 0])}}, NAMES[3], difference=True).axes
+    (ax,) = matrix_figures.transition_heatmaps({"": {"a": np.diag([0.1, -0.1, 0])}}, NAMES[3], difference=True).axes
     assert ax.texts[0].get_text() == "+0.10"
     assert re.fullmatch("[-\N{MINUS SIGN}]0.10", ax.texts[4].get_text())
 
 
 def test_entries_are_printed_for_ten_classes_but_not_for_thirteen():
-    few = figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10])
+    few = matrix_figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10])
     assert [len(ax.texts) for ax in few.axes] == [100]
-    many = figures.transition_heatmaps({"": {"a": np.eye(13)}}, list(map(str, range(13))))
+    many = matrix_figures.transition_heatmaps({"": {"a": np.eye(13)}}, list(map(str, range(13))))
     assert [len(ax.texts) for ax in many.axes] == [0]
 
 
@@ -176,7 +178,7 @@ def lines_at(ax, marker):
 def test_probabilities_show_the_median_and_the_true_matrix():
     truth = np.array(transitions.PAPER["paper-0.5"])
     quantiles = truth[..., None] + np.array([-0.2, -0.1, 0.01, 0.1, 0.2])
-    (ax,) = figures.predicted_probabilities({"paper-0.5": quantiles}, {"paper-0.5": truth}, NAMES[3]).axes
+    (ax,) = matrix_figures.predicted_probabilities({"paper-0.5": quantiles}, {"paper-0.5": truth}, NAMES[3]).axes
     assert [y for ((_, y),) in lines_at(ax, "_")] == truth.ravel().tolist()
     assert [y for ((_, y),) in lines_at(ax, "o")] == quantiles[..., 2].ravel().tolist()
     bars = [line.get_ydata().tolist() for line in ax.get_lines() if len(line.get_xdata()) == 2]
@@ -186,19 +188,18 @@ def test_probabilities_show_the_median_and_the_true_matrix():
 
 
 def test_errors_show_every_seed_the_mean_and_its_interval(records):
-    table = tables.as_table(records(4, models=["lenet"]))
-    table = table[table["method"] == "cross-entropy"]
-    figure = figures.estimation_errors(table, ["oracle", "anchor-97"])
+    table = matrix_tables.matrix_errors(records(4, models=["lenet"]))
+    figure = matrix_figures.estimation_errors(table, ["oracle", "anchor-97"])
     for ax, noise in zip(figure.axes, NOISES, strict=True):
         assert ax.get_title() == titles.noise_title(noise)
-        assert ax.get_yscale() == "log"
+        assert ax.get_xscale() == "log"
         for k, name in enumerate(["oracle", "anchor-97"]):
-            values = table[table["noise"] == noise][f"error_{name}"].tolist()
+            values = table.loc[(table["noise"] == noise) & (table["estimator"] == name), "l1"].tolist()
             summary = interval(values)
-            assert [y for _, y in lines_at(ax, "o")[k]] == values
-            assert lines_at(ax, "D")[k] == [[k + 0.25, pytest.approx(summary.mean)]]
-            bar = [line.get_ydata() for line in ax.get_lines() if line.get_marker() == "None"][k]
-            assert list(bar) == pytest.approx([summary.low, summary.high])
+            assert [x for x, _ in lines_at(ax, "o")[k]] == values
+            assert lines_at(ax, "D")[k] == [[pytest.approx(summary.mean), k + 0.2]]
+            bar = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "None"][k]
+            assert bar.tolist() == pytest.approx([summary.low, summary.high])
 
 
 def test_curves_show_every_seed_and_the_mean(records):
@@ -264,10 +265,11 @@ def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
 
 
 def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
-    n = figures.PANELS_A_ROW + 2
-    drawn = figures.transition_heatmaps({"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}, NAMES[3])
+    n = matrix_figures.PANELS_A_ROW + 2
+    rows = {"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}
+    drawn = matrix_figures.transition_heatmaps(rows, NAMES[3])
     shown = [ax for ax in drawn.axes if ax.axison]
     assert [ax.get_title() for ax in shown] == [*(f"x: {k}" for k in range(n)), "y: a"]
     lines = [ax.get_subplotspec().rowspan.start for ax in shown]
-    assert lines == [0] * figures.PANELS_A_ROW + [1, 1, 2]
-    assert [bool(ax.get_ylabel()) for ax in shown] == [k % figures.PANELS_A_ROW == 0 for k in range(n)] + [True]
+    assert lines == [0] * matrix_figures.PANELS_A_ROW + [1, 1, 2]
+    assert [bool(ax.get_ylabel()) for ax in shown] == [k % matrix_figures.PANELS_A_ROW == 0 for k in range(n)] + [True]

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelnoise import noise, transitions
+from labelnoise.calibration import scaled
 from labelnoise.errors import InputError
-from labelnoise.likelihood import maximum_likelihood
+from labelnoise.likelihood import TEMPERATURES, maximum_likelihood, tempered_likelihood
 
 quick = settings(deadline=None, max_examples=25)
 
@@ -157,3 +158,71 @@ def test_a_start_that_can_not_be_used_is_refused(start, message):
 def test_probabilities_that_can_not_be_used_are_refused():
     with pytest.raises(InputError, match=re.escape("Row 0 of clean_probs sums to 2")):
         maximum_likelihood([[1.0, 1.0], [0.5, 0.5]], [0, 1])
+
+
+@pytest.mark.parametrize("spoiled_by", [0.7, 1.0, 1.4])
+@pytest.mark.parametrize("name", ["paper-0.5", "[[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.2, 0.6]]"])
+def test_a_temperature_that_spoiled_the_posteriors_is_found_beside_the_matrix(name, spoiled_by):
+    # As above, with the logarithm of the temperature t as a tenth parameter: at t = 1 the slope of q in it is
+    # -q * (log q - sum q log q).
+    matrix, n = transitions.named(name, 3), 60_000
+    posteriors, labels = drawn(matrix, n, seed=2)
+    likelihood = (posteriors @ matrix)[np.arange(n), labels]
+    slopes = np.zeros((n, 3, 3))
+    slopes[np.arange(n), :, labels] = posteriors / likelihood[:, None]
+    logs = np.log(posteriors)
+    of_posteriors = -posteriors * (logs - (posteriors * logs).sum(axis=1, keepdims=True))
+    of_temperature = (of_posteriors @ matrix)[np.arange(n), labels] / likelihood
+    slopes = np.column_stack([slopes.reshape(n, 9), of_temperature])
+    basis = scipy.linalg.block_diag(np.kron(np.eye(3), scipy.linalg.null_space(np.ones((1, 3)))), 1)  # (10, 7)
+    covariance = basis @ np.linalg.inv(basis.T @ slopes.T @ slopes @ basis) @ basis.T
+    z = scipy.stats.norm.isf(1e-6 / 10 / 2)
+    bounds = 1.1 * z * np.sqrt(np.diag(covariance))
+    # The search ends within about 0.01 of the best logarithm, and T goes with it.
+    bounds += 0.01 * np.abs(covariance[9]) / covariance[9, 9]
+    estimate, temperature = tempered_likelihood(scaled(posteriors, spoiled_by), labels)
+    assert abs(np.log(temperature * spoiled_by)) <= bounds[9]
+    assert (np.abs(estimate - matrix) <= bounds[:9].reshape(3, 3)).all()
+    assert bounds[:9].max() < 0.1
+    assert bounds[9] < np.log(1.4)  # so that a temperature left at 1 would be seen
+    if spoiled_by != 1:
+        spoiled = maximum_likelihood(scaled(posteriors, spoiled_by), labels)
+        assert np.abs(spoiled - matrix).max() > np.abs(estimate - matrix).max()
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 2**32), st.floats(0.6, 1.6))
+def test_the_best_temperature_is_as_likely_as_every_other(seed, other):
+    posteriors, labels = drawn(transitions.symmetric(3, 0.3), 400, seed)
+    estimate, temperature = tempered_likelihood(posteriors, labels)
+    np.testing.assert_array_equal(transitions.validate(estimate), estimate)
+    assert TEMPERATURES[0] <= temperature <= TEMPERATURES[1]
+    compared = scaled(posteriors, other)
+    best = log_likelihood(scaled(posteriors, temperature), labels, estimate)
+    # A thousandth of a nat a sample: what the tolerances of the search leave.
+    assert best >= log_likelihood(compared, labels, maximum_likelihood(compared, labels)) - 1e-3
+
+
+@pytest.mark.parametrize("spoiled_by", [0.2, 5.0])
+def test_a_temperature_is_searched_within_its_bounds(spoiled_by):
+    posteriors, labels = drawn(transitions.symmetric(3, 0.3), 4000, 0)
+    estimate, temperature = tempered_likelihood(scaled(posteriors, spoiled_by), labels)
+    nearest = TEMPERATURES[1] if spoiled_by < 1 else TEMPERATURES[0]
+    assert TEMPERATURES[0] <= temperature <= TEMPERATURES[1]
+    assert temperature == pytest.approx(nearest, rel=0.02)
+    np.testing.assert_array_equal(transitions.validate(estimate), estimate)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3, 0), (2, 0, 3, 1), (3, 2, 1, 0)])
+def test_renaming_the_classes_renames_the_tempered_matrix_and_keeps_the_temperature(order):
+    order = np.array(order)
+    posteriors, labels = drawn(transitions.random(4, 0.3, np.random.default_rng(0)), 2000, 1)
+    matrix, temperature = tempered_likelihood(posteriors, labels)
+    renamed, same = tempered_likelihood(posteriors[:, order], np.argsort(order)[labels])
+    assert same == pytest.approx(temperature, rel=1e-3)
+    np.testing.assert_allclose(renamed, matrix[np.ix_(order, order)], atol=1e-3)
+
+
+def test_tempered_likelihood_refuses_what_maximum_likelihood_does():
+    with pytest.raises(InputError, match=re.escape("Row 0 of clean_probs sums to 2")):
+        tempered_likelihood([[1.0, 1.0], [0.5, 0.5]], [0, 1])

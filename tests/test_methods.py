@@ -11,7 +11,7 @@ MATRIX = transitions.named("paper-0.5", 3)
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_makes_a_loss_that_can_be_descended(name):
     recipe = method(name)
-    loss = recipe.make_loss(MATRIX if recipe.needs_transition else None)
+    loss = recipe.make_loss(MATRIX if recipe.needs_transition else None, 3)
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.3, -0.3]], requires_grad=True)
     value = loss(logits, torch.tensor([1, 2]))
     assert value.shape == ()
@@ -23,12 +23,12 @@ def test_a_matrix_is_given_where_one_is_needed_and_nowhere_else(name):
     recipe = method(name)
     wrong, need = (None, "needs a") if recipe.needs_transition else (MATRIX, "takes no")
     with pytest.raises(InputError, match=f"{recipe.title} {need} transition matrix"):
-        recipe.make_loss(wrong)
+        recipe.make_loss(wrong, 3)
 
 
 def test_a_method_gets_the_matrix_that_it_is_given():
-    torch.testing.assert_close(method("forward").make_loss(MATRIX).transition, torch.tensor(MATRIX).float())
-    assert isinstance(method("cross-entropy").make_loss(None), losses.CrossEntropy)
+    torch.testing.assert_close(method("forward").make_loss(MATRIX, 3).transition, torch.tensor(MATRIX).float())
+    assert isinstance(method("cross-entropy").make_loss(None, 3), losses.CrossEntropy)
 
 
 def test_titles_differ():

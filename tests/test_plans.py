@@ -30,11 +30,26 @@ SGD = {"noises": PAPER, "sgd_seeds": 3}
 NOISE = {"noises": PAPER, "seeds": 3}
 PRECISION = {"precision_noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}
 EPOCHS = {"noises": PAPER, "warm_epochs": [2, 4], "seeds": 3, "long_seeds": 2}
+LEARNERS = ["alternating", "t-revision", "volminnet", "total-variation"]
+ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "model": "lenet", "learners": LEARNERS,
+          "ten_seeds": 2}  # fmt: skip
+COVERAGE = {"noises": PAPER, "model": "lenet", "draws": 3}
+SIZES = {"noises": PAPER, "model": "lenet", "images": [1000, 2000], "seeds": 3}
+OTHER_NOISES = {"further_noises": ["symmetric-0.2"], "model": "lenet", "seeds": 3}
+OTHER_NETWORKS = {"noises": PAPER, "further_models": ["alexnet"], "seeds": 3}
+TRACED = {"noises": PAPER, "traced_seeds": 2}
 EVERY = [
     (plans.estimation, ESTIMATION),
+    (plans.on_ten, ON_TEN),
     (plans.correction, CORRECTION),
     (plans.constant_sgd, SGD),
     (plans.over_rates, RATES),
+    (plans.coverage, COVERAGE),
+    (plans.sizes, SIZES),
+    (plans.other_noises, OTHER_NOISES),
+    (plans.other_networks, OTHER_NETWORKS),
+    (plans.traced, TRACED),
+    (plans.held_out, ESTIMATION),
     (plans.precision, PRECISION),
     (plans.epochs, EPOCHS),
 ]
@@ -173,13 +188,14 @@ def test_a_smoke_run_shares_no_key_with_a_full_one(plan, parameters):
         dict.fromkeys(replace(t, images=SMOKE_IMAGES, settings=small(t.settings), base=small(t.base)) for t in full)
     )
     assert not {t.key for t in full} & {t.key for t in smoke}
-    assert {t.images for t in full} == {None}
+    assert SMOKE_IMAGES not in {t.images for t in full}
 
 
 @every
 def test_the_data_set_is_passed_on(plan, parameters):
-    noises = {name: ["symmetric-0.3"] for name in ("noises", "precision_noises") if name in parameters}
-    trials = plan(**{**parameters, **noises}, dataset="fashion-mnist")
+    noises = {name: ["symmetric-0.3"] for name in parameters if name.endswith("noises")}
+    name = "ten_dataset" if "ten_dataset" in parameters else "dataset"
+    trials = plan(**{**parameters, **noises, name: "fashion-mnist"})
     assert {t.dataset for t in trials} == {"fashion-mnist"}
 
 
@@ -264,3 +280,25 @@ def test_the_noise_needs_no_trial_but_is_checked():
 
 def test_every_plan_belongs_to_a_chapter():
     assert [plan for several in plans.PLANS.values() for plan in several] == [plans.noise, *(plan for plan, _ in EVERY)]
+
+
+def test_methods_that_learn_t_share_the_fit_that_they_start_from():
+    asked = plans.estimation(**ESTIMATION, learners=LEARNERS)
+    plain = plans.estimation(**ESTIMATION)
+    assert Counter(t.method for t in asked) == {"cross-entropy": 6, **dict.fromkeys(LEARNERS, 6)}
+    for name in ("alternating", "t-revision"):
+        assert {t.prerequisite() for t in asked if t.method == name} == set(plain)
+    assert {t.settings.epochs for t in asked if t.method == "t-revision"} == {4}
+
+
+def test_every_number_of_images_is_asked_for():
+    assert Counter(t.images for t in plans.sizes(**SIZES)) == {1000: 12, 2000: 12}
+
+
+def test_a_traced_trial_has_its_own_settings():
+    assert {(t.trace, t.settings) for t in plans.traced(**TRACED)} == {(True, plans.LONG)}
+
+
+def test_held_out_trials_have_the_labels_of_the_plain_ones():
+    plain = plans.estimation(**ESTIMATION)
+    assert [replace(t, method="cross-entropy") for t in plans.held_out(**ESTIMATION)] == plain

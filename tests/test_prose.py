@@ -107,11 +107,11 @@ def test_the_smallest_error_on_each_noise_is_told_beside_the_oracles():
     columns = ["noise", "estimator", "mean", "deviation", "n", "times_oracle"]
     text = prose.errors_sentence(pd.DataFrame(rows, columns=columns))
     first, second = text.split("“0.6”")
-    assert "“0.5”" in first
-    assert titles.source_title("anchor-max") in first
+    assert "0.123 on " in first
     assert titles.source_title("anchor-97") in second
-    assert re.findall(r"\d+\.\d+", first.partition("”")[2]) == ["0.046", "9.1"]
-    assert re.findall(r"\d+\.\d+", second) == ["0.123", "20.5"]
+    assert "0.046 on “0.5”" in second
+    assert second.index(titles.source_title("anchor-97")) < second.index(titles.source_title("anchor-max"))
+    assert re.findall(r"\d+\.\d+(?= times)", text) == ["20.5", "9.1"]
     assert sizes(text) == [7]
 
 
@@ -137,3 +137,20 @@ def test_the_noise_is_told_with_its_rate_and_the_counted_rejections():
     assert "flips 40 % of the labels" in third
     assert re.search(r"rejects its T in 0 of 2 corruptions\.", third)  # the transpose is no transition matrix
     assert "transpose" not in third
+
+
+def test_the_most_precise_estimator_is_told_with_its_coverage():
+    rows = [
+        ["paper-0.5", "anchor-97", 0.04, 0.02, 0.02, 0.3, 0.2, 0.4, 40],
+        ["paper-0.5", "alternating", 0.002, 0.012, 0.012, 0.944, 0.9, 0.98, 40],
+        ["paper-0.6", "anchor-97", 0.001, 0.002, 0.012, 0.7, 0.6, 0.8, 40],
+        ["paper-0.6", "alternating", 0.02, 0.01, 0.01, 0.5, 0.4, 0.6, 40],
+    ]
+    columns = ["noise", "estimator", "bias", "spread", "stated", "coverage", "low", "high", "n"]
+    text = prose.precision_sentence(pd.DataFrame(rows, columns=columns))
+    first, second = text.split("“0.6”")
+    assert "“0.5” alternating likelihood has a bias of 0.002 and a spread of 0.012" in first
+    assert "hold 94 % of the entries (the others' at most 30 %)" in first
+    assert "97th-percentile anchor has a bias of 0.001" in second
+    assert "hold 70 %" in second
+    assert sizes(text) == [40]

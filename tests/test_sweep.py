@@ -310,3 +310,83 @@ def test_ctrl_c_stops_within_five_seconds_and_leaves_no_worker(tmp_path):
     finished = list(Ledger(path))
     assert len(finished) >= 2
     assert not re.search(b'"status": "failed"', path.read_bytes())
+
+
+def chained(tiny, seed):
+    """A chain of three from its bottom, and two more that need its second."""
+    return [
+        tiny(seed=seed),
+        tiny(seed=seed, method="alternating", transition="confident-learning"),
+        *(tiny(seed=seed, method=name, transition="alternating") for name in ("forward", "backward", "reweighting")),
+    ]
+
+
+def test_a_chain_of_prerequisites_is_trained_once_each_and_in_order(ledger, tiny, ran):
+    plain, alternating, *dependents = chained(tiny, 0)
+    records = sweep(dependents, ledger, InProcess())
+    assert ran == [plain, alternating, *dependents]
+    assert [record.trial for record in records] == dependents
+    assert [record.provenance["given"] for record in records] == [alternating.key] * 3
+    assert ledger.find(alternating).provenance["given"] == plain.key
+    sweep(dependents, ledger, InProcess())
+    assert len(ran) == 5
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_chain_stands_in_its_order_whatever_the_order_of_the_trials(tiny, data):
+    trials = data.draw(st.permutations([*chained(tiny, 0), *family(tiny, 0), *chained(tiny, 1)[2:]]))
+    ordered = with_prerequisites(trials)
+    assert sorted(trial.key for trial in ordered) == sorted({t.key for t in [*trials, *chained(tiny, 1)]})
+    for place, trial in enumerate(ordered):
+        assert trial.prerequisite() is None or trial.prerequisite() in ordered[:place]
+    # Those that others wait for start first.
+    needed = {trial.prerequisite() for trial in ordered}
+    assert [trial in needed for trial in ordered] == sorted((trial in needed for trial in ordered), reverse=True)
+
+
+def test_a_chain_goes_on_from_what_is_on_record(ledger, tiny, ran, made_up):
+    plain, alternating, *dependents = chained(tiny, 0)
+    ledger.append(made_up(plain))
+    sweep(dependents[:1], ledger, InProcess())
+    assert ran == [alternating, dependents[0]]
+    sweep(dependents[1:], ledger, InProcess())
+    assert ran == [alternating, *dependents]
+
+
+def test_a_failure_at_the_bottom_of_a_chain_fails_all_that_stands_on_it_once_each(ledger, tiny, ran, monkeypatch):
+    bad, good = chained(tiny, 1000), chained(tiny, 0)
+    told, everything = [], []
+    run_all = module._run_all
+    monkeypatch.setattr(module, "_run_all", lambda *args: everything.extend(run_all(*args)) or list(everything))
+    with pytest.raises(
+        SweepFailed, match="5 of 10 trials failed, the first with 'RuntimeError: seed 1000 will not do'"
+    ):
+        sweep([*bad[1:], *good[1:]], ledger, InProcess(), progress=told.append)
+    assert [trial for trial in ran if trial.seed == 1000] == bad[:1]
+    assert everything[0].trial == bad[0]
+    assert len(everything) == 5
+    assert {record.trial for record in everything} == set(bad)
+    assert all("seed 1000 will not do" in record.traceback for record in everything)
+    last = told[-1]
+    assert (last.done, last.failed, last.running, last.total) == (5, 5, 0, 10)
+    assert all(trial in ledger for trial in good)
+    assert not any(trial in ledger for trial in bad)
+
+
+def test_a_failure_in_the_middle_of_a_chain_leaves_what_stands_beside_it(ledger, tiny, made_up, monkeypatch):
+    plain, alternating, *dependents = chained(tiny, 0)
+    beside, told = family(tiny, 0)[2], []
+
+    def run(trial, given=None):
+        if trial.method == "alternating":
+            raise RuntimeError("no turn is the last")
+        return made_up(trial)
+
+    monkeypatch.setattr(module, "run", run)
+    with pytest.raises(SweepFailed, match="4 of 6 trials failed, the first with 'RuntimeError: no turn is the last'"):
+        sweep([*dependents, beside], ledger, InProcess(), progress=told.append)
+    assert plain in ledger
+    assert beside in ledger
+    assert not any(trial in ledger for trial in (alternating, *dependents))
+    assert (told[-1].done, told[-1].failed) == (2, 4)

@@ -1,7 +1,6 @@
-import numpy as np
 import pytest
 
-from labelnoise import tables, transitions
+from labelnoise import tables
 from labelnoise.statistics import paired_difference
 
 HISTORY = {
@@ -32,16 +31,6 @@ def test_the_accuracy_at_the_best_epoch_is_neither_the_largest_nor_the_last(made
     assert row["last_accuracy"] == 0.9
     assert row["noisy_validation_loss"] == 0.8
     assert row["memorised"] == 0.3
-
-
-def test_errors_are_those_of_each_matrix_against_the_true_one(tiny, made_up):
-    truth = transitions.named("paper-0.6", 3)
-    estimate = transitions.symmetric(3, 0.4)
-    record = made_up(tiny(noise="paper-0.6"), transition_matrices={"oracle": truth.tolist(), "x": estimate.tolist()})
-    (row,) = tables.as_table([record]).to_dict("records")
-    assert row["error_oracle"] == 0
-    assert row["error_x"] == pytest.approx(transitions.l1_error(estimate, truth))
-    assert "error_x" not in tables.as_table([made_up()]).columns
 
 
 def test_curves_have_one_row_a_record_and_epoch(tiny, made_up):
@@ -93,22 +82,6 @@ def test_accuracies_are_means_and_sample_deviations_of_a_cell(tiny, made_up):
     assert table["n"].tolist() == [3, 2]
 
 
-def test_errors_of_t_are_compared_with_the_oracles(tiny, made_up):
-    truth = np.array(transitions.named("paper-0.5", 3))
-
-    def off_by(x):
-        return (truth + x * np.array([[1, -1, 0], [0, 0, 0], [0, 0, 0]])).tolist()
-
-    records = [
-        made_up(tiny(seed=s), transition_matrices={"oracle": off_by(0.015), "anchor-max": off_by(x)})
-        for s, x in enumerate((0.03, 0.09))
-    ]
-    oracle, found = tables.errors(tables.as_table(records), ["oracle", "anchor-max"]).to_dict("records")
-    assert (oracle["mean"], oracle["deviation"], oracle["times_oracle"]) == pytest.approx((0.01, 0, 1))
-    assert (found["mean"], found["deviation"], found["n"]) == pytest.approx((0.04, 0.0008**0.5, 2))
-    assert found["times_oracle"] == pytest.approx(4)
-
-
 def test_the_flips_tell_a_matrix_from_its_transpose():
     table = tables.fit_of_noise("fashion-mnist-3", ["paper-0.5", "paper-0.6", "random-0.4-1"], 2).set_index("noise")
     assert len(table) == 6
@@ -116,15 +89,6 @@ def test_the_flips_tell_a_matrix_from_its_transpose():
     assert (table.loc["paper-0.5", "p_value_transposed"] < 1e-100).all()
     assert (table.loc["paper-0.6", "p_value_transposed"] == table.loc["paper-0.6", "p_value"]).all()  # symmetric
     assert table.loc["random-0.4-1", "p_value_transposed"].isna().all()  # its transpose is no transition matrix
-
-
-def test_mean_matrices_are_means_by_noise(tiny, made_up):
-    a, b = transitions.symmetric(3, 0.2), transitions.symmetric(3, 0.4)
-    records = [made_up(tiny(seed=s), transition_matrices={"x": t.tolist()}) for s, t in enumerate((a, b))]
-    records.append(made_up(tiny(noise="paper-0.6"), transition_matrices={"x": np.eye(3).tolist()}))
-    means = tables.mean_matrices(records, ["x"])
-    np.testing.assert_allclose(means["paper-0.5"]["x"], transitions.symmetric(3, 0.3))
-    np.testing.assert_allclose(means["paper-0.6"]["x"], np.eye(3))
 
 
 @pytest.mark.parametrize("make", [tables.as_table, tables.as_curves])

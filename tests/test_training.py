@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from labelnoise.errors import InputError
+from labelnoise.learned import VolumeMinimised
 from labelnoise.losses import CrossEntropy, Forward
-from labelnoise.models import seeded
-from labelnoise.training import Settings, Split, as_columns, fit, predict_logits, predict_probs
+from labelnoise.models import MODELS, build, seeded
+from labelnoise.training import Settings, Split, as_columns, fit, predict_features, predict_logits, predict_probs
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 QUICK = Settings(epochs=3, batch_size=32, learning_rate=1e-2, weight_decay=1e-2)
@@ -266,3 +267,132 @@ def test_an_empty_training_split_is_refused():
 def test_settings_that_can_not_train_are_refused(changes, message):
     with pytest.raises(InputError, match=re.escape(message)):
         settings(**changes)
+
+
+class Warmed(nn.Module):
+    """Cross-entropy of the logits divided by a temperature that is learned."""
+
+    def __init__(self, temperature=2.0, relative_rate=None):
+        super().__init__()
+        self.temperature = nn.Parameter(torch.tensor(temperature))
+        if relative_rate is not None:
+            self.relative_rate = relative_rate
+
+    def forward(self, logits, labels):
+        return nn.functional.cross_entropy(logits / self.temperature, labels)
+
+
+def test_the_best_loss_has_its_parameters_as_after_the_best_epoch():
+    loss = Warmed(relative_rate=1.0)
+    done = train(loss=loss, model=network(dropout=0.0), n=60, rate=0.5, chosen=settings(epochs=12, learning_rate=0.05))
+    losses = [epoch.noisy_validation_loss for epoch in done.history]
+    assert done.best_epoch == np.argmin(losses) < len(losses) - 1
+    validation = toy(60, 1, 0.5)
+    for model, learned, epoch in ((done.best_model, done.best_loss, done.best_epoch), (done.model, loss, -1)):
+        value = learned(predict_logits(model, validation.images), validation.noisy_labels).item()
+        assert value == pytest.approx(losses[epoch], rel=1e-5)
+    assert len({2.0, loss.temperature.item(), done.best_loss.temperature.item()}) == 3
+
+
+def test_a_matrix_is_learned_with_the_network():
+    # Nothing tells how much of the noise is the network's doubt but the classes themselves, which are far apart.
+    loss = VolumeMinimised(2, start_diagonal=0.55)
+    done = train(loss=loss, model=network(dropout=0.0), n=2000, rate=0.2, chosen=settings(epochs=8))
+    found = done.best_loss.transition_matrix.detach().numpy()
+    clean, noisy = (getattr(toy(2000, 0, 0.2), name).numpy() for name in ("clean_labels", "noisy_labels"))
+    # The shares among about 1000 training images a class, which the network can tell without error; a twentieth for
+    # what 8 epochs leave.
+    counted = np.array([[np.mean(noisy[clean == i] == j) for j in (0, 1)] for i in (0, 1)])
+    np.testing.assert_allclose(found, counted, atol=0.05)
+
+
+def test_a_loss_without_parameters_is_handed_back_as_it_was():
+    loss = Forward([[0.7, 0.3], [0.3, 0.7]])
+    done = train(loss=loss)
+    assert isinstance(done.best_loss, Forward)
+    assert torch.equal(done.best_loss.transition, loss.transition)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("relative_rate", [None, 0.1, 10.0])
+def test_a_first_step_of_a_loss_is_as_worked_by_hand_at_its_own_rate_and_without_decay(optimizer, relative_rate):
+    rate = 0.01
+    loss, before, split = Warmed(relative_rate=relative_rate), Warmed(), toy(50, 0)
+    model = network(dropout=0.0)
+    logits = model(split.images).detach()
+    chosen = settings(
+        epochs=1, batch_size=50, learning_rate=rate, weight_decay=0.5, optimizer=optimizer, schedule="constant"
+    )
+    done = train(model=model, loss=loss, train=split, chosen=chosen)
+    before(logits, split.noisy_labels).backward()
+    slope = before.temperature.grad
+    own_rate = rate * (1.0 if relative_rate is None else relative_rate)
+    step = own_rate * (slope if optimizer == "sgd" else slope / (slope.abs() + 1e-8))
+    torch.testing.assert_close(loss.temperature, before.temperature - step, atol=1e-6, rtol=1e-6)
+    assert torch.equal(done.best_loss.temperature, loss.temperature)
+    # Decay would have moved it by half of its rate: far more than the tolerance.
+    assert own_rate * 0.5 * 2.0 > 1e-4
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+def test_a_loss_with_a_lower_relative_rate_moves_less(optimizer, schedule):
+    def moved(relative_rate):
+        loss = Warmed(relative_rate=relative_rate)
+        train(loss=loss, chosen=settings(optimizer=optimizer, schedule=schedule))
+        return abs(loss.temperature.item() - 2.0)
+
+    still, slow, fast = (moved(rate) for rate in (0.0, 0.01, 1.0))
+    assert still == 0
+    assert 0 < 10 * slow < fast
+
+
+@pytest.mark.parametrize("relative_rate", [0.01, 10.0])
+def test_the_rate_of_a_loss_leaves_that_of_the_network(relative_rate):
+    # The first step of both is the same, as the parameter of the loss has not moved yet.
+    chosen = settings(epochs=1, batch_size=200)
+    first, second = (
+        weights(train(loss=Warmed(relative_rate=rate), chosen=chosen).model) for rate in (1.0, relative_rate)
+    )
+    assert torch.equal(first, second)
+
+
+class Moody(nn.Module):
+    """Cross-entropy, with 100 added in train mode only."""
+
+    def forward(self, logits, labels):
+        return nn.functional.cross_entropy(logits, labels) + 100 * self.training
+
+
+def test_a_loss_is_trained_in_train_mode_and_validated_in_eval_mode():
+    plain, done = train(), train(loss=Moody())
+    assert torch.equal(weights(plain.model), weights(done.model))
+    assert done.best_epoch == plain.best_epoch
+    for a, b in zip(plain.history, done.history, strict=True):
+        assert b.noisy_train_loss == pytest.approx(a.noisy_train_loss + 100, rel=1e-5)
+        assert b.noisy_validation_loss == a.noisy_validation_loss
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("name", "units"), [("lenet", 84), ("alexnet", 512)])
+def test_the_last_layer_makes_the_logits_of_the_features(name, units, training):
+    model = build(name, 3, seed=0).train(training)
+    last = model.classifier[-1]
+    with seeded(1):
+        nn.init.normal_(last.weight, std=units**-0.5)
+        nn.init.normal_(last.bias)
+        images = torch.randn(270, 1, 28, 28)  # more than one batch
+    before = torch.get_rng_state()
+    features = predict_features(model, images)
+    assert features.shape == (270, units)
+    assert features.dtype == np.float32
+    logits = features @ last.weight.detach().numpy().T + last.bias.detach().numpy()
+    np.testing.assert_allclose(logits, predict_logits(model, images).numpy(), atol=1e-4, rtol=1e-4)
+    assert logits.std(axis=0).min() > 0.01  # the images are told apart
+    assert all(layer.training is training for layer in model.modules())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_features_are_known_for_every_network():
+    for name in MODELS:
+        assert predict_features(build(name, 2, seed=0), torch.zeros(1, 1, 28, 28)).ndim == 2

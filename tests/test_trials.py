@@ -10,11 +10,12 @@ import torch
 
 from labelnoise import data, running, trials
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.losses import Forward
+from labelnoise.methods import METHODS
 from labelnoise.running import derive_seed, initial_model, prepare, run
 from labelnoise.training import Settings
-from labelnoise.trials import PROTOCOL, Record, Trial, trial
+from labelnoise.trials import GIVEN_BY_METHODS, OF_DATASET, PROTOCOL, Record, Trial, protocol, trial
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 N_TRAIN, N_TEST = 400, 90
@@ -78,13 +79,14 @@ SETTINGS_CHANGES = {
 
 def test_a_key_changes_with_every_field(tiny):
     asked = tiny(method="forward", transition="true", noise="symmetric-0.3")
-    assert {f.name for f in dataclasses.fields(Trial)} == {*CHANGES, "settings", "base"}
+    assert {f.name for f in dataclasses.fields(Trial)} == {*CHANGES, "settings", "base", "trace"}
     assert {f.name for f in dataclasses.fields(Settings)} == set(SETTINGS_CHANGES)
     others = [dataclasses.replace(asked, **{name: value}) for name, value in CHANGES.items()]
     for name, value in SETTINGS_CHANGES.items():
         changed = dataclasses.replace(asked.settings, **{name: value})
         others.append(dataclasses.replace(asked, settings=changed))
         others.append(dataclasses.replace(asked, transition="anchor-97", base=changed))
+    others += [tiny(), tiny(trace=True)]  # for cross-entropy only
     assert len({t.key for t in [asked, *others]}) == 1 + len(others)
 
 
@@ -276,7 +278,8 @@ def test_a_record_says_what_was_asked_and_what_came_of_it(small, tiny, device):
     assert (record.trial, record.status, record.traceback) == (asked, "done", "")
     assert {len(values) for values in record.history.values()} == {3}
     assert record.best_epoch == np.argmin(record.history["noisy_validation_loss"])
-    assert record.transition_matrices.keys() == {"oracle", *ESTIMATORS}
+    assert record.transition_matrices.keys() == {"oracle", *ESTIMATORS, *FEATURE_ESTIMATORS}
+    assert record.deviations.keys() == ESTIMATORS.keys()
     for matrix in record.transition_matrices.values():
         np.testing.assert_allclose(np.sum(matrix, axis=1), 1, atol=1e-5)
     assert len(record.weights_sha256) == 64
@@ -310,7 +313,7 @@ def test_a_record_survives_json(small, tiny):
 def test_an_estimated_matrix_comes_from_the_record_of_the_cross_entropy_trial(small, tiny, made_up, monkeypatch):
     asked = tiny(method="forward", transition="anchor-97", images=200)
     estimate = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.1, 0.6]]
-    others = {name: np.eye(3).tolist() for name in ESTIMATORS}
+    others = {name: np.eye(3).tolist() for name in (*ESTIMATORS, *FEATURE_ESTIMATORS)}
     base = made_up(asked.prerequisite(), transition_matrices={**others, "anchor-97": estimate})
     for wrong in (
         None,
@@ -333,3 +336,158 @@ def test_the_true_matrix_is_the_one_that_labels_were_corrupted_with(small, tiny,
     monkeypatch.setattr(Forward, "__init__", lambda self, matrix: (used.append(matrix), forward(self, matrix))[1])
     run(tiny(method="forward", transition="true", images=200))
     np.testing.assert_array_equal(used, [[[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]])
+
+
+def test_settings_differ_by_data_set_where_they_were_chosen_for_it():
+    assert protocol("fashion-mnist", "lenet") == OF_DATASET["fashion-mnist", "lenet"] != PROTOCOL["lenet"]
+    assert protocol("fashion-mnist-3", "lenet") == PROTOCOL["lenet"]
+    assert protocol("fashion-mnist", "alexnet") == PROTOCOL["alexnet"]
+    for dataset in data.DATASETS:
+        asked = trial(dataset=dataset, model="lenet", noise="clean", method="cross-entropy", seed=0)
+        assert asked.settings == protocol(dataset, "lenet")
+    # An entry by a name that nothing has would never be read.
+    assert all(dataset in data.DATASETS and model in PROTOCOL for dataset, model in OF_DATASET)
+
+
+def chain(asked):
+    """Method and source of T of a trial and of those that it is given something by, the trial first."""
+    links = []
+    while asked:
+        links.append((asked.method, asked.transition))
+        asked = asked.prerequisite()
+    return links
+
+
+def test_a_method_gives_its_matrix_and_is_given_one_where_it_starts_from_one(tiny):
+    plain = ("cross-entropy", None)
+    alternating = ("alternating", "confident-learning")
+    assert chain(tiny(method="forward", transition="alternating")) == [("forward", "alternating"), alternating, plain]
+    assert chain(tiny(method="alternating", transition="true")) == [("alternating", "true")]
+    assert chain(tiny(method="alternating", transition="dual-t")) == [("alternating", "dual-t"), plain]
+    for giver in ("volminnet", "total-variation"):
+        assert chain(tiny(method="backward", transition=giver)) == [("backward", giver), (giver, None)]
+    # A warm start needs the fit, also with a T that needs none.
+    assert chain(tiny(method="t-revision", transition="true")) == [("t-revision", "true"), plain]
+    assert chain(tiny(method="cross-fitting")) == [("cross-fitting", None)]
+
+
+def test_trials_along_a_chain_agree_in_all_but_method_and_matrix(tiny):
+    asked = tiny(method="reweighting", transition="alternating", model="alexnet", seed=4, images=300)
+    while needed := asked.prerequisite():
+        fields = {"method": needed.method, "transition": needed.transition}
+        assert dataclasses.replace(asked, **fields) == needed
+        asked = needed
+    other = dataclasses.replace(tiny().settings, epochs=2)
+    given = tiny(method="forward", transition="alternating", base=other).prerequisite()
+    assert given == tiny(method="alternating", transition="confident-learning", settings=other)
+    assert given.prerequisite() == tiny(settings=other)
+
+
+@pytest.mark.parametrize("giver", GIVEN_BY_METHODS)
+@pytest.mark.parametrize(
+    "name", [name for name, recipe in METHODS.items() if recipe.learns_transition or recipe.warm_start]
+)
+def test_a_method_that_learns_its_matrix_or_starts_warm_is_given_none_by_a_method(tiny, name, giver):
+    with pytest.raises(InputError, match=f"{name} can't take its transition matrix from '{giver}'"):
+        tiny(method=name, transition=giver)
+
+
+def test_a_method_that_gives_its_matrix_learns_one():
+    for giver, source in GIVEN_BY_METHODS.items():
+        assert METHODS[giver].learns_transition
+        assert METHODS[giver].needs_transition == (source is not None)
+        assert source is None or source in ESTIMATORS
+    assert not GIVEN_BY_METHODS.keys() & {"true", *ESTIMATORS}
+
+
+HELD_OUT = {f"{name}, {kind}" for name in ESTIMATORS for kind in ("held out", "calibrated")}
+ROUNDS = {f"round-{k}" for k in range(1, 2 + running.FURTHER_ROUNDS)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"method": "volminnet"}, {"volminnet"}),
+        ({"method": "total-variation"}, {"total-variation"}),
+        ({"method": "t-revision", "transition": "confident-learning"}, {"t-revision"}),
+        ({"method": "cross-fitting"}, HELD_OUT),
+        ({"method": "alternating", "transition": "true"}, {"alternating", *ROUNDS}),
+    ],
+    ids=lambda value: value.get("method") if isinstance(value, dict) else "",
+)
+def test_a_method_records_the_matrices_that_it_learns(small, tiny, fields, named):
+    settings = dataclasses.replace(tiny().settings, epochs=2)
+    asked = tiny(images=150, settings=settings, **fields)
+    needed = asked.prerequisite()
+    given = run(needed) if needed else None
+    record = run(asked, given)
+    assert (record.trial, record.status, record.complete) == (asked, "done", True)
+    assert record.transition_matrices.keys() == {"oracle", *named}
+    for matrix in record.transition_matrices.values():
+        assert np.shape(matrix) == (3, 3)
+        assert np.min(matrix) >= 0
+        np.testing.assert_allclose(np.sum(matrix, axis=1), 1, atol=1e-6)
+    assert record.transition_matrices["oracle"] == run(dataclasses.replace(
+        asked, method="forward", transition="true")).transition_matrices["oracle"]  # fmt: skip
+    # An alternating method has half the epochs in its last round.
+    assert {len(values) for values in record.history.values()} == {1 if asked.method == "alternating" else 2}
+    losses = record.history["noisy_validation_loss"]  # rounded, so that two may be equal
+    assert losses[record.best_epoch] == min(losses)
+    assert record.weights == b""
+    assert record.deviations.keys() == ({"alternating"} if asked.method == "alternating" else set())
+    for spread in record.deviations.values():
+        assert np.shape(spread) == (3, 3)
+        assert np.min(spread) > 0
+    if asked.method == "alternating":
+        matrices = record.transition_matrices
+        assert matrices["alternating"] == matrices[f"round-{1 + running.FURTHER_ROUNDS}"]
+        assert len({str(matrices[name]) for name in ROUNDS}) == len(ROUNDS)
+    assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
+    assert same(run(asked, given), record)
+
+
+@pytest.mark.parametrize("giver", GIVEN_BY_METHODS)
+def test_a_matrix_comes_from_the_record_of_the_method_that_learned_it(small, tiny, made_up, monkeypatch, giver):
+    asked = tiny(method="forward", transition=giver, images=100)
+    learned = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.1, 0.6]]
+    base = made_up(asked.prerequisite(), transition_matrices={"oracle": np.eye(3).tolist(), giver: learned})
+    plain = made_up(tiny(images=100))
+    for wrong in (None, plain, dataclasses.replace(base, status="failed")):
+        with pytest.raises(InputError, match=f"Trial {asked.key} needs the record of its {giver} trial"):
+            run(asked, wrong)
+    used = []
+    forward = Forward.__init__
+    monkeypatch.setattr(Forward, "__init__", lambda self, matrix: (used.append(matrix), forward(self, matrix))[1])
+    assert run(asked, base).status == "done"
+    np.testing.assert_array_equal(used, [learned])
+
+
+def test_the_networks_of_the_folds_start_apart_and_from_the_seed_alone(small, tiny):
+    def weights(asked, fold):
+        return torch.cat([p.detach().flatten() for p in initial_model(asked, fold=fold).parameters()])
+
+    of_folds = [weights(tiny(), fold) for fold in (None, 0, 1, 2)]
+    assert not any(torch.equal(of_folds[i], of_folds[j]) for i in range(4) for j in range(i))
+    assert torch.equal(weights(tiny(method="cross-fitting", noise="paper-0.6"), 1), of_folds[2])
+    assert not torch.equal(weights(tiny(seed=1), 1), of_folds[2])
+
+
+def test_a_trace_has_the_matrices_of_every_epoch_and_changes_nothing(small, tiny):
+    settings = dataclasses.replace(tiny().settings, epochs=3)
+    plain, traced = (run(tiny(images=150, settings=settings, trace=trace)) for trace in (None, True))
+    assert plain.trace == {}
+    assert traced.trace.keys() == ESTIMATORS.keys()
+    for name, matrices in traced.trace.items():
+        assert len(matrices) == 3
+        assert matrices[traced.best_epoch] == traced.transition_matrices[name]
+    assert same(plain, dataclasses.replace(traced, trial=plain.trial, trace={}))
+    assert Record.from_json(json.loads(json.dumps(traced.to_json()))) == traced
+    assert tiny(method="forward", transition="dual-t").prerequisite().trace is None
+
+
+@pytest.mark.parametrize(
+    "fields", [{"trace": False}, {"trace": 1}, {"trace": True, "method": "forward", "transition": "true"}]
+)
+def test_a_trace_that_can_not_be_made_is_refused(tiny, fields):
+    with pytest.raises(InputError, match="trace must be True, for cross-entropy only, or left out"):
+        tiny(**fields)

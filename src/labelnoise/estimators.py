@@ -12,6 +12,7 @@ from labelnoise.columns import largest
 from labelnoise.consensus import hoc
 from labelnoise.errors import InputError
 from labelnoise.inputs import Floats, Opened, as_rows, check_inputs, open_inputs, row_blocks
+from labelnoise.intervals import interval as interval
 from labelnoise.noise import Labels
 from labelnoise.selection import selective_costs, selective_threshold
 from labelnoise.transitions import Matrix

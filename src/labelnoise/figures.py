@@ -1,26 +1,23 @@
-"""Every figure, from labels, matrices or a table of records.
+"""Figures of labels and accuracies, from images or a table of records.
 
 Each function returns a matplotlib Figure and shows nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from torch import Tensor
 
 from labelnoise.data import Images
 from labelnoise.noise import Labels
 from labelnoise.statistics import interval
-from labelnoise.style import PALETTE, draw_points, new_axes, styled
-from labelnoise.titles import MODEL_TITLES, method_title, noise_title, source_title
-from labelnoise.transitions import Matrix
+from labelnoise.style import PALETTE, new_axes, styled
+from labelnoise.titles import MODEL_TITLES, method_title, noise_title
 
 
 @styled
@@ -44,124 +41,6 @@ def image_grid(
             ax.grid(False)
             sns.despine(ax=ax, left=True, bottom=True)
         axes[i, 0].set_ylabel(name)
-    return figure
-
-
-def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float, difference: bool) -> None:
-    n = len(matrix)
-    sns.heatmap(
-        matrix,
-        ax=ax,
-        vmin=-limit if difference else 0,
-        vmax=limit,
-        cmap="RdBu_r" if difference else "YlGnBu",
-        annot=n <= 12,
-        fmt="+.2f" if difference else ".2f",
-        annot_kws={"fontsize": 9 if n <= 4 else 6},
-        cbar=False,
-        square=True,
-        linewidths=0.5,
-        xticklabels=list(class_names),
-        yticklabels=list(class_names),
-    )
-    ax.tick_params(axis="both", length=0, labelsize=8)
-    ax.tick_params(axis="x", rotation=45 if n > 4 else 0)
-    ax.grid(False)
-
-
-PANELS_A_ROW = 4
-
-
-@styled
-def transition_heatmaps(
-    rows: Mapping[str, Mapping[str, Matrix]],
-    class_names: Sequence[str],
-    *,
-    difference: bool = False,
-    limit: float | None = None,
-) -> Figure:
-    """Transition matrices, one a panel, all on one scale; entries are printed up to 12 classes.
-
-    Args:
-        rows: title to panel title to matrix, shape (n_classes, n_classes); more than `PANELS_A_ROW` panels of
-            one title go on in the next row.
-        class_names: one a class.
-        difference: the matrices are differences of two, drawn around zero.
-        limit: the end of the scale; by default 1, or 0.2 for differences.
-    """
-    lines = [
-        (title, list(panels.items())[start : start + PANELS_A_ROW])
-        for title, panels in rows.items()
-        for start in range(0, len(panels), PANELS_A_ROW)
-    ]
-    columns = max(len(panels) for _, panels in lines)
-    side = 2.5 if len(class_names) <= 4 else 3.6
-    figure, axes = new_axes(len(lines), columns, side * columns + 0.4, side * len(lines) + 0.3)
-    for axes_row, (title, panels) in zip(axes, lines, strict=True):
-        for k, (ax, (panel, matrix)) in enumerate(zip(axes_row, panels, strict=False)):
-            _heatmap(ax, matrix, class_names, limit or (0.2 if difference else 1.0), difference)
-            ax.set_title(f"{title}: {panel}" if title else panel, fontsize=9)
-            ax.set_xlabel("noisy label")
-            ax.set_ylabel("clean label" if k == 0 else "")
-            if k:
-                ax.set_yticks([])
-        for ax in axes_row[len(panels) :]:
-            ax.axis("off")
-    return figure
-
-
-@styled
-def predicted_probabilities(
-    quantiles: Mapping[str, np.ndarray], truths: Mapping[str, Matrix], class_names: Sequence[str]
-) -> Figure:
-    """How a network's predicted probabilities spread in each clean class, beside T.
-
-    Args:
-        quantiles: noise to the 3, 25, 50, 75 and 97 % quantiles, shape (n_classes, n_classes, 5).
-        truths: noise to T, shape (n_classes, n_classes).
-        class_names: one a class.
-    """
-    figure, axes = new_axes(1, len(quantiles), 4 * len(quantiles), 3.2, sharey=True)
-    for ax, (noise, values) in zip(axes[0], quantiles.items(), strict=True):
-        n = len(values)
-        for i in range(n):
-            x = i + (np.arange(n) - (n - 1) / 2) * 0.8 / n
-            for j in range(n):
-                colour = PALETTE[j % len(PALETTE)]
-                low, lower, median, upper, high = values[i, j]
-                ax.plot([x[j], x[j]], [low, high], color=colour, linewidth=1.2)
-                ax.plot([x[j], x[j]], [lower, upper], color=colour, linewidth=6, solid_capstyle="butt")
-                ax.plot(x[j], median, "o", color="white", markersize=3)
-                ax.plot(x[j], truths[noise][i, j], "_", color="black", markersize=14, markeredgewidth=2)
-        ax.set(title=noise_title(noise), xlabel="clean class", ylim=(0, None))
-        ax.set_xticks(range(n), class_names, fontsize=9, rotation=0 if n <= 4 else 45)
-        ax.grid(False, axis="x")
-    handles = [Line2D([], [], color=PALETTE[j % len(PALETTE)], linewidth=6) for j in range(n)]
-    handles.append(Line2D([], [], color="black", marker="_", markersize=14, markeredgewidth=2, linestyle=""))
-    labels = [*class_names, "true T"]
-    axes[0, 0].set_ylabel("predicted P(noisy | x)")
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(n + 1, 6), frameon=False, title="noisy class")
-    return figure
-
-
-@styled
-def estimation_errors(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
-    """Relative L1 error of each estimator and of the oracle: every seed, the mean and its 95 % interval, a row a noise.
-
-    Args:
-        table: as `tables.as_table` gives it.
-        estimators: names with a column ``error_NAME``.
-    """
-    noises = list(dict.fromkeys(table["noise"]))
-    figure, axes = new_axes(len(noises), 1, 8, 2.4 * len(noises) + 0.5, sharex=True)
-    for ax, noise in zip(axes[:, 0], noises, strict=True):
-        rows = table[table["noise"] == noise]
-        for k, name in enumerate(estimators):
-            draw_points(ax, k, rows[f"error_{name}"].to_numpy(), PALETTE[k % len(PALETTE)])
-        ax.set(title=noise_title(noise), xticks=range(len(estimators)), yscale="log")
-        ax.set_xticklabels([source_title(e).replace(" ", "\n") for e in estimators], fontsize=9)
-        ax.set_ylabel("relative L1 error of T")
-        ax.grid(False, axis="x")
     return figure
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from labelnoise import losses
+from labelnoise import learned, losses
 from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix
 
@@ -21,14 +21,18 @@ class Method:
         loss: makes the loss; takes T where `needs_transition`, nothing otherwise.
         needs_transition: whether the recipe is given a transition matrix.
         warm_start: whether it starts from the best epoch of a cross-entropy fit, in place of random weights.
+        learns_transition: whether it estimates T while it trains.
+        folds: how many networks it trains, each without a fold (see `labelnoise.alternation`); 0 for one fit on all.
     """
 
     title: str
     loss: Callable[..., nn.Module]
     needs_transition: bool = True
     warm_start: bool = False
+    learns_transition: bool = False
+    folds: int = 0
 
-    def make_loss(self, transition_matrix: Matrix | None) -> nn.Module:
+    def make_loss(self, transition_matrix: Matrix | None, n_classes: int) -> nn.Module:
         """The loss of this recipe, for T of shape (n_classes, n_classes) where it needs one.
 
         Raises:
@@ -37,7 +41,9 @@ class Method:
         if self.needs_transition != (transition_matrix is not None):
             need = "needs a transition matrix" if self.needs_transition else "takes no transition matrix"
             raise InputError(f"{self.title} {need}.")
-        return self.loss(transition_matrix) if self.needs_transition else self.loss()
+        if self.needs_transition:
+            return self.loss(transition_matrix)
+        return self.loss(n_classes) if self.learns_transition else self.loss()
 
 
 METHODS: dict[str, Method] = {
@@ -46,6 +52,13 @@ METHODS: dict[str, Method] = {
     "forward-warm": Method("forward correction, warm start", losses.Forward, warm_start=True),
     "backward": Method("backward correction", losses.Backward),
     "reweighting": Method("importance reweighting", losses.Reweighted),
+    "t-revision": Method("T-Revision", learned.Revised, warm_start=True, learns_transition=True),
+    "volminnet": Method("VolMinNet", learned.VolumeMinimised, needs_transition=False, learns_transition=True),
+    "total-variation": Method(
+        "total variation", learned.TotalVariation, needs_transition=False, learns_transition=True
+    ),
+    "cross-fitting": Method("cross-fitted cross-entropy", losses.CrossEntropy, needs_transition=False, folds=3),
+    "alternating": Method("alternating likelihood", losses.Forward, learns_transition=True, folds=3),
 }
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from labelnoise.errors import InputError
 from labelnoise.training import Settings
-from labelnoise.trials import PROTOCOL, Trial, trial
+from labelnoise.trials import Trial, protocol, trial
 
 # Patrini et al. 2017 and most papers since train with plain SGD; this is the common setting.
 CONSTANT_SGD = Settings(
@@ -39,20 +40,55 @@ def noise(*, dataset: str = "fashion-mnist-3", noises: Sequence[str], seeds: int
     return []
 
 
+def learner(plain: Trial, name: str) -> Trial:
+    """The trial in which the method `name` learns T from the labels that a cross-entropy trial has.
+
+    T-Revision goes on from that trial's fit for half as many epochs, from the anchors' T; alternating likelihood
+    starts from its confident learning's.
+    """
+    if name == "alternating":
+        return dataclasses.replace(plain, method=name, transition="confident-learning")
+    if name == "t-revision":
+        half = dataclasses.replace(plain.settings, epochs=-(-plain.settings.epochs // 2))
+        return dataclasses.replace(plain, method=name, transition="anchor-97", settings=half, base=plain.settings)
+    return dataclasses.replace(plain, method=name)
+
+
 def estimation(
     *,
     dataset: str = "fashion-mnist-3",
     noises: Sequence[str],
     model: str,
+    learners: Sequence[str] = (),
     seeds: int,
     profile: str = "full",
+    **fields: Any,
 ) -> list[Trial]:
-    """Cross-entropy on each noise: what every estimator of T reads."""
+    """Cross-entropy on each noise, what every estimator of T reads, and the methods that learn T themselves.
+
+    `fields` are further ones of each trial.
+    """
     _check(seeds, noises=noises)
-    return _once(
-        trial(dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile)
+    plain = [
+        trial(dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile, **fields)
         for noise in noises
         for seed in range(seeds)
+    ]
+    return _once([*plain, *(learner(asked, name) for name in learners for asked in plain)])
+
+
+def on_ten(
+    *,
+    ten_dataset: str,
+    ten_noises: Sequence[str],
+    model: str,
+    learners: Sequence[str],
+    ten_seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """As `estimation`, on another data set."""
+    return estimation(
+        dataset=ten_dataset, noises=ten_noises, model=model, learners=learners, seeds=ten_seeds, profile=profile
     )
 
 
@@ -138,7 +174,7 @@ def precision(
     return _once(
         trial(
             dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile,
-            settings=dataclasses.replace(PROTOCOL[model], precision=precision),
+            settings=dataclasses.replace(protocol(dataset, model), precision=precision),
         )
         for model in models
         for noise in precision_noises
@@ -158,7 +194,7 @@ def epochs(
 ) -> list[Trial]:
     """LeNet with the published settings, with five times the epochs, and with forward correction from a warm start."""
     _check(min(seeds, long_seeds), noises=noises, warm_epochs=warm_epochs)
-    short = PROTOCOL["lenet"]
+    short = protocol(dataset, "lenet")
     arms: list[tuple[str, str | None, Settings, Settings | None, int]] = [
         (method, source, settings, None, n)
         for settings, n in ((short, seeds), (LONG, min(seeds, long_seeds)))
@@ -176,10 +212,81 @@ def epochs(
     )  # fmt: skip
 
 
+def coverage(
+    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], model: str, draws: int, profile: str = "full"
+) -> list[Trial]:
+    """Many independent draws of the noise, the split and the weights, for estimators and alternating likelihood."""
+    return estimation(
+        dataset=dataset, noises=noises, model=model, learners=["alternating"], seeds=draws, profile=profile
+    )
+
+
+def sizes(
+    *,
+    dataset: str = "fashion-mnist-3",
+    noises: Sequence[str],
+    model: str,
+    images: Sequence[int],
+    seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """Fewer images; the smoke profile has a number of its own."""
+    _check(seeds, images=images)
+    common: dict[str, Any] = {"dataset": dataset, "model": model, "learners": ["alternating"], "profile": profile}
+    return _once(
+        asked for number in images for asked in estimation(noises=noises, seeds=seeds, images=number, **common)
+    )
+
+
+def other_noises(
+    *,
+    dataset: str = "fashion-mnist-3",
+    further_noises: Sequence[str],
+    model: str,
+    seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """Other types and rates of noise."""
+    return estimation(
+        dataset=dataset, noises=further_noises, model=model, learners=["alternating"], seeds=seeds, profile=profile
+    )
+
+
+def other_networks(
+    *,
+    dataset: str = "fashion-mnist-3",
+    noises: Sequence[str],
+    further_models: Sequence[str],
+    seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """The estimators on other networks."""
+    _check(seeds, further_models=further_models)
+    common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": seeds, "profile": profile}
+    return _once(asked for model in further_models for asked in estimation(model=model, **common))
+
+
+def traced(
+    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], traced_seeds: int, profile: str = "full"
+) -> list[Trial]:
+    """LeNet with five times the epochs, T estimated after each."""
+    common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": traced_seeds, "profile": profile}
+    return estimation(model="lenet", settings=LONG, trace=True, **common)
+
+
+def held_out(
+    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], model: str, seeds: int, profile: str = "full"
+) -> list[Trial]:
+    """Probabilities of networks that did not see the labels, and calibrated ones."""
+    plain = estimation(dataset=dataset, noises=noises, model=model, seeds=seeds, profile=profile)
+    return [dataclasses.replace(asked, method="cross-fitting") for asked in plain]
+
+
 # Chapter to its plans; each takes the chapter's parameters that it names.
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "01_noise": (noise,),
-    "02_estimation": (estimation,),
+    "02_estimation": (estimation, on_ten),
     "03_correction": (correction, constant_sgd, over_rates),
+    "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out),
     "10_performance": (precision, epochs),
 }

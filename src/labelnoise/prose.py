@@ -95,16 +95,38 @@ def workers_sentence(efficiency: float, dask_overhead: float) -> str:
     )
 
 
-def errors_sentence(errors: pd.DataFrame) -> str:
+def errors_sentence(*tables: pd.DataFrame) -> str:
     """The smallest mean error of T on each noise, beside the oracle's.
 
     Args:
-        errors: as `tables.errors` gives it, with at least one estimator besides the oracle.
+        tables: as `matrix_tables.errors` gives them, with at least one estimator besides the oracle.
     """
-    estimated = errors[errors["estimator"] != "oracle"].sort_values("mean").drop_duplicates("noise")
+    errors = pd.concat(tables)
+    estimated = errors[errors["estimator"] != "oracle"].sort_values("mean").drop_duplicates("noise").set_index("noise")
+    best = [(noise, estimated.loc[noise]) for noise in dict.fromkeys(errors["noise"])]
     parts = [
-        f"on {titles.noise_title(row['noise'])} the best estimator here ({titles.source_title(row['estimator'])}) "
-        f"has a mean relative L1 error of {row['mean']:.3f}, {row['times_oracle']:.1f} times the oracle's"
-        for row in estimated.sort_values("noise").to_dict("records")
+        f"{row['mean']:.3f} on {titles.noise_title(noise)} ({titles.source_title(row['estimator'])}, "
+        f"{row['times_oracle']:.1f} times the oracle's)"
+        for noise, row in best
     ]
-    return f"{sentence(listed(parts))} (n = {errors['n'].iloc[0]})."
+    return f"The smallest mean relative L1 errors are {listed(parts)} (n = {errors['n'].iloc[0]})."
+
+
+def precision_sentence(precision: pd.DataFrame) -> str:
+    """Which estimator has the least bias and spread together, and what its intervals cover.
+
+    Args:
+        precision: as `matrix_tables.precision` gives it.
+    """
+    total = precision["bias"] + precision["spread"]
+    parts = []
+    for noise in dict.fromkeys(precision["noise"]):
+        row = precision.loc[total[precision["noise"] == noise].idxmin()]
+        name = titles.source_title(row["estimator"])
+        others = precision[(precision["noise"] == noise) & (precision["estimator"] != row["estimator"])]
+        parts.append(
+            f"on {titles.noise_title(noise)} {name} has a bias of {row['bias']:.3f} and "
+            f"a spread of {row['spread']:.3f}, and its 95 % intervals hold {100 * row['coverage']:.0f} % of the entries"
+            + (f" (the others' at most {100 * others['coverage'].max():.0f} %)" if len(others) else "")
+        )
+    return f"{sentence(listed(parts))} (n = {precision['n'].iloc[0]})."

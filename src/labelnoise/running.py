@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +17,21 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from labelnoise import data, noise, provenance, transitions
+from labelnoise.alternation import CrossFit, alternate, cross_fit
+from labelnoise.calibration import scaled, temperature
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.intervals import bootstrap_deviation
 from labelnoise.methods import method
 from labelnoise.models import build
-from labelnoise.training import Fit, Split, as_columns, fit, predict_probs
+from labelnoise.training import Fit, Split, as_columns, fit, predict_features, predict_probs
 from labelnoise.trials import Record, Trial
 
+Matrices = dict[str, transitions.Matrix]
+
 VALIDATION_SHARE = 0.2  # of the noisy images
+FURTHER_ROUNDS = 2  # of a method that alternates, after the first
+RESAMPLES = 40  # for the deviation of an estimate, known by them to 11 %
 PROB_QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
 
 
@@ -85,36 +92,77 @@ def prepare(trial: Trial, device: str = "cpu") -> Prepared:
     return Prepared(rows(train_rows), rows(validation_rows), test, matrix)
 
 
-def initial_model(trial: Trial, device: str = "cpu") -> nn.Module:
-    """The network of a trial before its first step."""
+def initial_model(trial: Trial, device: str = "cpu", fold: int | None = None) -> nn.Module:
+    """The network of a trial before its first step; where it trains one a fold, that of a fold."""
     channels, size = _dataset(trial.dataset).train_images.shape[1:3]
-    seed = derive_seed("weights", trial.model, trial.n_classes, trial.seed)
+    folds = () if fold is None else (fold,)
+    seed = derive_seed("weights", trial.model, trial.n_classes, trial.seed, *folds)
     return build(trial.model, trial.n_classes, channels, size, seed=seed).to(device)
 
 
-def train(trial: Trial, prepared: Prepared, given: Record | None = None) -> Fit:
-    """Train as the trial says; `given` is the record of its prerequisite, with weights for a warm start."""
+def start(trial: Trial, prepared: Prepared, given: Record | None = None) -> tuple[nn.Module, transitions.Matrix | None]:
+    """The network that a trial begins with and the T that it is given, if any.
+
+    `given` is the record of its prerequisite, with weights for a warm start.
+    """
     needed, recipe = trial.prerequisite(), method(trial.method)
-    device = prepared.train.images.device.type
-    model = initial_model(trial, device)
+    model = initial_model(trial, prepared.train.images.device.type)
     matrix = prepared.transition_matrix if trial.transition == "true" else None
     if needed:
         if given is None or given.trial != needed or not given.complete or (recipe.warm_start and not given.weights):
             what = "record and weights" if recipe.warm_start else "record"
-            raise InputError(f"Trial {trial.key} needs the {what} of its cross-entropy trial; run that one first.")
+            raise InputError(f"Trial {trial.key} needs the {what} of its {needed.method} trial; run that one first.")
         if trial.transition is not None and trial.transition != "true":
             matrix = np.array(given.transition_matrices[trial.transition])
         if recipe.warm_start:
             model.load_state_dict(load(given.weights))
+    return model, matrix
+
+
+def train(
+    trial: Trial,
+    prepared: Prepared,
+    given: Record | None = None,
+    after_epoch: Callable[[nn.Module], None] | None = None,
+) -> Fit:
+    """Train as the trial says; `given` as in `start`."""
+    model, matrix = start(trial, prepared, given)
     return fit(
         model,
-        recipe.make_loss(matrix).to(device),
+        method(trial.method).make_loss(matrix, trial.n_classes).to(prepared.train.images.device),
         prepared.train,
         prepared.validation,
         prepared.test,
         trial.settings,
         seed=derive_seed("order", trial.dataset, trial.seed),
+        after_epoch=after_epoch,
     )
+
+
+def in_folds(trial: Trial, prepared: Prepared, given: Record | None = None) -> tuple[CrossFit, Matrices, Matrices]:
+    """Train a network a fold as the trial says: the fits, T by name, and the deviations of some of these.
+
+    A method that alternates has a round of the trial's epochs, then `FURTHER_ROUNDS` of half as many.
+    """
+    _, matrix = start(trial, prepared, given)
+    recipe, device = method(trial.method), prepared.train.images.device.type
+    networks = [initial_model(trial, device, fold) for fold in range(recipe.folds)]
+    seed = derive_seed("order", trial.dataset, trial.seed)
+    if matrix is not None:
+        shorter = dataclasses.replace(trial.settings, epochs=-(-trial.settings.epochs // 2))
+        rounds = [trial.settings, *[shorter] * FURTHER_ROUNDS]
+        turns = alternate(networks, prepared.noisy, prepared.test, matrix, rounds, seed=seed)
+        found = {f"round-{k}": each for k, each in enumerate(turns.matrices, 1)} | {trial.method: turns.matrices[-1]}
+        return turns.fit, found, {trial.method: turns.deviation}
+    loss = recipe.make_loss(None, trial.n_classes)
+    done = cross_fit(networks, loss, prepared.noisy, prepared.test, trial.settings, folds=seed, seed=seed)
+    noisy_labels = prepared.noisy.noisy_labels.cpu().numpy()
+    calibrated = scaled(done.probs, temperature(done.probs, noisy_labels))
+    return done, {
+        f"{name}, {kind}": estimate(probs, noisy_labels)
+        for kind, probs in (("held out", done.probs), ("calibrated", calibrated))
+        for name, estimate in ESTIMATORS.items()
+    }, {}  # fmt: skip
 
 
 def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Record:
@@ -131,20 +179,44 @@ def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Recor
     Raises:
         InputError: the prerequisite's record is missing.
     """
-    start = time.perf_counter()
+    started = time.perf_counter()
+    recipe = method(trial.method)
+    outcome: dict[str, Any] = {}
     with _one_thread():
         prepared = prepare(trial, device)
-        done = train(trial, prepared, given)
-        read = _read_noise(trial, prepared.noisy, done.best_model)
+        noisy = prepared.noisy
+        noisy_labels = noisy.noisy_labels.cpu().numpy()
+        matrices = {"oracle": _oracle(noisy, trial.n_classes)}
+        if recipe.folds:
+            folds, found, deviations = in_folds(trial, prepared, given)
+            history, networks = folds.history, folds.networks
+            matrices |= found
+            outcome["deviations"] = {name: _listed(each) for name, each in deviations.items()}
+        else:
+            trace: dict[str, list[list[list[float]]]] = {name: [] for name in ESTIMATORS if trial.trace}
+
+            def after_epoch(model: nn.Module) -> None:
+                for name in trace:
+                    trace[name].append(_listed(ESTIMATORS[name](predict_probs(model, noisy.images), noisy_labels)))
+
+            done = train(trial, prepared, given, after_epoch if trial.trace else None)
+            outcome["trace"] = trace
+            history, networks = done.history, [done.model]
+            if recipe.learns_transition:
+                learned = done.best_loss.transition_matrix
+                assert isinstance(learned, Tensor)
+                matrices[trial.method] = learned.detach().cpu().double().numpy()
+            if trial.method == "cross-entropy":
+                outcome |= _read_noise(trial, noisy, done.best_model) | {"weights": _packed(done.best_model)}
+    measured = as_columns(history)
     return Record(
         trial=trial,
-        history={name: np.round(values, 6).tolist() for name, values in as_columns(done.history).items()},
-        best_epoch=done.best_epoch,
-        weights_sha256=_digest(done.model),
-        seconds=round(time.perf_counter() - start, 2),
+        history={name: np.round(values, 6).tolist() for name, values in measured.items()},
+        best_epoch=int(np.argmin(measured["noisy_validation_loss"])),
+        weights_sha256=_digest(networks),
+        seconds=round(time.perf_counter() - started, 2),
         provenance=provenance.here(device),
-        weights=_packed(done.best_model) if trial.method == "cross-entropy" else b"",
-        **read,
+        **{"transition_matrices": {name: _listed(matrix) for name, matrix in matrices.items()}} | outcome,
     )
 
 
@@ -168,26 +240,40 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def _oracle(noisy: Split, n_classes: int) -> transitions.Matrix:
+    return noise.oracle(noisy.clean_labels.cpu().numpy(), noisy.noisy_labels.cpu().numpy(), n_classes)
+
+
 def _read_noise(trial: Trial, noisy: Split, model: nn.Module) -> dict[str, Any]:
-    """What a record says of the noise: the oracle's T and, for cross-entropy, what its probabilities tell."""
+    """What the probabilities of a cross-entropy fit tell of the noise, beside the oracle's T."""
     clean_labels, noisy_labels = noisy.clean_labels.cpu().numpy(), noisy.noisy_labels.cpu().numpy()
-    matrices = {"oracle": noise.oracle(clean_labels, noisy_labels, trial.n_classes)}
-    quantiles: list[list[list[float]]] = []
-    if trial.method == "cross-entropy":
-        pred_probs = predict_probs(model, noisy.images)
-        matrices |= {name: estimate(pred_probs, noisy_labels) for name, estimate in ESTIMATORS.items()}
-        of_class = (pred_probs[clean_labels == i] for i in range(trial.n_classes))
-        quantiles = [np.quantile(probs, PROB_QUANTILES, axis=0).T.round(4).tolist() for probs in of_class]
-    rounded = {name: np.round(matrix, 10).tolist() for name, matrix in matrices.items()}
-    return {"transition_matrices": rounded, "prob_quantiles": quantiles}
+    pred_probs = predict_probs(model, noisy.images)
+    seed = derive_seed("resamples", trial.dataset, trial.seed)
+    matrices = {"oracle": _listed(_oracle(noisy, trial.n_classes))}
+    deviations = {}
+    for name, estimate in ESTIMATORS.items():
+        matrices[name] = _listed(estimate(pred_probs, noisy_labels))
+        spread = bootstrap_deviation(estimate, pred_probs, noisy_labels, resamples=RESAMPLES, seed=seed)
+        deviations[name] = _listed(spread)
+    features = predict_features(model, noisy.images)
+    matrices |= {name: _listed(estimate(features, noisy_labels)) for name, estimate in FEATURE_ESTIMATORS.items()}
+    of_class = (pred_probs[clean_labels == i] for i in range(trial.n_classes))
+    quantiles = [np.quantile(probs, PROB_QUANTILES, axis=0).T.round(4).tolist() for probs in of_class]
+    return {"transition_matrices": matrices, "deviations": deviations, "prob_quantiles": quantiles}
+
+
+def _listed(matrix: transitions.Matrix) -> list[list[float]]:
+    rounded: list[list[float]] = np.round(matrix, 10).tolist()
+    return rounded
 
 
 def _packed(model: nn.Module) -> bytes:
     return save({name: weights.cpu().contiguous() for name, weights in model.state_dict().items()})
 
 
-def _digest(model: nn.Module) -> str:
+def _digest(networks: Iterable[nn.Module]) -> str:
     digest = hashlib.sha256()
-    for parameter in model.state_dict().values():
-        digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+    for network in networks:
+        for parameter in network.state_dict().values():
+            digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

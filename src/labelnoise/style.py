@@ -12,10 +12,7 @@ from typing import Any, ParamSpec
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from labelnoise.statistics import interval
 
 STYLE: Any = {
     "figure.dpi": 110,
@@ -50,13 +47,3 @@ def new_axes(rows: int, columns: int, width: float, height: float, **options: An
     # Only what the caller displays is shown, once.
     plt.close(figure)
     return figure, axes
-
-
-def draw_points(ax: Axes, x: float, values: np.ndarray, colour: object) -> None:
-    """Every value as a dot, with the mean and its 95 % interval beside them."""
-    spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else np.zeros(1)
-    ax.plot(x + spread, values, "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
-    summary = interval(values)
-    ax.plot(x + 0.25, summary.mean, "D", color=colour, markersize=5)
-    if summary.n > 1:
-        ax.plot([x + 0.25] * 2, [summary.low, summary.high], color=colour)

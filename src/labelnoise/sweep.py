@@ -104,22 +104,24 @@ def local_pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 
-def with_prerequisites(trials: Iterable[Trial]) -> list[Trial]:
-    """The trials and those whose estimates they are given, each once, the latter first."""
-    wanted = list(trials)
-    needed = [p for p in (trial.prerequisite() for trial in wanted) if p is not None]
-    return list(dict.fromkeys(needed + wanted))
+def with_prerequisites(trials: Iterable[Trial], recorded: Ledger | Sequence[Trial] = ()) -> list[Trial]:
+    """The trials and those that they are given something by, each once, the latter first, without those on record."""
+    ordered: dict[Trial, None] = {}
+    for trial in trials:
+        if trial not in recorded:
+            needed = trial.prerequisite()
+            ordered |= dict.fromkeys([*(with_prerequisites([needed], recorded) if needed else []), trial])
+    # Those that others wait for start first.
+    givers = {trial.prerequisite() for trial in ordered}
+    return sorted(ordered, key=lambda trial: trial not in givers)
 
 
 def missing(trials: Iterable[Trial], ledger: Ledger) -> list[Trial]:
     """Those of the trials and their prerequisites that are not on record, or whose weights are needed and gone."""
-    unrecorded = [trial for trial in trials if trial not in ledger]
-    starts = {trial.prerequisite() for trial in unrecorded if method(trial.method).warm_start}
-    return [
-        trial
-        for trial in with_prerequisites(unrecorded)
-        if trial not in ledger or (trial in starts and ledger.find_fit(trial) is None)
-    ]
+    unrecorded = with_prerequisites(trials, ledger)
+    starts = [t for trial in unrecorded if method(trial.method).warm_start and (t := trial.prerequisite())]
+    gone = [trial for trial in starts if trial in ledger and ledger.find_fit(trial) is None]
+    return list(dict.fromkeys([*gone, *unrecorded]))
 
 
 def sweep(
@@ -237,7 +239,9 @@ def _run_all(
                     submit(dependent)
             else:
                 failed.append(record)
-                for dependent in dependents:
+                while dependents:
+                    dependent = dependents.pop()
+                    dependents += waiting.pop(dependent, [])
                     unrecorded.discard(dependent)
                     failed.append(Record(trial=dependent, status="failed", traceback=record.traceback))
             tell()

@@ -16,14 +16,10 @@ from labelnoise.trials import PROTOCOL, Record
 
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record: the trial's fields, accuracies at the best and last epoch, errors of T.
-
-    ``error_NAME`` is the relative L1 error of that T (see `transitions.l1_error`), as a fraction.
-    """
+    """One row a record: the trial's fields, accuracies at the best and last epoch."""
     rows = []
     for record in records:
         asked = record.trial
-        truth = transitions.named(asked.noise, asked.n_classes)
         accuracy = record.history["clean_test_accuracy"]
         rows.append(
             {
@@ -34,7 +30,6 @@ def as_table(records: Iterable[Record]) -> pd.DataFrame:
                 "noisy_validation_loss": record.history["noisy_validation_loss"][record.best_epoch],
                 "seconds": record.seconds,
             }
-            | {f"error_{name}": transitions.l1_error(t, truth) for name, t in record.transition_matrices.items()}
         )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -109,32 +104,6 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     cells = table.groupby(ARM, sort=False)
     measured = cells[["best_accuracy", "last_accuracy", "memorised"]].agg(spread)
     return measured.assign(n=cells["seed"].nunique()).reset_index()
-
-
-def errors(table: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
-    """Relative L1 error of T for each estimator and noise.
-
-    Returns:
-        One row a noise and estimator: ``mean``, ``deviation``, ``n`` and ``times_oracle``, the ratio of means.
-    """
-    rows = []
-    for noise, cell in table.groupby("noise", sort=False):
-        limit = cell["error_oracle"].mean()
-        for name in estimators:
-            summary = interval(cell[f"error_{name}"])
-            times_oracle = summary.mean / limit if limit else float("nan")
-            rows.append([noise, name, summary.mean, summary.deviation, summary.n, times_oracle])
-    return pd.DataFrame(rows, columns=["noise", "estimator", "mean", "deviation", "n", "times_oracle"])
-
-
-def mean_matrices(records: Iterable[Record], names: Sequence[str]) -> dict[str, dict[str, transitions.Matrix]]:
-    """Noise and estimator to the mean of its T over the records, shape (n_classes, n_classes)."""
-    collected: dict[str, dict[str, list[transitions.Matrix]]] = {}
-    for record in records:
-        by_name = collected.setdefault(record.trial.noise, {name: [] for name in names})
-        for name in names:
-            by_name[name].append(np.array(record.transition_matrices[name]))
-    return {noise: {name: np.mean(m, axis=0) for name, m in by_name.items()} for noise, by_name in collected.items()}
 
 
 def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFrame:

@@ -15,6 +15,13 @@ SOURCE_TITLES = {
     "dual-t": "Dual-T",
     "confident-learning": "confident learning",
     "selective-threshold": "selective, by threshold",
+    "selective-costs": "selective, by costs",
+    "hoc": "HOC",
+    "alternating": "alternating likelihood",
+    "t-revision": "T-Revision",
+    "volminnet": "VolMinNet",
+    "total-variation": "total variation",
+    "cleanlab": "cleanlab",
 }
 METHOD_TITLES = {
     "cross-entropy": "cross-entropy",
@@ -22,6 +29,11 @@ METHOD_TITLES = {
     "forward-warm": "forward, warm start",
     "backward": "backward",
     "reweighting": "reweighting",
+    "t-revision": "T-Revision",
+    "volminnet": "VolMinNet",
+    "total-variation": "total variation",
+    "cross-fitting": "cross-fitted cross-entropy",
+    "alternating": "alternating likelihood",
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,6 +81,7 @@ class Fit:
     model: nn.Module  # after the last epoch
     best_model: nn.Module  # after the epoch with the lowest noisy validation loss
     best_epoch: int  # its index, from 0
+    best_loss: nn.Module  # as after that epoch, where it learns too
     history: tuple[Epoch, ...]
 
 
@@ -98,15 +101,33 @@ def predict_probs(model: nn.Module, images: Tensor, precision: str = "float32") 
     return predict_logits(model, images, precision).double().softmax(dim=1).cpu().numpy()
 
 
+@torch.no_grad()
+def predict_features(model: nn.Module, images: Tensor) -> NDArray[np.float32]:
+    """What the last layer of a network of `labelnoise.models` reads: shape (n, units), float32, in evaluation mode."""
+    assert isinstance(model.features, nn.Module)
+    assert isinstance(model.classifier, nn.Sequential)
+    headless = nn.Sequential(model.features, nn.Flatten(), *list(model.classifier)[:-1])
+    training = model.training
+    model.eval()
+    features = torch.cat([headless(batch).float() for batch in images.split(EVALUATION_BATCH)])
+    model.train(training)
+    return features.cpu().numpy()
+
+
 def _share(hits: Tensor) -> float:
     return hits.double().mean().item() if len(hits) else 0.0
 
 
-def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, loss: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
+    groups: list[dict[str, Any]] = [{"params": list(model.parameters()), "lr": rate, "weight_decay": decay}]
+    learned = list(loss.parameters())
+    if learned:
+        # Decay would pull a learned T to where its parameters are 0, which means nothing.
+        groups.append({"params": learned, "lr": getattr(loss, "relative_rate", 1.0) * rate, "weight_decay": 0.0})
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=decay)
-    return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=True)
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9)
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
 def fit(
@@ -119,6 +140,7 @@ def fit(
     *,
     seed: int,
     memorised_sample: int = 2000,
+    after_epoch: Callable[[nn.Module], None] | None = None,
 ) -> Fit:
     """Train `model` in place on the noisy labels of `train`.
 
@@ -127,10 +149,12 @@ def fit(
 
     Args:
         model: maps images to logits of shape (n, n_classes); on the device of the images.
-        loss: maps logits and noisy labels to a mean loss.
+        loss: maps logits and noisy labels to a mean loss; parameters of its own are learned with the
+            network, at `relative_rate` times its rate if the loss has that.
         train, validation, test: the three splits.
         settings: how to train.
         seed: gives the order of the images and the dropout.
+        after_epoch: called with the network after each epoch; it may look, not change.
         memorised_sample: how many flipped training labels the memorised share is measured on.
 
     Raises:
@@ -141,21 +165,22 @@ def fit(
         raise InputError("There are no training images; pass at least one.")
     device = train.images.device
     model.to(memory_format=torch.channels_last)
-    optimizer = _optimizer(model, settings)
+    optimizer = _optimizer(model, loss, settings)
     steps = settings.epochs * -(-n // settings.batch_size)
     schedule = (
-        torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+        torch.optim.lr_scheduler.OneCycleLR(optimizer, [g["lr"] for g in optimizer.param_groups], total_steps=steps)
         if settings.schedule == "one-cycle" and steps > 1
         else None
     )
     order = torch.Generator().manual_seed(seed)
     flipped = (train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:memorised_sample]
     history: list[Epoch] = []
-    best_epoch, best_model = 0, model
+    best_epoch, best_model, best_loss = 0, model, loss
 
     with seeded(seed):
         for epoch in range(settings.epochs):
             model.train()
+            loss.train()
             shuffled = torch.randperm(n, generator=order).to(device)
             images, labels = train.images[shuffled], train.noisy_labels[shuffled]
             images = images.contiguous(memory_format=torch.channels_last)
@@ -171,11 +196,14 @@ def fit(
                     schedule.step()
                 total += value.detach() * len(x)
 
+            loss.eval()
             held_out = predict_logits(model, validation.images, settings.precision)
+            with torch.no_grad():
+                noisy_validation_loss = loss(held_out, validation.noisy_labels).item()
             history.append(
                 Epoch(
                     noisy_train_loss=total.item() / n,
-                    noisy_validation_loss=loss(held_out, validation.noisy_labels).item(),
+                    noisy_validation_loss=noisy_validation_loss,
                     noisy_validation_accuracy=_share(held_out.argmax(1) == validation.noisy_labels),
                     clean_test_accuracy=_share(
                         predict_logits(model, test.images, settings.precision).argmax(1) == test.clean_labels
@@ -186,10 +214,12 @@ def fit(
                     ),
                 )
             )
+            if after_epoch:
+                after_epoch(model)
             if epoch == 0 or history[-1].noisy_validation_loss < history[best_epoch].noisy_validation_loss:
-                best_epoch, best_model = epoch, copy.deepcopy(model)
+                best_epoch, best_model, best_loss = epoch, copy.deepcopy(model), copy.deepcopy(loss)
 
-    return Fit(model, best_model, best_epoch, tuple(history))
+    return Fit(model, best_model, best_epoch, best_loss, tuple(history))
 
 
 def as_columns(history: tuple[Epoch, ...]) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from labelnoise import data, transitions
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.methods import method
 from labelnoise.models import MODELS
 from labelnoise.training import Settings
@@ -21,11 +21,23 @@ PROTOCOL_VERSION = 2
 
 SMOKE_IMAGES = 600
 
-# One setting a network, for every method, chosen by noisy validation loss (benchmarks/protocol.py).
+# Methods that give their T to others, each with where it takes the T that it starts from.
+GIVEN_BY_METHODS = {"alternating": "confident-learning", "volminnet": None, "total-variation": None}
+
+# One setting a network, for every method, chosen by noisy validation loss (benchmarks/protocol.py),
+# with those that a data set has of its own.
 PROTOCOL: dict[str, Settings] = {
     "lenet": Settings(epochs=8, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, precision="bfloat16"),
     "alexnet": Settings(epochs=8, batch_size=256, learning_rate=6e-4, weight_decay=1e-2, precision="bfloat16"),
 }
+OF_DATASET: dict[tuple[str, str], Settings] = {
+    ("fashion-mnist", "lenet"): dataclasses.replace(PROTOCOL["lenet"], learning_rate=6e-3),
+}
+
+
+def protocol(dataset: str, model: str) -> Settings:
+    """The published settings of a network on a data set."""
+    return OF_DATASET.get((dataset, model), PROTOCOL[model])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,22 +53,27 @@ class Trial:
     noise: str  # a name that transitions.named reads
     model: str  # a name in models.MODELS
     method: str  # a name in methods.METHODS
-    transition: str | None = None  # where the method's T comes from: "true", or a name in estimators.ESTIMATORS
+    transition: str | None = None  # where T comes from: "true", a name in ESTIMATORS or in GIVEN_BY_METHODS
     seed: int
     settings: Settings
     images: int | None = None  # noisy images used, training and validation together; all by default
-    base: Settings | None = None  # of the cross-entropy fit that this trial is given; its own by default
+    trace: bool | None = None  # whether T is estimated after every epoch, too; for cross-entropy
+    base: Settings | None = None  # of the trial that this one is given; its own by default
 
     def __post_init__(self) -> None:
         if self.dataset not in data.DATASETS:
             raise InputError(f"Unknown data set {self.dataset!r}; use one of: {', '.join(data.DATASETS)}.")
         if self.model not in MODELS:
             raise InputError(f"Unknown model {self.model!r}; use one of: {', '.join(MODELS)}.")
-        sources = ("true", *ESTIMATORS) if method(self.method).needs_transition else (None,)
+        recipe = method(self.method)
+        given = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
+        sources = ("true", *ESTIMATORS, *given) if recipe.needs_transition else (None,)
         if self.transition not in sources:
             allowed = f"use one of: {', '.join(map(str, sources))}" if sources != (None,) else "it takes none"
             raise InputError(f"{self.method} can't take its transition matrix from {self.transition!r}; {allowed}.")
         transitions.named(self.noise, self.n_classes)
+        if self.trace is not None and not (self.trace is True and self.method == "cross-entropy"):
+            raise InputError(f"trace must be True, for cross-entropy only, or left out, not {self.trace!r}.")
         # A key is made of these values as they are written, so 0 and 0.0 must not both stand for a seed.
         if type(self.seed) is not int or self.seed < 0:
             raise InputError(f"A seed must be a whole number from 0 up, not {self.seed!r}.")
@@ -77,11 +94,15 @@ class Trial:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def prerequisite(self) -> Trial | None:
-        """The cross-entropy trial whose estimate of T or weights this one is given, if it needs one."""
-        if self.transition in ESTIMATORS or method(self.method).warm_start:
-            settings = self.base or self.settings
-            return dataclasses.replace(self, method="cross-entropy", transition=None, settings=settings, base=None)
-        return None
+        """The trial whose T or weights this one is given, if it needs one."""
+        if self.transition in GIVEN_BY_METHODS:
+            giver, source = self.transition, GIVEN_BY_METHODS[self.transition]
+        elif self.transition in ESTIMATORS or method(self.method).warm_start:
+            giver, source = "cross-entropy", None
+        else:
+            return None
+        settings = self.base or self.settings
+        return dataclasses.replace(self, method=giver, transition=source, settings=settings, base=None, trace=None)
 
 
 def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
@@ -99,8 +120,8 @@ def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
         raise InputError(f"Unknown model {model!r}; use one of: {', '.join(MODELS)}.")
     if profile not in ("full", "smoke"):
         raise InputError(f"Unknown profile {profile!r}; use full or smoke.")
-    defaults: dict[str, Any] = {"dataset": "fashion-mnist-3", "settings": PROTOCOL[model]}
-    asked = Trial(model=model, **(defaults | fields))
+    dataset = fields.pop("dataset", "fashion-mnist-3")
+    asked = Trial(dataset=dataset, model=model, **({"settings": protocol(dataset, model)} | fields))
     if profile == "smoke":
         settings = dataclasses.replace(asked.settings, epochs=1)
         base = dataclasses.replace(asked.base, epochs=1) if asked.base else None
@@ -116,11 +137,16 @@ class Record:
         status: "done" or "failed".
         history: measurement to one value an epoch (see `training.Epoch`).
         best_epoch: index of the epoch with the lowest noisy validation loss.
-        transition_matrices: "oracle", and for cross-entropy every estimator's T at the best epoch,
-            each of shape (n_classes, n_classes).
+        transition_matrices: "oracle"; for cross-entropy every estimator's T at the best epoch; for a
+            method that learns T that one, by the method's name, and where it alternates the one of
+            each round; for cross-fitting "NAME, held out" and "NAME, calibrated" of every estimator.
+            Each of shape (n_classes, n_classes).
+        deviations: name to the standard deviation of each entry of that T, as its interval has it.
+        trace: estimator to its T after each epoch, where the trial asks for it.
         prob_quantiles: for cross-entropy, the `running.PROB_QUANTILES` of the predicted probability of noisy
             class j over the images of clean class i, shape (n_classes, n_classes, 5).
-        weights_sha256: of the last weights, so that two runs can be compared to the bit.
+        weights_sha256: of the last weights, or of the best ones of the networks of all folds, so that two runs can be
+            compared to the bit.
         seconds: wall time on one thread.
         provenance: processor, versions and date.
         traceback: of a failed trial.
@@ -133,6 +159,8 @@ class Record:
     history: Mapping[str, list[float]] = field(default_factory=dict)
     best_epoch: int = 0
     transition_matrices: Mapping[str, list[list[float]]] = field(default_factory=dict)
+    deviations: Mapping[str, list[list[float]]] = field(default_factory=dict)
+    trace: Mapping[str, list[list[list[float]]]] = field(default_factory=dict)
     prob_quantiles: list[list[list[float]]] = field(default_factory=list)
     weights_sha256: str = ""
     seconds: float = 0.0
@@ -143,8 +171,10 @@ class Record:
     @property
     def complete(self) -> bool:
         """Whether the trial ended well, with a T from every estimator if they can read it."""
-        wanted = ESTIMATORS if self.trial.method == "cross-entropy" else {}
-        return self.status == "done" and wanted.keys() <= self.transition_matrices.keys()
+        if self.status != "done" or self.trial.method != "cross-entropy":
+            return self.status == "done"
+        wanted = {*ESTIMATORS, *FEATURE_ESTIMATORS}
+        return wanted <= self.transition_matrices.keys() and ESTIMATORS.keys() <= self.deviations.keys()
 
     def to_json(self) -> dict[str, Any]:
         values = {"key": self.trial.key, **dataclasses.asdict(self)}

@@ -1,0 +1,167 @@
+"""What records tell of estimated T: errors, bias, spread and coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+from labelnoise import transitions
+from labelnoise.statistics import interval
+from labelnoise.trials import Record
+
+LEVEL = 0.95  # of the intervals whose coverage is counted
+CELL = ["dataset", "noise", "model", "images"]
+
+
+def matrix_errors(records: Iterable[Record]) -> pd.DataFrame:
+    """One row a record and T in it: the trial's fields, ``estimator``, and its ``l1`` and ``frobenius`` errors.
+
+    The oracle's T is the same in all trials that share their labels, so only cross-entropy's is listed. Errors are
+    relative, as fractions (see `transitions.l1_error`, `transitions.frobenius_error`).
+    """
+    rows = []
+    for record in records:
+        asked = record.trial
+        truth = transitions.named(asked.noise, asked.n_classes)
+        for name, matrix in record.transition_matrices.items():
+            if name == "oracle" and asked.method != "cross-entropy":
+                continue
+            errors = [transitions.l1_error(matrix, truth), transitions.frobenius_error(matrix, truth)]
+            fields = [asked.dataset, asked.noise, asked.model, asked.images or 0, asked.method, asked.seed]
+            rows.append([*fields, name, *errors])
+    return pd.DataFrame(rows, columns=[*CELL, "method", "seed", "estimator", "l1", "frobenius"])
+
+
+def errors(table: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
+    """The error of T for each estimator and noise, the oracle being among them.
+
+    Args:
+        table: as `matrix_errors` gives it.
+        estimators: which to list, in this order.
+
+    Returns:
+        One row a noise and estimator: the ``mean`` of the relative L1 error, its ``deviation``, ``n``,
+        ``times_oracle``, the ratio of means, and ``frobenius``, the mean of that error.
+    """
+    rows = []
+    for noise, cell in table.groupby("noise", sort=False):
+        limit = cell.loc[cell["estimator"] == "oracle", "l1"].mean()
+        for name in estimators:
+            found = cell[cell["estimator"] == name]
+            summary = interval(found["l1"])
+            ratio = summary.mean / limit if limit else float("nan")
+            rows.append([noise, name, summary.mean, summary.deviation, summary.n, ratio, found["frobenius"].mean()])
+    return pd.DataFrame(rows, columns=["noise", "estimator", "mean", "deviation", "n", "times_oracle", "frobenius"])
+
+
+def rounds(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Mean relative L1 error of T after each round of alternating likelihood, one row a noise, one column a round.
+
+    Args:
+        tables: as `matrix_errors` gives them.
+    """
+    found = pd.concat(tables)
+    found = found[found["estimator"].str.startswith("round-")]
+    means = found.groupby(["noise", "estimator"], sort=False)["l1"].mean().unstack("estimator")
+    return means.rename(columns=lambda name: name.replace("-", " ")).rename_axis(columns=None).reset_index()
+
+
+def mean_matrices(records: Iterable[Record], names: Sequence[str]) -> dict[str, dict[str, transitions.Matrix]]:
+    """Noise and estimator to the mean of its T over the records that have it, shape (n_classes, n_classes)."""
+    collected: dict[str, dict[str, list[transitions.Matrix]]] = {}
+    for record in records:
+        by_name = collected.setdefault(record.trial.noise, {name: [] for name in names})
+        for name in names:
+            if name in record.transition_matrices:
+                by_name[name].append(np.array(record.transition_matrices[name]))
+    return {noise: {name: np.mean(m, axis=0) for name, m in by_name.items()} for noise, by_name in collected.items()}
+
+
+def precision(records: Iterable[Record]) -> pd.DataFrame:
+    """Bias, spread and coverage of each estimator over independent draws.
+
+    Errors are relative L1 ones, as fractions: ``bias`` of the mean T over the draws, ``spread`` the mean over the draws
+    of their distance to that mean, ``stated`` what that distance would be on average if the entries were normal with
+    the deviations that the estimator states. ``coverage`` is the share of the entries that lie in their 95 % interval,
+    the mean over the draws with a 95 % t interval, ``low`` to ``high``: the entries of one draw hang together, draws do
+    not. An estimator without deviations is left out.
+    """
+    drawn: dict[tuple[str, str], list[tuple[transitions.Matrix, transitions.Matrix]]] = {}
+    n_classes = 0
+    for record in records:
+        n_classes = record.trial.n_classes
+        for name, deviation in record.deviations.items():
+            pair = (np.array(record.transition_matrices[name]), np.array(deviation))
+            drawn.setdefault((record.trial.noise, name), []).append(pair)
+    quantile = scipy.stats.norm.ppf((1 + LEVEL) / 2)
+    rows = []
+    for (noise, name), pairs in drawn.items():
+        truth = transitions.named(noise, n_classes)
+        matrices, deviations = (np.array(each) for each in zip(*pairs, strict=True))
+        inside = np.abs(matrices - truth) <= quantile * deviations
+        covered = interval(inside.mean(axis=(1, 2)))
+        centre = matrices.mean(axis=0)
+        bias = np.abs(centre - truth).sum() / n_classes
+        spread = np.abs(matrices - centre).sum(axis=(1, 2)).mean() / n_classes
+        # The mean distance of a normal value from its mean is sqrt(2 / pi) deviations.
+        stated = np.sqrt(2 / np.pi) * deviations.sum(axis=(1, 2)).mean() / n_classes
+        rows.append([noise, name, bias, spread, stated, covered.mean, covered.low, covered.high, covered.n])
+    noises = list(dict.fromkeys(noise for noise, _ in drawn))
+    rows.sort(key=lambda row: noises.index(row[0]))
+    columns = ["noise", "estimator", "bias", "spread", "stated", "coverage", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def traces(records: Iterable[Record]) -> pd.DataFrame:
+    """One row a record, estimator and epoch, counted from 1: noise, seed, error of T, noisy validation loss."""
+    rows = []
+    for record in records:
+        truth = transitions.named(record.trial.noise, record.trial.n_classes)
+        for name, matrices in record.trace.items():
+            losses = record.history["noisy_validation_loss"]
+            for epoch, (matrix, loss) in enumerate(zip(matrices, losses, strict=True), 1):
+                error = transitions.l1_error(matrix, truth)
+                rows.append([record.trial.noise, record.trial.seed, name, epoch, error, loss])
+    return pd.DataFrame(rows, columns=["noise", "seed", "estimator", "epoch", "l1", "noisy_validation_loss"])
+
+
+def orientation(records: Iterable[Record], estimators: Sequence[str]) -> pd.DataFrame:
+    """How far the estimates lie from T and from its transpose, one row a noise whose transpose differs, and estimator.
+
+    ``to_t`` and ``to_transpose`` are mean relative L1 distances, ``nearer`` is the share of draws that are nearer to T.
+    """
+    distances: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for record in records:
+        truth = transitions.named(record.trial.noise, record.trial.n_classes)
+        if np.allclose(truth, truth.T):
+            continue
+        for name in estimators:
+            if name in record.transition_matrices:
+                matrix = np.array(record.transition_matrices[name])
+                pair = tuple(float(np.abs(matrix - other).sum() / len(truth)) for other in (truth, truth.T))
+                distances.setdefault((record.trial.noise, name), []).append((pair[0], pair[1]))
+    rows = []
+    for (noise, name), pairs in distances.items():
+        right, wrong = np.array(pairs).T
+        rows.append([noise, name, right.mean(), wrong.mean(), (right < wrong).mean(), len(pairs)])
+    return pd.DataFrame(rows, columns=["noise", "estimator", "to_t", "to_transpose", "nearer", "n"])
+
+
+def held_out(in_sample: pd.DataFrame, folds: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
+    """Mean relative L1 error of T from probabilities in sample, held out and calibrated, one row a noise and estimator.
+
+    Args:
+        in_sample: as `matrix_errors` gives it, of cross-entropy.
+        folds: the same, of cross-fitting.
+        estimators: which to list.
+    """
+    means = pd.concat([in_sample, folds]).groupby(["noise", "estimator"], sort=False)["l1"].mean()
+    rows = [
+        [noise, name, means[noise, name], means[noise, f"{name}, held out"], means[noise, f"{name}, calibrated"]]
+        for noise in dict.fromkeys(in_sample["noise"])
+        for name in estimators
+    ]
+    return pd.DataFrame(rows, columns=["noise", "estimator", "in sample", "held out", "calibrated"])
