@@ -106,10 +106,10 @@ def errors_sentence(*tables: pd.DataFrame) -> str:
     best = [(noise, estimated.loc[noise]) for noise in dict.fromkeys(errors["noise"])]
     parts = [
         f"{row['mean']:.3f} on {titles.noise_title(noise)} ({titles.source_title(row['estimator'])}, "
-        f"{row['times_oracle']:.1f} times the oracle's)"
+        f"{row['times_oracle']:.1f} times the oracle's, n = {row['n']})"
         for noise, row in best
     ]
-    return f"The smallest mean relative L1 errors are {listed(parts)} (n = {errors['n'].iloc[0]})."
+    return f"The smallest mean relative L1 errors are {listed(parts)}."
 
 
 def precision_sentence(precision: pd.DataFrame) -> str:
