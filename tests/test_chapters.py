@@ -232,10 +232,15 @@ def test_a_chapter_without_parameters_says_so(toy):
 
 def test_the_planned_trials_are_those_of_the_chapters_plans():
     paper = ["paper-0.5", "paper-0.6"]
-    estimation = plans.estimation(noises=paper, model="lenet", seeds=10)
-    assert parameters.planned("02_estimation") == estimation
-    other = {"noises": ["symmetric-0.2"], "model": "alexnet", "seeds": 2, "profile": "smoke"}
-    assert parameters.planned("02_estimation", other) == plans.estimation(**other)
+    default = {key: p.default for key, p in parameters.declared("02_estimation").items()}
+    common = {name: default[name] for name in ("model", "learners")}
+    on_ten = {name: value for name, value in default.items() if name.startswith("ten_")} | common
+    estimation = plans.estimation(noises=paper, seeds=10, **common)
+    assert parameters.planned("02_estimation") == [*estimation, *plans.on_ten(**on_ten)]
+    other = {"model": "alexnet", "learners": ["volminnet"], "profile": "smoke"}
+    asked = plans.estimation(noises=["symmetric-0.2"], seeds=2, **other)
+    asked += plans.on_ten(**{**on_ten, **other})
+    assert parameters.planned("02_estimation", {"noises": ["symmetric-0.2"], "seeds": 2, **other}) == asked
     given = {"noise_rates": [0, 0.3], "sgd_seeds": 1, "seeds": 1, "noises": [*paper, "symmetric-0.3"]}
     planned = parameters.planned("03_correction", given)
     assert len(set(planned)) == len(planned)  # one noise is named and has its rate listed
