@@ -8,6 +8,7 @@ from torch import nn
 
 from labelnoise import alternation, noise, training, transitions
 from labelnoise.alternation import alternate, cross_fit
+from labelnoise.likelihood import tempered_likelihood
 from labelnoise.losses import CrossEntropy, Forward
 from labelnoise.models import seeded
 from labelnoise.training import Epoch, Fit, Settings, Split, predict_probs
@@ -153,6 +154,7 @@ def test_clean_labels_choose_nothing():
     )
     np.testing.assert_array_equal(first.fit.probs, second.fit.probs)
     np.testing.assert_array_equal(first.matrices, second.matrices)
+    np.testing.assert_array_equal(first.transition_matrix, second.transition_matrix)
 
 
 def test_the_networks_are_those_of_the_best_epochs_and_the_history_is_their_mean(fitted):
@@ -186,11 +188,30 @@ def test_each_round_goes_on_from_the_last_with_its_matrix_and_its_settings(fitte
         assert torch.equal(began, before)
     # What is handed back is of the last round.
     assert turns.matrices.shape == (3, 3, 3)
-    assert len(turns.temperatures) == 3
     assert len(turns.fit.history) == 1
     assert turns.fit.networks == [fit.best_model for _, _, fit, _ in fitted[-3:]]
     for matrix in turns.matrices:
         np.testing.assert_array_equal(transitions.validate(matrix), matrix)
+
+
+def test_the_matrix_is_read_from_the_geometric_mean_of_what_the_rounds_say(monkeypatch):
+    said, across = [], cross_fit
+
+    def keep(*args, **kwargs):
+        done = across(*args, **kwargs)
+        said.append(done.probs)
+        return done
+
+    monkeypatch.setattr(alternation, "cross_fit", keep)
+    split = points(300)
+    turns = alternate(networks(), split, points(30, seed=9), transitions.symmetric(3, 0.4), [QUICK] * 3, seed=0)
+    mean = np.prod(said, axis=0) ** (1 / 3)
+    matrix, temperature = tempered_likelihood(mean / mean.sum(axis=1, keepdims=True), split.noisy_labels)
+    np.testing.assert_allclose(turns.transition_matrix, matrix, atol=1e-6)
+    sharpened = mean ** (1 / temperature)
+    np.testing.assert_allclose(turns.probs, sharpened / sharpened.sum(axis=1, keepdims=True), atol=1e-4)
+    for probs, each in zip(said, turns.matrices, strict=True):
+        np.testing.assert_array_equal(each, tempered_likelihood(probs, split.noisy_labels)[0])
 
 
 @pytest.mark.parametrize("noisy_start", [transitions.symmetric(3, 0.5), transitions.symmetric(3, 0.6)])
@@ -206,7 +227,7 @@ def test_a_start_that_is_too_noisy_ends_at_the_matrix(noisy_start):
     np.testing.assert_allclose(turns.deviation, binomial, rtol=0.25)
     # Each of the 9 entries stays within z deviations with probability 1 - 1e-5 / 9.
     z = scipy.stats.norm.isf(1e-5 / 9 / 2)
-    assert (np.abs(turns.matrices[-1] - T) <= z * turns.deviation).all()
+    assert (np.abs(turns.transition_matrix - T) <= z * turns.deviation).all()
     assert np.abs(noisy_start - T).max() > 2 * z * turns.deviation.max()
 
 
@@ -224,11 +245,10 @@ def test_rounds_bring_the_matrix_nearer_where_classes_overlap():
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     split, test, start = points(150), points(30, seed=9), transitions.symmetric(3, 0.4)
     first, again, other = (alternate(networks(), split, test, start, [QUICK] * 2, seed=seed) for seed in (0, 0, 1))
-    for name in ("matrices", "deviation"):
+    for name in ("matrices", "transition_matrix", "deviation", "probs"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
         assert (getattr(first, name) != getattr(other, name)).any()
     np.testing.assert_array_equal(first.fit.probs, again.fit.probs)
-    assert first.temperatures == again.temperatures
     assert first.fit.history == again.fit.history
     for one, two in zip(first.fit.networks, again.fit.networks, strict=True):
         assert torch.equal(weights(one), weights(two))

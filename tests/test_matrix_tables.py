@@ -51,18 +51,19 @@ def test_rounds_stand_beside_each_other(tiny, made_up):
 
     def record(noise, seed, *shifts):
         truth = transitions.named(noise, 3)
-        return made_up(
-            asked(noise, seed),
-            transition_matrices={f"round-{k}": (truth + x * SHIFT).tolist() for k, x in enumerate(shifts, 1)},
-        )
+        found = dict(zip(("round-1", "round-2", "alternating"), shifts, strict=True))
+        matrices = {name: (truth + x * SHIFT).tolist() for name, x in found.items()}
+        return made_up(asked(noise, seed), transition_matrices=matrices)
 
-    first = matrix_tables.matrix_errors([record("paper-0.6", 0, 0.06, 0.03), record("paper-0.6", 1, 0.12, 0.03)])
-    second = matrix_tables.matrix_errors([record("paper-0.5", 0, 0.03, 0.06), made_up()])
+    noisier = [record("paper-0.6", 0, 0.06, 0.03, 0.03), record("paper-0.6", 1, 0.12, 0.03, 0.0)]
+    first = matrix_tables.matrix_errors(noisier)
+    second = matrix_tables.matrix_errors([record("paper-0.5", 0, 0.03, 0.06, 0.09), made_up()])
     table = matrix_tables.rounds(first, second)
-    assert table.columns.tolist() == ["noise", "round 1", "round 2"]
+    assert table.columns.tolist() == ["noise", "round 1", "round 2", "together"]
     assert table["noise"].tolist() == ["paper-0.6", "paper-0.5"]
     assert table["round 1"].tolist() == pytest.approx([0.06, 0.02])
     assert table["round 2"].tolist() == pytest.approx([0.02, 0.04])
+    assert table["together"].tolist() == pytest.approx([0.01, 0.06])
     assert matrix_tables.rounds(matrix_tables.matrix_errors([made_up()])).empty
 
 

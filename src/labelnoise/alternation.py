@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from labelnoise.calibration import scaled
+from labelnoise.inputs import Floats
 from labelnoise.intervals import likelihood_deviation
 from labelnoise.likelihood import tempered_likelihood
 from labelnoise.losses import Forward
@@ -39,16 +41,18 @@ class Alternation:
     """What `alternate` found.
 
     Attributes:
-        matrices: T after each round, shape (n_rounds, n_classes, n_classes).
-        temperatures: of each round.
-        deviation: of each entry of the last T over draws of the examples, and from round to round for what another
+        transition_matrix: T by what all rounds say together, shape (n_classes, n_classes).
+        deviation: of each of its entries over draws of the examples, and from round to round for what another
             training would say, together; shape (n_classes, n_classes).
-        fit: of the last round, with P(clean | x) before the temperature.
+        probs: P(clean | x) that it is read from, shape (n, n_classes).
+        matrices: T after each round alone, shape (n_rounds, n_classes, n_classes).
+        fit: of the last round.
     """
 
-    matrices: Matrix
-    temperatures: list[float]
+    transition_matrix: Matrix
     deviation: Matrix
+    probs: Floats
+    matrices: Matrix
     fit: CrossFit
 
 
@@ -99,6 +103,8 @@ def alternate(
     al. 2017, arXiv:1609.03683), each without a fold of the images that it keeps from the first
     round to the last. On that fold it then says P(clean | x), and the next T is the one under
     which all noisy labels are most likely given these (`labelnoise.likelihood.tempered_likelihood`).
+    The T to be used is read from the geometric mean of what the rounds say, which errs less than
+    any one of them.
 
     Networks that had seen the labels they speak of would take T for nearer to the identity than
     it is, and more so in each round. A round corrects a T that is too noisy, as counts give it: no
@@ -115,16 +121,19 @@ def alternate(
         seed: gives the folds and the order of the images.
     """
     noisy_labels = noisy.noisy_labels.cpu().numpy()
-    matrix, matrices, temperatures = start, [], []
+    matrix, matrices, logs = start, [], []
     for number, settings in enumerate(rounds):
         done = cross_fit(networks, Forward(matrix), noisy, test, settings, folds=seed, seed=seed + number)
         networks = done.networks
-        matrix, temperature = tempered_likelihood(done.probs, noisy_labels)
+        matrix, _ = tempered_likelihood(done.probs, noisy_labels)
         matrices.append(matrix)
-        temperatures.append(temperature)
-    of_examples = likelihood_deviation(scaled(done.probs, temperature), noisy_labels, matrix)
+        logs.append(np.log(np.maximum(done.probs, np.finfo(np.float32).tiny)))
+    together = scipy.special.softmax(np.mean(logs, axis=0), axis=1)
+    matrix, temperature = tempered_likelihood(together, noisy_labels)
+    probs = scaled(together, temperature)
+    of_examples = likelihood_deviation(probs, noisy_labels, matrix)
     of_rounds = np.std(matrices, axis=0, ddof=1) if len(matrices) > 1 else 0.0
-    return Alternation(np.array(matrices), temperatures, np.hypot(of_examples, of_rounds), done)
+    return Alternation(matrix, np.hypot(of_examples, of_rounds), probs, np.array(matrices), done)
 
 
 def _rows(split: Split, rows: NDArray[np.int64]) -> Split:

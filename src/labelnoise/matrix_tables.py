@@ -58,15 +58,16 @@ def errors(table: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
 
 
 def rounds(*tables: pd.DataFrame) -> pd.DataFrame:
-    """Mean relative L1 error of T after each round of alternating likelihood, one row a noise, one column a round.
+    """Mean relative L1 error of alternating likelihood's T, of each round alone and of all together, one row a noise.
 
     Args:
         tables: as `matrix_errors` gives them.
     """
     found = pd.concat(tables)
-    found = found[found["estimator"].str.startswith("round-")]
+    found = found[found["estimator"].str.startswith("round-") | (found["estimator"] == "alternating")]
     means = found.groupby(["noise", "estimator"], sort=False)["l1"].mean().unstack("estimator")
-    return means.rename(columns=lambda name: name.replace("-", " ")).rename_axis(columns=None).reset_index()
+    means = means[sorted(means, key=lambda name: (name == "alternating", name))].rename_axis(columns=None)
+    return means.rename(columns=lambda name: name.replace("-", " ").replace("alternating", "together")).reset_index()
 
 
 def mean_matrices(records: Iterable[Record], names: Sequence[str]) -> dict[str, dict[str, transitions.Matrix]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ from labelnoise.trials import Record, Trial
 Matrices = dict[str, transitions.Matrix]
 
 VALIDATION_SHARE = 0.2  # of the noisy images
-FURTHER_ROUNDS = 2  # of a method that alternates, after the first
+ROUNDS = (0.75, 0.375, 0.375)  # of a method that alternates: epochs of each, as shares of the trial's
 RESAMPLES = 40  # for the deviation of an estimate, known by them to 11 %
 PROB_QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
 
@@ -142,17 +143,18 @@ def train(
 def in_folds(trial: Trial, prepared: Prepared, given: Record | None = None) -> tuple[CrossFit, Matrices, Matrices]:
     """Train a network a fold as the trial says: the fits, T by name, and the deviations of some of these.
 
-    A method that alternates has a round of the trial's epochs, then `FURTHER_ROUNDS` of half as many.
+    A method that alternates has the rounds of `ROUNDS`.
     """
     _, matrix = start(trial, prepared, given)
     recipe, device = method(trial.method), prepared.train.images.device.type
     networks = [initial_model(trial, device, fold) for fold in range(recipe.folds)]
     seed = derive_seed("order", trial.dataset, trial.seed)
     if matrix is not None:
-        shorter = dataclasses.replace(trial.settings, epochs=-(-trial.settings.epochs // 2))
-        rounds = [trial.settings, *[shorter] * FURTHER_ROUNDS]
+        settings = trial.settings
+        rounds = [dataclasses.replace(settings, epochs=math.ceil(share * settings.epochs)) for share in ROUNDS]
         turns = alternate(networks, prepared.noisy, prepared.test, matrix, rounds, seed=seed)
-        found = {f"round-{k}": each for k, each in enumerate(turns.matrices, 1)} | {trial.method: turns.matrices[-1]}
+        found = {f"round-{k}": each for k, each in enumerate(turns.matrices, 1)}
+        found[trial.method] = turns.transition_matrix
         return turns.fit, found, {trial.method: turns.deviation}
     loss = recipe.make_loss(None, trial.n_classes)
     done = cross_fit(networks, loss, prepared.noisy, prepared.test, trial.settings, folds=seed, seed=seed)
