@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from labelnoise import losses, transitions
+from labelnoise import losses, titles, transitions
 from labelnoise.errors import InputError
 from labelnoise.methods import METHODS, method
 
@@ -11,7 +11,7 @@ MATRIX = transitions.named("paper-0.5", 3)
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_makes_a_loss_that_can_be_descended(name):
     recipe = method(name)
-    loss = recipe.make_loss(MATRIX if recipe.needs_transition else None, 3)
+    loss = recipe.make_loss(MATRIX if recipe.needs_transition else None, 3, 10)
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.3, -0.3]], requires_grad=True)
     value = loss(logits, torch.tensor([1, 2]))
     assert value.shape == ()
@@ -23,12 +23,16 @@ def test_a_matrix_is_given_where_one_is_needed_and_nowhere_else(name):
     recipe = method(name)
     wrong, need = (None, "needs a") if recipe.needs_transition else (MATRIX, "takes no")
     with pytest.raises(InputError, match=f"{recipe.title} {need} transition matrix"):
-        recipe.make_loss(wrong, 3)
+        recipe.make_loss(wrong, 3, 10)
 
 
 def test_a_method_gets_the_matrix_that_it_is_given():
-    torch.testing.assert_close(method("forward").make_loss(MATRIX, 3).transition, torch.tensor(MATRIX).float())
-    assert isinstance(method("cross-entropy").make_loss(None, 3), losses.CrossEntropy)
+    torch.testing.assert_close(method("forward").make_loss(MATRIX, 3, 10).transition, torch.tensor(MATRIX).float())
+    assert isinstance(method("cross-entropy").make_loss(None, 3, 10), losses.CrossEntropy)
+
+
+def test_readers_see_a_name_for_every_method():
+    assert titles.METHOD_TITLES.keys() == METHODS.keys()
 
 
 def test_titles_differ():
@@ -38,3 +42,20 @@ def test_titles_differ():
 def test_an_unknown_method_is_refused():
     with pytest.raises(InputError, match=f"Unknown method 'backwards'; use one of: {', '.join(METHODS)}"):
         method("backwards")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_options_reach_the_loss_at_both_bounds(name):
+    recipe = method(name)
+    for bound in (0, 1):
+        options = {option: bounds[bound] for option, bounds in recipe.options.items()}
+        loss = recipe.make_loss(MATRIX if recipe.needs_transition else None, 3, 10, **options)
+        for option, value in options.items():
+            assert getattr(loss, option) == value
+
+
+def test_an_unknown_option_is_refused():
+    with pytest.raises(InputError, match="mixup has no option 'beta'; use one of: alpha"):
+        method("mixup").make_loss(None, 3, 10, beta=1.0)
+    with pytest.raises(InputError, match="cross-entropy has no option 'beta'; it has none"):
+        method("cross-entropy").make_loss(None, 3, 10, beta=1.0)

@@ -9,7 +9,8 @@ from torch import nn
 from labelnoise.errors import InputError
 from labelnoise.learned import VolumeMinimised
 from labelnoise.losses import CrossEntropy, Forward
-from labelnoise.models import MODELS, build, seeded
+from labelnoise.models import MODELS, Pair, build, seeded
+from labelnoise.robust import CoTeaching, EarlyLearning, Mixup
 from labelnoise.training import Settings, Split, as_columns, fit, predict_features, predict_logits, predict_probs
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -87,6 +88,75 @@ def test_it_learns_what_can_be_learnt(changes, device):
     done = train(chosen=settings(**changes), rate=0.0, device=device)
     assert done.history[-1].clean_test_accuracy > 0.95
     assert done.history[-1].noisy_train_loss < done.history[0].noisy_train_loss
+
+
+class Noting(CrossEntropy):
+    """Cross-entropy that lists the batches it learns from."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def on_batch(self, predict, batch):
+        self.batches.append(batch)
+        return self(predict(batch.images), batch.noisy_labels)
+
+
+def test_a_loss_may_learn_from_batches_and_is_told_which_images_they_hold_and_how_far_training_is():
+    loss, split = Noting(), toy(200, 0, 0.2)
+    done = train(loss=loss)
+    assert len(loss.batches) == 3 * 7  # of 32 images, the last of an epoch smaller
+    for k, batch in enumerate(loss.batches):
+        assert batch.progress == pytest.approx(k / 21)
+        assert torch.equal(batch.images, split.images[batch.rows])
+        assert torch.equal(batch.noisy_labels, split.noisy_labels[batch.rows])
+    for epoch in range(3):
+        rows = torch.cat([batch.rows for batch in loss.batches[7 * epoch : 7 * epoch + 7]])
+        assert torch.equal(rows.sort().values, torch.arange(200))
+    assert torch.equal(weights(done.model), weights(train().model))
+
+
+@pytest.mark.parametrize(
+    "loss", [EarlyLearning(600, 2), Mixup(0.2), CoTeaching(0.3, 0.5)], ids=lambda x: type(x).__name__
+)
+def test_losses_that_learn_from_batches_learn_through_noise(loss):
+    model = Pair(network(0), network(1)) if isinstance(loss, CoTeaching) else network()
+    done = train(loss=loss, model=model, n=600, rate=0.3, chosen=settings(epochs=5))
+    assert done.history[-1].clean_test_accuracy > 0.95
+
+
+def test_the_mean_of_the_weights_is_what_is_shown_and_it_is_exponential():
+    chosen = settings(epochs=1, averaging=0.8)
+    seen = []
+
+    class Witness(CrossEntropy):
+        def on_batch(self, predict, batch):
+            seen.append(weights(model))  # before the step
+            return self(predict(batch.images), batch.noisy_labels)
+
+    model = network()
+    done = train(loss=Witness(), model=model, chosen=chosen)
+    after = [*seen[1:], weights(model)]
+    mean = after[0]
+    for each in after[1:]:
+        mean = 0.8 * mean + 0.2 * each
+    torch.testing.assert_close(weights(done.model), mean)
+    assert done.model is not model
+    assert torch.equal(weights(model), weights(train(chosen=settings(epochs=1)).model))  # it only looks
+    accuracy = (
+        (predict_logits(done.model, toy(200, 2, 0.2).images).argmax(1) == toy(200, 2).clean_labels).double().mean()
+    )
+    assert done.history[-1].clean_test_accuracy == pytest.approx(accuracy.item())
+
+
+def test_changed_images_are_learned_from_with_the_labels_of_their_own():
+    chosen, loss, split = settings(augmentation="shift-flip", epochs=2), Noting(), toy(200, 0, 0.2)
+    first, second = train(loss=loss, chosen=chosen), train(chosen=chosen)
+    assert torch.equal(weights(first.model), weights(second.model))
+    assert not torch.equal(weights(first.model), weights(train(chosen=settings(epochs=2)).model))
+    for batch in loss.batches:
+        assert torch.equal(batch.noisy_labels, split.noisy_labels[batch.rows])
+        assert not torch.equal(batch.images, split.images[batch.rows])
 
 
 def test_it_learns_through_noise():
@@ -256,6 +326,9 @@ def test_an_empty_training_split_is_refused():
     ("changes", "message"),
     [
         ({"optimizer": "adam"}, "Unknown optimizer 'adam'; use one of: adamw, sgd."),
+        ({"augmentation": "noise"}, "Unknown augmentation 'noise'; use one of: None, shift-flip."),
+        ({"averaging": 1.0}, "averaging must be a float between 0 and 1, or None, not 1.0."),
+        ({"averaging": 1}, "averaging must be a float between 0 and 1, or None, not 1."),
         ({"schedule": "cosine"}, "Unknown schedule 'cosine'; use one of: one-cycle, constant."),
         ({"precision": "float16"}, "Unknown precision 'float16'; use one of: float32, bfloat16."),
         ({"epochs": 0}, "epochs must be a whole number from 1 up, not 0."),

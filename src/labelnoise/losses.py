@@ -3,9 +3,14 @@
 Each maps logits of shape (n, n_classes) and noisy labels of shape (n,) to their mean loss.
 ``T`` is the transition matrix, ``q = softmax(logits)`` the network's P(clean | x), and
 ``q @ T`` its P(noisy | x).
+
+A loss that needs more than logits and labels to learn from also has a method ``on_batch``, which
+maps a function from images to logits and a `Batch` to the loss; see `labelnoise.robust`.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +20,23 @@ from torch import Tensor, nn
 
 from labelnoise.errors import InputError
 from labelnoise.transitions import validate
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training loop hands a loss with ``on_batch``, on one device.
+
+    Attributes:
+        images: shape (n, channels, height, width).
+        noisy_labels: shape (n,).
+        rows: shape (n,), the places of the images among the training images.
+        progress: how much of the training is done, from 0 up to below 1.
+    """
+
+    images: Tensor
+    noisy_labels: Tensor
+    rows: Tensor
+    progress: float
 
 
 class CrossEntropy(nn.Module):
@@ -80,9 +102,31 @@ class Reweighted(_Corrected):
     as in Xia et al. 2019 (arXiv:1906.00189, section 3). No gradient flows through the weight.
     """
 
+    @torch.no_grad()
+    def weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        """How much likelier each label is as the clean than as the noisy one, shape (n,)."""
+        log_clean = F.log_softmax(logits, dim=1)
+        log_noisy = torch.logsumexp(log_clean.unsqueeze(2) + self.transition.log(), dim=1)
+        return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).exp()
+
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        with torch.no_grad():
-            log_clean = F.log_softmax(logits, dim=1)
-            log_noisy = torch.logsumexp(log_clean.unsqueeze(2) + self.transition.log(), dim=1)
-            weights = (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).exp()
+        weights = self.weights(logits, noisy_labels)
         return (weights * F.cross_entropy(logits, noisy_labels, reduction="none")).mean()
+
+
+class Resampled(Reweighted):
+    """Resampling: cross-entropy on images drawn from the batch by the weights of importance reweighting.
+
+    Bae et al. 2024 (RENT, arXiv:2403.02690, section 3): as many draws with replacement as there are
+    images, each in proportion to its weight. On average that is the reweighted loss with weights
+    that sum to one in each batch; its variance is what the authors find helps. It draws from
+    torch's default generator; in eval mode it is that average.
+    """
+
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        weights = self.weights(logits, noisy_labels)
+        if self.training:
+            # Weights that all are 0 by underflow could not be drawn by.
+            draws = torch.multinomial(weights.clamp_min(1e-30), len(weights), replacement=True)
+            return F.cross_entropy(logits[draws], noisy_labels[draws])
+        return (weights * F.cross_entropy(logits, noisy_labels, reduction="none")).sum() / weights.sum()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from torch import nn
 
-from labelnoise import learned, losses
+from labelnoise import learned, losses, robust
 from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix
 
@@ -18,48 +18,89 @@ class Method:
 
     Attributes:
         title: what figures and tables call it.
-        loss: makes the loss; takes T where `needs_transition`, nothing otherwise.
-        needs_transition: whether the recipe is given a transition matrix.
+        loss: makes the loss, from what it `takes` and from options of its own.
+        takes: what else it is made from, of "transition_matrix", "n_samples" and "n_classes", in this order.
         warm_start: whether it starts from the best epoch of a cross-entropy fit, in place of random weights.
         learns_transition: whether it estimates T while it trains.
         folds: how many networks it trains, each without a fold (see `labelnoise.alternation`); 0 for one fit on all.
+        pair: whether two networks learn from each other.
+        options: the loss's own options that a study may choose, each with its bounds; all are positive, and are
+            searched on a logarithmic scale.
     """
 
     title: str
     loss: Callable[..., nn.Module]
-    needs_transition: bool = True
+    takes: tuple[str, ...] = ()
     warm_start: bool = False
     learns_transition: bool = False
     folds: int = 0
+    pair: bool = False
+    options: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
-    def make_loss(self, transition_matrix: Matrix | None, n_classes: int) -> nn.Module:
-        """The loss of this recipe, for T of shape (n_classes, n_classes) where it needs one.
+    @property
+    def needs_transition(self) -> bool:
+        """Whether the recipe is given a transition matrix."""
+        return "transition_matrix" in self.takes
+
+    def make_loss(
+        self, transition_matrix: Matrix | None, n_classes: int, n_samples: int, **options: float
+    ) -> nn.Module:
+        """The loss of this recipe.
+
+        Args:
+            transition_matrix: shape (n_classes, n_classes), where it needs one.
+            n_classes: the number of classes.
+            n_samples: the number of training images.
+            options: some of `options`, in place of their defaults.
 
         Raises:
-            InputError: T is missing, or given to a recipe that takes none.
+            InputError: T is missing, or given to a recipe that takes none; an option that it does not have.
         """
         if self.needs_transition != (transition_matrix is not None):
             need = "needs a transition matrix" if self.needs_transition else "takes no transition matrix"
             raise InputError(f"{self.title} {need}.")
-        if self.needs_transition:
-            return self.loss(transition_matrix)
-        return self.loss(n_classes) if self.learns_transition else self.loss()
+        for name in options:
+            if name not in self.options:
+                known = f"use one of: {', '.join(self.options)}" if self.options else "it has none"
+                raise InputError(f"{self.title} has no option {name!r}; {known}.")
+        given = {"transition_matrix": transition_matrix, "n_samples": n_samples, "n_classes": n_classes}
+        return self.loss(*(given[name] for name in self.takes), **options)
 
+
+_T = ("transition_matrix",)
 
 METHODS: dict[str, Method] = {
-    "cross-entropy": Method("cross-entropy", losses.CrossEntropy, needs_transition=False),
-    "forward": Method("forward correction", losses.Forward),
-    "forward-warm": Method("forward correction, warm start", losses.Forward, warm_start=True),
-    "backward": Method("backward correction", losses.Backward),
-    "reweighting": Method("importance reweighting", losses.Reweighted),
-    "t-revision": Method("T-Revision", learned.Revised, warm_start=True, learns_transition=True),
-    "volminnet": Method("VolMinNet", learned.VolumeMinimised, needs_transition=False, learns_transition=True),
-    "total-variation": Method(
-        "total variation", learned.TotalVariation, needs_transition=False, learns_transition=True
+    "cross-entropy": Method("cross-entropy", losses.CrossEntropy),
+    "forward": Method("forward correction", losses.Forward, _T),
+    "forward-warm": Method("forward correction, warm start", losses.Forward, _T, warm_start=True),
+    "backward": Method("backward correction", losses.Backward, _T),
+    "reweighting": Method("importance reweighting", losses.Reweighted, _T),
+    "resampling": Method("resampling", losses.Resampled, _T),
+    "t-revision": Method("T-Revision", learned.Revised, _T, warm_start=True, learns_transition=True),
+    "volminnet": Method(
+        "VolMinNet", learned.VolumeMinimised, ("n_classes",), learns_transition=True, options={"weight": (1e-5, 1e-2)}
     ),
-    "cross-fitting": Method("cross-fitted cross-entropy", losses.CrossEntropy, needs_transition=False, folds=3),
-    "alternating": Method("alternating likelihood", losses.Forward, learns_transition=True, folds=3),
-}
+    "total-variation": Method(
+        "total variation", learned.TotalVariation, ("n_classes",), learns_transition=True,
+        options={"weight": (0.01, 1.0)},
+    ),
+    "generalised": Method(
+        "generalised cross-entropy", robust.GeneralisedCrossEntropy, options={"power": (0.1, 1.0)}
+    ),
+    "symmetric": Method(
+        "symmetric cross-entropy", robust.SymmetricCrossEntropy, options={"alpha": (0.01, 1.0), "beta": (0.1, 10.0)}
+    ),
+    "early-learning": Method(
+        "early-learning regularisation", robust.EarlyLearning, ("n_samples", "n_classes"),
+        options={"weight": (0.3, 10.0), "memory": (0.5, 0.99)},
+    ),
+    "mixup": Method("mixup", robust.Mixup, options={"alpha": (0.1, 10.0)}),
+    "co-teaching": Method(
+        "co-teaching", robust.CoTeaching, pair=True, options={"forget": (0.05, 0.8), "ramp": (0.1, 1.0)}
+    ),
+    "cross-fitting": Method("cross-fitted cross-entropy", losses.CrossEntropy, folds=3),
+    "alternating": Method("alternating likelihood", losses.Forward, _T, learns_transition=True, folds=3),
+}  # fmt: skip
 
 
 def method(name: str) -> Method:

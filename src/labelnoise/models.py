@@ -106,6 +106,17 @@ class AlexNet(nn.Module):
         return self.classifier(self.features(images).flatten(1))
 
 
+class Pair(nn.Module):
+    """Two networks that learn from each other: logits of both, (2, n, n_classes), in training, else of the first."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.stack([self.first(images), self.second(images)]) if self.training else self.first(images)
+
+
 MODELS: dict[str, Callable[..., nn.Module]] = {"lenet": LeNet, "alexnet": AlexNet}
 
 

@@ -12,8 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from labelnoise.augmentation import shifted_and_flipped
 from labelnoise.errors import InputError
+from labelnoise.losses import Batch
 from labelnoise.models import seeded
 
 EVALUATION_BATCH = 256  # images; it changes speed and memory only
@@ -30,15 +33,20 @@ class Settings:
     optimizer: str = "adamw"  # adamw | sgd (with momentum 0.9)
     schedule: str = "one-cycle"  # one-cycle | constant
     precision: str = "float32"  # float32 | bfloat16 (autocast; weights stay float32)
+    augmentation: str | None = None  # shift-flip (see labelnoise.augmentation), or none
+    averaging: float | None = None  # of the weights, exponential: what is kept of the mean at each step; or none
 
     def __post_init__(self) -> None:
         for field, choices in (
             ("optimizer", ("adamw", "sgd")),
             ("schedule", ("one-cycle", "constant")),
             ("precision", ("float32", "bfloat16")),
+            ("augmentation", (None, "shift-flip")),
         ):
             if getattr(self, field) not in choices:
-                raise InputError(f"Unknown {field} {getattr(self, field)!r}; use one of: {', '.join(choices)}.")
+                raise InputError(
+                    f"Unknown {field} {getattr(self, field)!r}; use one of: {', '.join(map(str, choices))}."
+                )
         for field in ("epochs", "batch_size"):
             if type(getattr(self, field)) is not int or getattr(self, field) < 1:
                 raise InputError(f"{field} must be a whole number from 1 up, not {getattr(self, field)!r}.")
@@ -46,6 +54,8 @@ class Settings:
             raise InputError(f"learning_rate must be a positive float, not {self.learning_rate!r}.")
         if not (isinstance(self.weight_decay, float) and self.weight_decay >= 0):
             raise InputError(f"weight_decay must be a float from 0.0 up, not {self.weight_decay!r}.")
+        if self.averaging is not None and not (isinstance(self.averaging, float) and 0 < self.averaging < 1):
+            raise InputError(f"averaging must be a float between 0 and 1, or None, not {self.averaging!r}.")
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fit:
-    """A finished training: the network after its last and at its best epoch."""
+    """A finished training: the network, with averaged weights if the settings say so, after its last and best epoch."""
 
     model: nn.Module  # after the last epoch
     best_model: nn.Module  # after the epoch with the lowest noisy validation loss
@@ -149,8 +159,9 @@ def fit(
 
     Args:
         model: maps images to logits of shape (n, n_classes); on the device of the images.
-        loss: maps logits and noisy labels to a mean loss; parameters of its own are learned with the
-            network, at `relative_rate` times its rate if the loss has that.
+        loss: maps logits and noisy labels to a mean loss; one with ``on_batch`` learns by that
+            (see `labelnoise.losses`). Parameters of its own are learned with the network, at
+            `relative_rate` times its rate if the loss has that.
         train, validation, test: the three splits.
         settings: how to train.
         seed: gives the order of the images and the dropout.
@@ -166,16 +177,30 @@ def fit(
     device = train.images.device
     model.to(memory_format=torch.channels_last)
     optimizer = _optimizer(model, loss, settings)
+    on_batch: Callable[[Callable[[Tensor], Tensor], Batch], Tensor] | None = getattr(loss, "on_batch", None)
     steps = settings.epochs * -(-n // settings.batch_size)
     schedule = (
         torch.optim.lr_scheduler.OneCycleLR(optimizer, [g["lr"] for g in optimizer.param_groups], total_steps=steps)
         if settings.schedule == "one-cycle" and steps > 1
         else None
     )
+    averaged = (
+        AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
+        if settings.averaging
+        else None
+    )
+    shown = averaged.module if averaged else model
     order = torch.Generator().manual_seed(seed)
     flipped = (train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:memorised_sample]
     history: list[Epoch] = []
-    best_epoch, best_model, best_loss = 0, model, loss
+    best_epoch, best_model, best_loss = 0, shown, loss
+
+    def predict(x: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            return model(x).float()
+
+    def hits(images: Tensor, labels: Tensor) -> Tensor:
+        return predict_logits(shown, images, settings.precision).argmax(1) == labels
 
     with seeded(seed):
         for epoch in range(settings.epochs):
@@ -185,19 +210,22 @@ def fit(
             images, labels = train.images[shuffled], train.noisy_labels[shuffled]
             images = images.contiguous(memory_format=torch.channels_last)
             total = torch.zeros((), device=device)
-            for x, y in zip(images.split(settings.batch_size), labels.split(settings.batch_size), strict=True):
-                with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-                    logits = model(x)
-                value = loss(logits.float(), y)
+            parts = (each.split(settings.batch_size) for each in (images, labels, shuffled))
+            for step, (x, y, rows) in enumerate(zip(*parts, strict=True), epoch * (steps // settings.epochs)):
+                if settings.augmentation:
+                    x = shifted_and_flipped(x, order)
+                value = on_batch(predict, Batch(x, y, rows, step / steps)) if on_batch else loss(predict(x), y)
                 optimizer.zero_grad()
                 value.backward()
                 optimizer.step()
                 if schedule:
                     schedule.step()
+                if averaged:
+                    averaged.update_parameters(model)
                 total += value.detach() * len(x)
 
             loss.eval()
-            held_out = predict_logits(model, validation.images, settings.precision)
+            held_out = predict_logits(shown, validation.images, settings.precision)
             with torch.no_grad():
                 noisy_validation_loss = loss(held_out, validation.noisy_labels).item()
             history.append(
@@ -205,21 +233,16 @@ def fit(
                     noisy_train_loss=total.item() / n,
                     noisy_validation_loss=noisy_validation_loss,
                     noisy_validation_accuracy=_share(held_out.argmax(1) == validation.noisy_labels),
-                    clean_test_accuracy=_share(
-                        predict_logits(model, test.images, settings.precision).argmax(1) == test.clean_labels
-                    ),
-                    memorised=_share(
-                        predict_logits(model, train.images[flipped], settings.precision).argmax(1)
-                        == train.noisy_labels[flipped]
-                    ),
+                    clean_test_accuracy=_share(hits(test.images, test.clean_labels)),
+                    memorised=_share(hits(train.images[flipped], train.noisy_labels[flipped])),
                 )
             )
             if after_epoch:
-                after_epoch(model)
+                after_epoch(shown)
             if epoch == 0 or history[-1].noisy_validation_loss < history[best_epoch].noisy_validation_loss:
-                best_epoch, best_model, best_loss = epoch, copy.deepcopy(model), copy.deepcopy(loss)
+                best_epoch, best_model, best_loss = epoch, copy.deepcopy(shown), copy.deepcopy(loss)
 
-    return Fit(model, best_model, best_epoch, best_loss, tuple(history))
+    return Fit(shown, best_model, best_epoch, best_loss, tuple(history))
 
 
 def as_columns(history: tuple[Epoch, ...]) -> dict[str, list[float]]:
