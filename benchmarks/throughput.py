@@ -34,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 from torchvision.datasets import FashionMNIST
 
-from labelnoise import data, models, provenance, running, sources, sweep, training, trials
+from labelnoise import data, models, preparation, provenance, sources, sweep, training, trials
 from labelnoise.fast import Conv3x3, MaxPool2x2
 from labelnoise.losses import CrossEntropy
 
@@ -77,9 +77,9 @@ def with_loader(seed: int) -> Subset[Any]:
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)])
     everything = FashionMNIST(str(sources.fashion_mnist()), train=True, transform=transform)
     rows = torch.isin(everything.targets, torch.tensor(data.PAPER_CLASSES)).nonzero().squeeze(1)
-    everything.targets[rows] = torch.from_numpy(running.corrupted_labels("fashion-mnist-3", "paper-0.5", seed))
-    order = np.random.default_rng(running.derive_seed("split", "fashion-mnist-3", seed)).permutation(len(rows))
-    return Subset(everything, rows[order[round(running.VALIDATION_SHARE * len(rows)) :]].tolist())
+    everything.targets[rows] = torch.from_numpy(preparation.corruption("fashion-mnist-3", "paper-0.5", seed)[0])
+    order = np.random.default_rng(preparation.derive_seed("split", "fashion-mnist-3", seed)).permutation(len(rows))
+    return Subset(everything, rows[order[round(preparation.VALIDATION_SHARE * len(rows)) :]].tolist())
 
 
 def common_loop(model: str, workers: int) -> tuple[int, float]:
@@ -98,7 +98,7 @@ def loader_accuracy(model: str, seed: int) -> float:
     asked = trials.trial(model=model, noise="paper-0.5", method="cross-entropy", seed=seed)
     torch.manual_seed(seed)
     loader = DataLoader(images, batch_size=asked.settings.batch_size, shuffle=True)
-    network = plain(running.initial_model(asked))
+    network = plain(preparation.initial_model(asked))
     people_train(model, loader, network, asked.settings.epochs, asked.settings.epochs)
     clean = data.load("fashion-mnist-3")
     test = (clean.test_images[:].float() / 255 - MEAN) / DEVIATION
@@ -119,9 +119,9 @@ def accuracies() -> None:
 def our_loop(model: str) -> tuple[int, float]:
     """One epoch of (b): images and seconds. There is one image to measure on, so the rest is training."""
     asked = trials.trial(model=model, noise="clean", method="cross-entropy", seed=0)
-    prepared = running.prepare(asked)
+    prepared = preparation.prepare(asked)
     one = training.Split(prepared.test.images[:1], prepared.test.noisy_labels[:1], prepared.test.clean_labels[:1])
-    network = running.initial_model(asked)
+    network = preparation.initial_model(asked)
     start = time.perf_counter()
     settings = replace(asked.settings, epochs=1)
     training.fit(network, CrossEntropy(), prepared.train, one, one, settings, seed=0, memorised_sample=1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torchvision.datasets import FashionMNIST
 
-from labelnoise import data, sources
+from labelnoise import archives, data, sources
 from labelnoise.errors import InputError
 
 
@@ -97,10 +97,12 @@ def test_a_set_that_is_written_is_read_back(tmp_path_factory, drawn, draw):
         pixels = draw.draw(hnp.arrays(np.uint8, (n, channels, 3, 5)))
         return torch.from_numpy(pixels)
 
-    written = data.NoisySet(images(len(train)), np.array(train), *((images(len(test)), np.array(test)) if test else ()))
+    written = archives.NoisySet(
+        images(len(train)), np.array(train), *((images(len(test)), np.array(test)) if test else ())
+    )
     path = tmp_path_factory.mktemp("npz") / "set.npz"
-    data.write_npz(path, written)
-    read = data.read_npz(path, n_classes=5)
+    archives.write_npz(path, written)
+    read = archives.read_npz(path, n_classes=5)
     for name in ("train_images", "noisy_labels", "test_images", "test_labels"):
         ours, theirs = getattr(read, name), getattr(written, name)
         assert (ours is None) == (theirs is None)
@@ -112,7 +114,7 @@ def test_a_set_that_is_written_is_read_back(tmp_path_factory, drawn, draw):
 @pytest.mark.parametrize("shape", [(5, 4, 6), (5, 4, 6, 1), (5, 4, 6, 3)])
 def test_images_are_stored_channels_last_and_read_channels_first(tmp_path, shape):
     pixels = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
-    read = data.read_npz(save(tmp_path / "a.npz", Xtr=pixels, Str=np.arange(5)))
+    read = archives.read_npz(save(tmp_path / "a.npz", Xtr=pixels, Str=np.arange(5)))
     channels = 1 if len(shape) == 3 else shape[3]
     assert read.train_images.shape == (5, channels, 4, 6)
     np.testing.assert_array_equal(read.train_images[2, 0], pixels.reshape(5, 4, 6, channels)[2, :, :, 0])
@@ -143,15 +145,15 @@ BAD = [
 @pytest.mark.parametrize(("change", "message"), BAD)
 def test_read_npz_names_the_array_and_what_is_wrong_with_it(tmp_path, change, message):
     good = {"Xtr": grey(3), "Str": np.arange(3), "Xts": grey(2), "Yts": np.array([0, 1])}
-    data.read_npz(save(tmp_path / "good.npz", **good))
+    archives.read_npz(save(tmp_path / "good.npz", **good))
     with pytest.raises(InputError, match=re.escape(message)):
-        data.read_npz(save(tmp_path / "bad.npz", **{**good, **change}))
+        archives.read_npz(save(tmp_path / "bad.npz", **{**good, **change}))
 
 
 def test_labels_are_checked_against_the_classes_asked_for(tmp_path):
     path = save(tmp_path / "a.npz", Xtr=grey(3), Str=np.array([0, 1, 2]))
     with pytest.raises(InputError, match="Str has 2 in row 2; with 2 classes"):
-        data.read_npz(path, n_classes=2)
+        archives.read_npz(path, n_classes=2)
 
 
 class Trap:
@@ -170,7 +172,7 @@ def test_nothing_is_unpickled(tmp_path, key):
     arrays = {"Xtr": grey(1), "Str": np.zeros(1, int), key: np.array([Trap(str(sprung))], dtype=object)}
     path = save(tmp_path / "a.npz", **arrays)
     with pytest.raises(InputError, match=f"{key} in .* holds Python objects; save it as a plain numeric array"):
-        data.read_npz(path)
+        archives.read_npz(path)
     assert not sprung.exists()
     with np.load(path, allow_pickle=True) as archive:
         archive[key]
@@ -181,7 +183,7 @@ def test_a_pickle_is_not_unpickled(tmp_path):
     sprung, path = tmp_path / "sprung", tmp_path / "a.npz"
     np.array([Trap(str(sprung))], dtype=object).dump(path)
     with pytest.raises(InputError, match=re.escape(f"{path} is not an .npz file.")):
-        data.read_npz(path)
+        archives.read_npz(path)
     assert not sprung.exists()
 
 
@@ -190,32 +192,62 @@ def test_a_file_of_another_kind_is_refused(tmp_path, content):
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     with pytest.raises(InputError, match=re.escape(f"{path} is not an .npz file.")):
-        data.read_npz(path)
+        archives.read_npz(path)
 
 
 def test_a_single_array_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", grey(3))
     with pytest.raises(InputError, match=r"is not an \.npz file"):
-        data.read_npz(tmp_path / "a.npy")
+        archives.read_npz(tmp_path / "a.npy")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=re.escape(f"There is no file {tmp_path / 'a.npz'}.")):
-        data.read_npz(tmp_path / "a.npz")
+        archives.read_npz(tmp_path / "a.npz")
 
 
 def test_a_damaged_file_is_refused_or_read_as_it_was(tmp_path):
     path, images = tmp_path / "a.npz", np.zeros((3, 4, 4), np.uint8)
-    data.write_npz(path, data.NoisySet(torch.from_numpy(images).unsqueeze(1), np.arange(3)))
+    archives.write_npz(path, archives.NoisySet(torch.from_numpy(images).unsqueeze(1), np.arange(3)))
     whole = path.read_bytes()
     refused = 0
     for position in range(len(whole)):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x11]) + whole[position + 1 :])
         try:
-            read = data.read_npz(path, n_classes=3)
+            read = archives.read_npz(path, n_classes=3)
         except InputError:
             refused += 1
         else:
             np.testing.assert_array_equal(read.train_images[:, 0], images)
             np.testing.assert_array_equal(read.noisy_labels, np.arange(3))
     assert refused > len(whole) / 2
+
+
+@pytest.fixture
+def counted(tmp_path, monkeypatch):
+    """Votes for each of the 10,000 test images: made up, as the file of the real ones may not be here."""
+    counts = np.random.default_rng(0).multinomial(67, np.full(10, 0.1), size=10_000)
+    counts[:50, [0, 1, 3]] = 0
+    np.savetxt(tmp_path / "counts.csv", counts, fmt="%d", delimiter=",")
+    monkeypatch.setattr(data.sources, "fashion_mnist_h", lambda: tmp_path / "counts.csv")
+    return counts
+
+
+def test_human_votes_go_with_the_test_images_and_the_splits_exchange_their_roles(counted):
+    usual, human = data.load("fashion-mnist"), data.load("fashion-mnist-h")
+    np.testing.assert_array_equal(human.train_votes, counted)
+    np.testing.assert_array_equal(human.train_labels, usual.test_labels)
+    np.testing.assert_array_equal(human.test_labels, usual.train_labels)
+    assert torch.equal(human.train_images[:5], usual.test_images[:5])
+    assert torch.equal(human.test_images[:5], usual.train_images[:5])
+    assert usual.train_votes is None
+
+
+def test_human_votes_of_some_classes_leave_out_images_that_have_none(counted):
+    usual, human = data.load("fashion-mnist"), data.load("fashion-mnist-h-3")
+    rows = np.flatnonzero(np.isin(usual.test_labels, [0, 1, 3]) & (np.arange(10_000) >= 50))
+    np.testing.assert_array_equal(human.train_votes, counted[rows][:, [0, 1, 3]])
+    np.testing.assert_array_equal(np.array([0, 1, 3])[human.train_labels], usual.test_labels[rows])
+    assert torch.equal(human.train_images[:5], usual.test_images[rows[:5]])
+    assert human.class_names == data.load("fashion-mnist-3").class_names
+    assert human.n_classes == 3

@@ -2,12 +2,24 @@ import math
 
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelnoise import transitions
 from labelnoise.errors import InputError
-from labelnoise.noise import check_labels, corrupt, count_transitions, oracle
+from labelnoise.noise import (
+    check_labels,
+    corrupt,
+    count_transitions,
+    draw,
+    instance_probs,
+    mean_transition_matrix,
+    nominal_rate,
+    oracle,
+)
 
 quick = settings(deadline=None, max_examples=50)
 
@@ -125,3 +137,223 @@ def test_the_oracle_needs_as_many_labels_and_every_class():
         oracle([0, 2], [0, 1], 3)
     with pytest.raises(InputError, match="noisy_labels has 7 in row 1"):
         oracle([0, 1], [0, 7], 2)
+
+
+def picture_set(n, n_classes, seed, shape=(2, 3)):
+    """Random images, (n, *shape), and labels, (n,)."""
+    generator = np.random.default_rng(seed)
+    return generator.standard_normal((n, *shape)), generator.integers(n_classes, size=n)
+
+
+def given_a_flip(probs, clean):
+    """P(noisy | image, clean, noisy is not clean), and the flip rates: shapes (n, n_classes) and (n,)."""
+    kept = probs[np.arange(len(clean)), clean]
+    flips = probs.copy()
+    flips[np.arange(len(clean)), clean] = 0
+    return flips / (1 - kept)[:, None], 1 - kept
+
+
+@quick
+@given(st.integers(2, 5), st.integers(1, 30), st.floats(0, 1), st.integers(0, 2**32))
+def test_each_image_has_a_distribution_of_noisy_labels(n_classes, n, rate, seed):
+    images, clean = picture_set(n, n_classes, seed)
+    probs = instance_probs(images, clean, n_classes, rate, np.random.default_rng(seed))
+    assert probs.shape == (n, n_classes)
+    assert probs.min() >= 0
+    np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-12)
+
+
+@pytest.mark.parametrize("rate", [0, 0.05, 0.2, 0.95, 1])
+def test_flip_rates_are_those_of_a_truncated_normal_distribution(rate):
+    n = 20_000
+    images, clean = picture_set(n, 2, 0)
+    probs = instance_probs(images, clean, 2, rate, np.random.default_rng(1))
+    rates = 1 - probs[np.arange(n), clean]
+    expected = scipy.stats.truncnorm(-rate / 0.1, (1 - rate) / 0.1, loc=rate, scale=0.1)
+    assert 0 <= rates.min() <= rates.max() <= 1
+    # Bernstein's inequality: the rates lie within 1 of their mean.
+    log = math.log(2 / 1e-9)
+    assert abs(rates.mean() - expected.mean()) < math.sqrt(2 * expected.var() * log / n) + 2 * log / (3 * n)
+    # That of Dvoretzky, Kiefer and Wolfowitz bounds the whole distribution as Hoeffding's does a mean.
+    assert scipy.stats.kstest(rates, expected.cdf).statistic < hoeffding(n)
+
+
+def test_flips_go_where_algorithm_2_sends_them():
+    images, clean = picture_set(40, 4, 0)
+    x = (images.reshape(40, 6) - images.mean()) / images.std()
+    generator = np.random.default_rng(1)
+    generator.random(40)  # for the flip rates
+    weights = generator.standard_normal((4, 6, 4))
+    for image, label, row in zip(
+        x, clean, instance_probs(images, clean, 4, 0.3, np.random.default_rng(1)), strict=True
+    ):
+        products = np.array([-np.inf if j == label else image @ weights[label][:, j] for j in range(4)])
+        expected = (1 - row[label]) * scipy.special.softmax(products)
+        expected[label] = row[label]
+        np.testing.assert_allclose(row, expected, rtol=1e-9)
+
+
+def test_where_flips_go_depends_on_the_image_and_on_the_class():
+    # A product with normal weights has a symmetric distribution, so each image sends more of its flips to class 1
+    # than to class 2 with probability 1/2: that all of 100 agree has probability 2 ** -99.
+    images = np.random.default_rng(0).standard_normal((100, 20))
+    first = np.append(images, images, axis=0)
+    clean = np.repeat([0, 3], 100)
+    flips, _ = given_a_flip(instance_probs(first, clean, 4, 0.3, np.random.default_rng(1)), clean)
+    prefers_1 = flips[:, 1] > flips[:, 2]
+    assert prefers_1[:100].any()
+    assert not prefers_1[:100].all()
+    assert (prefers_1[:100] != prefers_1[100:]).any()
+
+
+def test_images_that_are_the_same_send_their_flips_to_the_same_classes():
+    images, clean = picture_set(10, 3, 0)
+    twice, labels = np.tile(images, (2, 1, 1)), np.tile(clean, 2)
+    flips, rates = given_a_flip(instance_probs(twice, labels, 3, 0.3, np.random.default_rng(1)), labels)
+    np.testing.assert_allclose(flips[:10], flips[10:], rtol=1e-9)
+    assert (rates[:10] != rates[10:]).all()
+
+
+@quick
+@given(st.permutations(range(12)), st.integers(0, 2**32))
+def test_in_another_order_flips_follow_their_image_and_flip_rates_their_place(order, seed):
+    images, clean = picture_set(12, 3, seed)
+    flips, rates = given_a_flip(instance_probs(images, clean, 3, 0.3, np.random.default_rng(seed)), clean)
+    moved = instance_probs(images[order], clean[order], 3, 0.3, np.random.default_rng(seed))
+    moved_flips, moved_rates = given_a_flip(moved, clean[order])
+    np.testing.assert_allclose(moved_flips, flips[order], atol=1e-9)
+    np.testing.assert_array_equal(moved_rates, rates)
+
+
+@quick
+@given(st.integers(0, 2**32), st.floats(0.01, 100), st.floats(-100, 100))
+def test_the_scale_of_pixels_does_not_matter(seed, scale, shift):
+    images, clean = picture_set(12, 3, seed)
+    probs = instance_probs(images, clean, 3, 0.3, np.random.default_rng(seed))
+    scaled = instance_probs(scale * images + shift, clean, 3, 0.3, np.random.default_rng(seed))
+    np.testing.assert_allclose(scaled, probs, atol=1e-8)
+
+
+@pytest.mark.parametrize("form", [np.float32, np.int64, np.float16, torch.from_numpy, lambda images: images[:, None]])
+def test_images_of_any_numbers_and_shape_are_taken(form):
+    images = np.random.default_rng(0).integers(256, size=(50, 28, 28), dtype=np.uint8)
+    clean = np.random.default_rng(1).integers(3, size=50)
+    probs = instance_probs(images, clean, 3, 0.3, np.random.default_rng(2))
+    np.testing.assert_allclose(instance_probs(form(images), clean, 3, 0.3, np.random.default_rng(2)), probs, atol=1e-9)
+
+
+def test_the_generator_alone_decides_the_noise_of_images():
+    images, clean = picture_set(50, 3, 0)
+    before = images.copy()
+    first, again, other = (instance_probs(images, clean, 3, 0.3, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
+    np.testing.assert_array_equal(images, before)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rate": 1.1}, r"A noise rate must lie in \[0, 1\], not 1\.1"),
+        ({"rate": math.nan}, r"A noise rate must lie in \[0, 1\], not nan"),
+        ({"n_classes": 1}, r"n_classes must be a whole number from 2 up, not 1"),
+        ({"n_classes": 3.0}, r"n_classes must be a whole number from 2 up, not 3\.0"),
+        ({"clean_labels": [0, 3]}, r"clean_labels has 3 in row 1; with 3 classes"),
+        ({"clean_labels": [0, 1, 2]}, r"There are 2 images but 3 clean_labels"),
+        ({"images": [[0.0, 1.0], [math.nan, 1.0]]}, r"images has a value that is not finite in row 1"),
+        ({"images": [[0.0, math.inf], [0.0, 1.0]]}, r"images has a value that is not finite in row 0"),
+        ({"images": [[7, 7], [7, 7]]}, r"All pixels of the images are 7; noise can't depend on images"),
+        ({"images": [1.0, 2.0]}, r"images must have shape \(n_samples, \.\.\.\) with a pixel or more, not \(2,\)"),
+        ({"images": np.empty((0, 4)), "clean_labels": np.empty(0, int)}, r"with a pixel or more, not \(0, 4\)"),
+        ({"images": [["a"], ["b"]]}, r"images must be real numbers, not <U1"),
+    ],
+)
+def test_what_noise_of_images_can_not_be_made_from_is_refused(change, message):
+    arguments = {"images": [[0.0, 1.0], [2.0, 3.0]], "clean_labels": [0, 1], "n_classes": 3, "rate": 0.2}
+    with pytest.raises(InputError, match=message):
+        instance_probs(**{**arguments, **change}, generator=np.random.default_rng(0))
+
+
+def test_labels_are_drawn_as_often_as_their_probabilities_say():
+    n, rows = 30_000, np.array([[0.5, 0.2, 0.3], [0, 0.9, 0.1], [0.25, 0, 0.75]])
+    labels = draw(np.tile(rows, (n, 1)), np.random.default_rng(0)).reshape(n, 3)
+    for i, row in enumerate(rows):
+        counts = np.bincount(labels[:, i], minlength=3)
+        assert not counts[row == 0].any()
+        assert scipy.stats.chisquare(counts[row > 0], n * row[row > 0]).pvalue > 1e-9
+
+
+@quick
+@given(st.integers(2, 6), st.integers(0, 30), st.integers(0, 2**32))
+def test_a_label_is_drawn_by_the_inverse_of_its_distribution_function(n_classes, n, seed):
+    probs = np.random.default_rng(seed).dirichlet(np.ones(n_classes), size=n)
+    labels = draw(probs, np.random.default_rng(seed))
+    assert labels.dtype == np.int64
+    uniform = np.random.default_rng(seed).random(n)
+    expected = [np.searchsorted(row.cumsum(), u, side="right") for row, u in zip(probs, uniform, strict=True)]
+    np.testing.assert_array_equal(labels, expected)
+
+
+@quick
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(0, 2**32))
+def test_drawing_from_the_rows_of_a_matrix_is_corrupting_by_it(labels, seed):
+    clean, matrix = np.array(labels, dtype=np.int64), transitions.random(4, 0.6, np.random.default_rng(seed))
+    drawn = draw(matrix[clean], np.random.default_rng(seed))
+    np.testing.assert_array_equal(drawn, corrupt(clean, matrix, np.random.default_rng(seed)))
+
+
+def test_the_oracle_finds_the_mean_of_the_rows_of_each_class():
+    images, clean = picture_set(60_000, 3, 0)
+    probs = instance_probs(images, clean, 3, 0.4, np.random.default_rng(1))
+    matrix = mean_transition_matrix(probs, clean)
+    np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-12)
+    found = oracle(clean, draw(probs, np.random.default_rng(2)), 3)
+    for i in range(3):
+        # Hoeffding's inequality needs no equal probabilities.
+        np.testing.assert_allclose(found[i], matrix[i], atol=hoeffding((clean == i).sum()))
+
+
+def test_mean_rows_of_a_case_by_hand():
+    probs = [[0.8, 0.2, 0], [0.1, 0.3, 0.6], [0.4, 0, 0.6]]
+    np.testing.assert_allclose(
+        mean_transition_matrix(probs, [0, 2, 0]),
+        [[0.6, 0.1, 0.3], [0, 1, 0], [0.1, 0.3, 0.6]],  # class 1 does not occur
+    )
+
+
+@quick
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(0, 2**32))
+def test_the_mean_of_noise_that_depends_on_the_class_alone_is_its_matrix(labels, seed):
+    clean, matrix = np.array(labels, dtype=np.int64), transitions.random(4, 0.6, np.random.default_rng(seed))
+    seen = np.unique(clean)
+    np.testing.assert_allclose(mean_transition_matrix(matrix[clean], clean)[seen], matrix[seen], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("probs", "message"),
+    [
+        ([[0.5, 0.5], [0.5, 0.4]], r"Row 1 of probs is \[0\.5, 0\.4\]; entries must be 0 or more and a row sum to 1"),
+        ([[1.5, -0.5]], r"Row 0 of probs is \[1\.5, -0\.5\]"),
+        ([[math.nan, 1.0]], r"Row 0 of probs is \[nan, 1\.0\]"),
+        ([0.5, 0.5], r"probs must have shape \(n_samples, n_classes\) with 2 classes or more, not \(2,\)"),
+        ([[1.0]], r"with 2 classes or more, not \(1, 1\)"),
+    ],
+)
+def test_rows_that_are_no_distributions_are_refused(probs, message):
+    with pytest.raises(InputError, match=message):
+        draw(probs, np.random.default_rng(0))
+    with pytest.raises(InputError, match=message):
+        mean_transition_matrix(probs, np.zeros(len(probs), dtype=int))
+
+
+def test_mean_rows_need_a_label_each():
+    with pytest.raises(InputError, match="There are 2 rows of probs but 3 clean_labels"):
+        mean_transition_matrix(np.eye(2), [0, 1, 1])
+    with pytest.raises(InputError, match="clean_labels has 2 in row 1; with 2 classes"):
+        mean_transition_matrix(np.eye(2), [0, 2])
+
+
+def test_the_rate_of_a_noise_by_its_name():
+    assert nominal_rate("instance-0.3", 3) == 0.3
+    assert nominal_rate("paper-0.6", 3) == pytest.approx(0.6)
+    assert nominal_rate("clean", 3) == 0

@@ -183,3 +183,65 @@ def test_debians_package_is_fetched_with_package_lists_of_our_own(places, tmp_pa
     monkeypatch.setattr(sources, "_folders", lambda: iter([places[1]]))
     monkeypatch.setattr(sources, "FETCHERS", {"Debian": sources._fetch_from_debian})
     assert kept(sources.fashion_mnist()) == CONTENT
+
+
+VOTES = b"1,2,3\n4,5,6\n"
+
+
+@pytest.fixture
+def votes(places, monkeypatch):
+    """The folders, empty; what a download gives, and the addresses that were asked for."""
+    asked = []
+
+    def download(url):
+        asked.append(url)
+        raise OSError("no\nroute to host")
+
+    monkeypatch.setattr(sources, "VOTES_SHA256", hashlib.sha256(VOTES).hexdigest())
+    monkeypatch.setattr(sources, "_download", download)
+    return places, asked
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist-h-counts.csv", "fmh_counts.csv"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_votes_are_found_by_either_name(votes, place, name):
+    places, asked = votes
+    places[place].mkdir()
+    (places[place] / name).write_bytes(VOTES)
+    assert sources.fashion_mnist_h() == places[place] / name
+    assert not asked
+
+
+def test_votes_with_another_content_are_refused(votes):
+    places, asked = votes
+    places[0].mkdir()
+    (places[0] / sources.VOTES).write_bytes(b"1,2,4")
+    with pytest.raises(
+        InputError, match=re.escape(f"{places[0] / sources.VOTES} is not the counts of Fashion-MNIST-H")
+    ):
+        sources.fashion_mnist_h()
+    assert not asked
+
+
+def test_votes_are_downloaded_once_and_checked(votes, monkeypatch):
+    places, _ = votes
+    monkeypatch.setattr(sources, "_download", lambda url: VOTES)
+    path = sources.fashion_mnist_h()
+    assert path.read_bytes() == VOTES
+    assert path.parent == places[1]
+    monkeypatch.setattr(sources, "_download", lambda url: pytest.fail("downloaded again"))
+    assert sources.fashion_mnist_h() == path
+    path.unlink()
+    monkeypatch.setattr(sources, "_download", lambda url: b"<html>")
+    with pytest.raises(InputError, match=re.escape(f"{sources.VOTES_URL} is not the counts")):
+        sources.fashion_mnist_h()
+    assert not path.exists()
+
+
+def test_without_votes_and_network_one_sentence_says_what_to_do(votes):
+    places, asked = votes
+    with pytest.raises(InputError, match=r"its download failed .no route to host.. Fetch https") as caught:
+        sources.fashion_mnist_h()
+    assert asked == [sources.VOTES_URL]
+    assert str(places[1]) in str(caught.value)
+    assert "\n" not in str(caught.value)

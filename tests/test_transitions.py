@@ -165,3 +165,41 @@ def test_a_matrix_can_be_written_out():
         transitions.named("[[0.7, 0.3], [0.5, 0.4]]", 2)
     with pytest.raises(InputError, match="Unknown noise"):
         transitions.named("[[0.7, 0.3], [0.5, 0.5]", 2)
+
+
+T = transitions.named("paper-0.5", 3)
+
+
+def distorted(name, matrix=T, seed=0):
+    return transitions.distorted(name, matrix, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("kind", ["towards-identity", "towards-uniform", "at-random"])
+def test_a_distortion_goes_from_the_matrix_to_something_else_in_a_straight_line(kind):
+    np.testing.assert_allclose(distorted(f"{kind}-0"), T)
+    end = distorted(f"{kind}-1")
+    for share in (0.25, 0.5):
+        np.testing.assert_allclose(distorted(f"{kind}-{share}"), (1 - share) * T + share * end)
+    transitions.validate(end)
+
+
+def test_distortions_end_where_their_names_say():
+    np.testing.assert_array_equal(distorted("towards-identity-1"), np.eye(3))
+    np.testing.assert_allclose(distorted("towards-uniform-1"), np.full((3, 3), 1 / 3))
+    assert np.abs(distorted("at-random-1") - distorted("at-random-1", seed=1)).max() > 0.05
+    np.testing.assert_allclose(distorted("transposed"), T.T)
+
+
+def test_a_transposed_matrix_has_rows_that_sum_to_1():
+    skewed = np.array([[0.7, 0.3, 0.0], [0.4, 0.6, 0.0], [0.5, 0.5, 0.0]])  # no label is ever the last class
+    turned = transitions.validate(distorted("transposed", skewed))
+    np.testing.assert_allclose(turned[0], np.array([0.7, 0.4, 0.5]) / 1.6)
+    np.testing.assert_allclose(turned[2], 1 / 3)
+
+
+@pytest.mark.parametrize("name", ["upside-down", "towards-identity", "towards-identity-x", "at-random-1.5", "0.5", ""])
+def test_an_unknown_distortion_is_refused(name):
+    with pytest.raises(
+        InputError, match=f"Unknown distortion '{name}'; use one of: transposed, towards-identity-SHARE"
+    ):
+        distorted(name)

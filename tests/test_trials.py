@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import data, running, trials
+from labelnoise import data, preparation, running, trials
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.losses import Forward
 from labelnoise.methods import METHODS
-from labelnoise.running import derive_seed, initial_model, prepare, run
+from labelnoise.preparation import derive_seed, initial_model, prepare
+from labelnoise.running import run
 from labelnoise.training import Settings
 from labelnoise.trials import GIVEN_BY_METHODS, OF_DATASET, PROTOCOL, Record, Trial, protocol, trial
 
@@ -40,7 +41,7 @@ def numbers(images):
 def small(monkeypatch):
     """A data set of numbered images in place of Fashion-MNIST."""
     dataset = data.Dataset(*numbered(N_TRAIN, 0), *numbered(N_TEST, 1), ("a", "b", "c"))
-    monkeypatch.setattr(running, "_dataset", lambda name: dataset)
+    monkeypatch.setattr(preparation, "_dataset", lambda name: dataset)
     return dataset
 
 
@@ -74,12 +75,14 @@ SETTINGS_CHANGES = {
     "optimizer": "sgd",
     "schedule": "constant",
     "precision": "bfloat16",
+    "augmentation": "shift-flip",
+    "averaging": 0.9,
 }
 
 
 def test_a_key_changes_with_every_field(tiny):
     asked = tiny(method="forward", transition="true", noise="symmetric-0.3")
-    assert {f.name for f in dataclasses.fields(Trial)} == {*CHANGES, "settings", "base", "trace"}
+    assert {f.name for f in dataclasses.fields(Trial)} == {*CHANGES, "settings", "base", "trace", "options"}
     assert {f.name for f in dataclasses.fields(Settings)} == set(SETTINGS_CHANGES)
     others = [dataclasses.replace(asked, **{name: value}) for name, value in CHANGES.items()]
     for name, value in SETTINGS_CHANGES.items():
@@ -179,6 +182,67 @@ def test_a_trial_that_is_given_no_fit_takes_no_base(tiny, fields):
         tiny(base=tiny().settings, **fields)
 
 
+OPTIONS = {"method": "symmetric", "options": (("alpha", 0.5), ("beta", 2.0))}
+
+
+def test_options_are_part_of_a_trial_and_of_its_record(small, tiny):
+    asked = tiny(**OPTIONS)
+    assert len({asked.key, tiny(method="symmetric").key, tiny(method="symmetric", options=(("alpha", 0.5),)).key}) == 3
+    record = run(asked)
+    assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
+    assert record.weights_sha256 != run(tiny(method="symmetric")).weights_sha256
+
+
+@pytest.mark.parametrize(
+    "options", [(), (("gamma", 1.0),), (("beta", 2.0), ("alpha", 0.5)), (("alpha", 0.5), ("alpha", 0.6))]
+)
+def test_options_that_the_method_does_not_have_or_in_another_order_are_refused(tiny, options):
+    with pytest.raises(InputError, match="symmetric has the options alpha, beta; name them once each and in order"):
+        tiny(**OPTIONS | {"options": options})
+    with pytest.raises(InputError, match=r"cross-entropy has the options \(none\)"):
+        tiny(options=options)
+
+
+def test_a_trial_whose_method_has_options_does_not_hand_them_to_its_prerequisite(tiny):
+    asked = tiny(method="forward", transition="volminnet")
+    assert asked.prerequisite() == tiny(method="volminnet")
+
+
+def test_a_distorted_matrix_is_given_in_place_of_the_true_one(small, tiny):
+    asked = tiny(method="forward", transition="true, towards-identity-0.5")
+    _, matrix = running.start(asked, prepare(asked))
+    np.testing.assert_allclose(matrix, (prepare(asked).transition_matrix + np.eye(3)) / 2)
+    assert asked.prerequisite() is None
+    assert asked.key != tiny(method="forward", transition="true").key
+
+
+def test_a_random_distortion_is_another_for_each_seed_and_the_same_for_each_noise(small, tiny):
+    def off(**fields):
+        asked = tiny(method="forward", transition="true, at-random-0.5", **fields)
+        prepared = prepare(asked)
+        return running.start(asked, prepared)[1] - prepared.transition_matrix / 2
+
+    np.testing.assert_allclose(off(), off(noise="paper-0.6"))
+    assert np.abs(off() - off(seed=1)).max() > 0.02
+
+
+@pytest.mark.parametrize("transition", ["true, upside-down", "true, at-random-2", "anchor-97, transposed", "true,"])
+def test_an_unknown_distortion_or_one_of_an_estimate_is_refused(tiny, transition):
+    with pytest.raises(InputError, match=r"Unknown distortion|can't take its transition matrix from"):
+        tiny(method="forward", transition=transition)
+    with pytest.raises(InputError, match="cross-entropy can't take its transition matrix"):
+        tiny(transition=transition)
+
+
+def test_a_pair_is_of_two_networks_the_first_of_them_that_of_every_method(small, tiny):
+    asked = tiny(method="co-teaching")
+    pair, _ = running.start(asked, prepare(asked))
+    states = [network.state_dict() for network in (pair.first, pair.second, initial_model(tiny()))]
+    assert all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+    assert not any(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert run(asked).status == "done"
+
+
 @pytest.mark.parametrize("images", [None, 300, 101])
 def test_the_split_uses_every_noisy_image_once_and_holds_out_a_fifth(small, tiny, images):
     prepared = prepare(tiny(images=images))
@@ -231,6 +295,45 @@ def test_a_flip_belongs_to_its_image_however_many_are_used(small, tiny):
     everything, some = (labels_by_image(prepare(tiny(images=images))) for images in (None, 100))
     assert len(some) == 100
     assert some.items() <= everything.items()
+
+
+def test_noise_may_depend_on_the_image(small, tiny):
+    # Numbered images are dark but for one number, so all of a class flip alike; what differs is by class and seed.
+    first, again, other = (prepare(tiny(noise="instance-0.4", images=None, seed=seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.transition_matrix, again.transition_matrix)
+    assert np.abs(first.transition_matrix - other.transition_matrix).max() > 0.01
+    assert labels_by_image(first) == labels_by_image(again) != labels_by_image(other)
+    noisy, clean = first.noisy.noisy_labels.numpy(), first.noisy.clean_labels.numpy()
+    # Each image is flipped with a probability of its own, so the sum varies no more than a binomial one.
+    rate = 1 - np.diag(first.transition_matrix).mean()
+    assert abs((noisy != clean).mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / N_TRAIN)
+    np.testing.assert_array_equal(
+        preparation.true_matrix.__wrapped__("fashion-mnist-3", "instance-0.4", 0), first.transition_matrix
+    )
+    assert run(tiny(noise="instance-0.4")).status == "done"
+
+
+@pytest.mark.parametrize("noise", ["instance-", "instance-x", "instance-1.5"])
+def test_a_rate_of_noise_by_instance_must_be_one(tiny, noise):
+    with pytest.raises(InputError, match=r"needs a rate in|must lie in"):
+        tiny(noise=noise)
+
+
+def test_human_noise_is_drawn_from_the_votes(small, tiny, monkeypatch):
+    votes = np.full((N_TRAIN, 3), 10)
+    votes[:, 2] = 0  # nobody has said the last class
+    dataset = dataclasses.replace(small, train_votes=votes)
+    monkeypatch.setattr(preparation, "_dataset", lambda name: dataset)
+    prepared = prepare(tiny(dataset="fashion-mnist-h-3", noise="human", images=None))
+    np.testing.assert_allclose(prepared.transition_matrix, [[0.5, 0.5, 0]] * 3)
+    counts = np.bincount(prepared.noisy.noisy_labels, minlength=3)
+    assert counts[2] == 0
+    assert abs(counts[0] - N_TRAIN / 2) < 5 * np.sqrt(N_TRAIN) / 2
+
+
+def test_human_noise_needs_votes(tiny):
+    with pytest.raises(InputError, match="fashion-mnist-3 has no human labels; use one of: fashion-mnist-h-3, fashion"):
+        tiny(noise="human")
 
 
 def test_clean_noise_flips_nothing(small, tiny):
@@ -463,7 +566,7 @@ def test_a_matrix_comes_from_the_record_of_the_method_that_learned_it(small, tin
 
 def test_the_networks_of_the_folds_start_apart_and_from_the_seed_alone(small, tiny):
     def weights(asked, fold):
-        return torch.cat([p.detach().flatten() for p in initial_model(asked, fold=fold).parameters()])
+        return torch.cat([p.detach().flatten() for p in initial_model(asked, number=fold).parameters()])
 
     of_folds = [weights(tiny(), fold) for fold in (None, 0, 1, 2)]
     assert not any(torch.equal(of_folds[i], of_folds[j]) for i in range(4) for j in range(i))

@@ -1,14 +1,10 @@
-"""The data sets, held as tensors, and the ``.npz`` form in which noisy sets circulate."""
+"""The data sets, held as tensors."""
 
 from __future__ import annotations
 
-import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +13,7 @@ from torch import Tensor
 
 from labelnoise import sources
 from labelnoise.errors import InputError
-from labelnoise.noise import Labels, check_labels
+from labelnoise.noise import Labels
 
 CLASS_NAMES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -26,7 +22,10 @@ PAPER_CLASSES = (0, 1, 3)
 DATASETS: dict[str, tuple[int, ...]] = {
     "fashion-mnist-3": PAPER_CLASSES,  # the source paper's
     "fashion-mnist": tuple(range(10)),
+    "fashion-mnist-h-3": PAPER_CLASSES,
+    "fashion-mnist-h": tuple(range(10)),
 }
+WITH_VOTES = ("fashion-mnist-h-3", "fashion-mnist-h")
 
 
 class Images:
@@ -62,6 +61,7 @@ class Dataset:
         train_images, test_images: shape (n, channels, height, width), uint8.
         train_labels, test_labels: shape (n,), int64, in [0, n_classes).
         class_names: one a class.
+        train_votes: how many people chose each class for each training image, shape (n, n_classes), where people did.
     """
 
     train_images: Images
@@ -69,6 +69,7 @@ class Dataset:
     test_images: Images
     test_labels: Labels
     class_names: tuple[str, ...]
+    train_votes: NDArray[np.int64] | None = None
 
     @property
     def n_classes(self) -> int:
@@ -84,11 +85,16 @@ def _mapped_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def _of_classes(folder: Path, split: str, classes: Sequence[int]) -> tuple[Images, Labels]:
-    new_label = np.full(len(CLASS_NAMES), -1)
-    new_label[list(classes)] = np.arange(len(classes))
-    relabelled = new_label[_mapped_idx(folder / f"{split}-labels-idx1-ubyte")]
+    relabelled = _relabelled(folder, split, classes)
     rows = np.flatnonzero(relabelled >= 0)
     return Images(_mapped_idx(folder / f"{split}-images-idx3-ubyte")[:, None], rows), relabelled[rows]
+
+
+def _relabelled(folder: Path, split: str, classes: Sequence[int]) -> Labels:
+    """The number of each image's class among `classes`, or -1."""
+    new_label = np.full(len(CLASS_NAMES), -1)
+    new_label[list(classes)] = np.arange(len(classes))
+    return new_label[_mapped_idx(folder / f"{split}-labels-idx1-ubyte")]
 
 
 def fashion_mnist(classes: Iterable[int] | None = None) -> Dataset:
@@ -104,12 +110,45 @@ def fashion_mnist(classes: Iterable[int] | None = None) -> Dataset:
     Raises:
         InputError: an unknown or repeated class, or the data can't be found.
     """
-    chosen = tuple(range(len(CLASS_NAMES)) if classes is None else classes)
-    if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(len(CLASS_NAMES))):
-        raise InputError(f"classes must be two or more different ids from 0 to 9, not {chosen}.")
+    chosen = _check_classes(classes)
     folder = sources.fashion_mnist() / "FashionMNIST" / "raw"
     names = tuple(CLASS_NAMES[i] for i in chosen)
     return Dataset(*_of_classes(folder, "train", chosen), *_of_classes(folder, "t10k", chosen), names)
+
+
+def fashion_mnist_h(classes: Iterable[int] | None = None) -> Dataset:
+    """Fashion-MNIST-H (Ishida et al. 2023, arXiv:2202.00395): what about 67 people saw in each test image.
+
+    The roles of the splits are exchanged, as the votes are for the 10,000 test images: these are
+    the training images here, and the 60,000 others are the test images. "Clean" labels are those
+    of Fashion-MNIST.
+
+    Args:
+        classes: as for `fashion_mnist`. Votes for other classes are left out, and with them an
+            image that has no other.
+
+    Returns:
+        As `fashion_mnist`, with ``train_votes``.
+
+    Raises:
+        InputError: an unknown or repeated class, or the data can't be found.
+    """
+    chosen = _check_classes(classes)
+    usual = fashion_mnist(chosen)
+    counts = np.loadtxt(sources.fashion_mnist_h(), delimiter=",", dtype=np.int64)
+    folder = sources.fashion_mnist() / "FashionMNIST" / "raw"
+    relabelled = _relabelled(folder, "t10k", chosen)
+    rows = np.flatnonzero((relabelled >= 0) & counts[:, chosen].any(axis=1))
+    images = Images(_mapped_idx(folder / "t10k-images-idx3-ubyte")[:, None], rows)
+    votes = counts[rows][:, chosen]
+    return Dataset(images, relabelled[rows], usual.train_images, usual.train_labels, usual.class_names, votes)
+
+
+def _check_classes(classes: Iterable[int] | None) -> tuple[int, ...]:
+    chosen = tuple(range(len(CLASS_NAMES)) if classes is None else classes)
+    if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(len(CLASS_NAMES))):
+        raise InputError(f"classes must be two or more different ids from 0 to 9, not {chosen}.")
+    return chosen
 
 
 def load(name: str) -> Dataset:
@@ -120,92 +159,4 @@ def load(name: str) -> Dataset:
     """
     if name not in DATASETS:
         raise InputError(f"Unknown data set {name!r}; use one of: {', '.join(DATASETS)}.")
-    return fashion_mnist(DATASETS[name])
-
-
-@dataclass(frozen=True)
-class NoisySet:
-    """Images with noisy labels, and clean test images where there are some.
-
-    Attributes:
-        train_images, test_images: shape (n, channels, height, width), uint8.
-        noisy_labels, test_labels: shape (n,), int64.
-    """
-
-    train_images: Tensor
-    noisy_labels: Labels
-    test_images: Tensor | None = None
-    test_labels: Labels | None = None
-
-
-def _images(array: np.ndarray, key: str) -> Tensor:
-    if array.dtype != np.uint8:
-        raise InputError(f"{key} must hold uint8 pixels from 0 to 255, not {array.dtype}.")
-    if array.ndim == 3:
-        array = array[..., None]
-    if array.ndim != 4 or array.shape[3] not in (1, 3):
-        raise InputError(f"{key} must have shape (n, height, width) or (n, height, width, 1 or 3), not {array.shape}.")
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
-
-
-def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> NoisySet:
-    """Read the ``.npz`` form in which noisy sets circulate.
-
-    Args:
-        path: a file with ``Xtr`` (n, height, width[, channels]) uint8 and ``Str`` (n,) integers, the
-            noisy labels, and both or neither of ``Xts`` and ``Yts``, clean test images and labels.
-            Nothing in it is unpickled.
-        n_classes: the number of classes; by default the largest noisy label plus one.
-
-    Raises:
-        InputError: not such a file; the message names the key and what is wrong with it.
-    """
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            for key in ("Xtr", "Str", "Xts", "Yts"):
-                if key in archive.files:
-                    try:
-                        arrays[key] = archive[key]
-                    except ValueError:
-                        raise InputError(
-                            f"{key} in {path} holds Python objects; save it as a plain numeric array."
-                        ) from None
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
-    except InputError:
-        raise
-    except (OSError, EOFError, ValueError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path} is not an .npz file.") from None
-    for key in ("Xtr", "Str"):
-        if key not in arrays:
-            raise InputError(f"{path} has no array {key}; it needs Xtr (images) and Str (noisy labels).")
-    if ("Xts" in arrays) != ("Yts" in arrays):
-        raise InputError(f"{path} has only one of Xts and Yts; pass both, or neither.")
-    if not np.issubdtype(arrays["Str"].dtype, np.integer) or not arrays["Str"].size:
-        kind = f"{arrays['Str'].dtype} of shape {arrays['Str'].shape}"
-        raise InputError(f"Str in {path} must hold integers, one an image, not {kind}.")
-    classes = n_classes or int(arrays["Str"].max()) + 1
-    images, labels = {}, {}
-    for x, y in (("Xtr", "Str"), ("Xts", "Yts")):
-        if x in arrays:
-            images[x] = _images(arrays[x], x)
-            labels[y] = check_labels(arrays[y], classes, y)
-            if len(images[x]) != len(labels[y]):
-                raise InputError(f"{x} has {len(images[x])} images but {y} has {len(labels[y])} labels.")
-    return NoisySet(images["Xtr"], labels["Str"], images.get("Xts"), labels.get("Yts"))
-
-
-def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
-    """Write a set in the form that `read_npz` reads; images are stored channels last."""
-    arrays: dict[str, Any] = {}
-    for x, images, y, labels in (
-        ("Xtr", noisy_set.train_images, "Str", noisy_set.noisy_labels),
-        ("Xts", noisy_set.test_images, "Yts", noisy_set.test_labels),
-    ):
-        if images is not None and labels is not None:
-            channels_last = images.permute(0, 2, 3, 1).numpy()
-            arrays[x] = channels_last[..., 0] if channels_last.shape[3] == 1 else channels_last
-            arrays[y] = labels
-    with open(path, "wb") as file:  # given a path, numpy would add a suffix
-        np.savez_compressed(file, **arrays)
+    return fashion_mnist_h(DATASETS[name]) if name in WITH_VOTES else fashion_mnist(DATASETS[name])

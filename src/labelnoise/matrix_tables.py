@@ -9,11 +9,16 @@ import pandas as pd
 import scipy.stats
 
 from labelnoise import transitions
+from labelnoise.preparation import true_matrix
 from labelnoise.statistics import interval
 from labelnoise.trials import Record
 
 LEVEL = 0.95  # of the intervals whose coverage is counted
 CELL = ["dataset", "noise", "model", "images"]
+
+
+def _truth(record: Record) -> transitions.Matrix:
+    return true_matrix(record.trial.dataset, record.trial.noise, record.trial.seed)
 
 
 def matrix_errors(records: Iterable[Record]) -> pd.DataFrame:
@@ -25,7 +30,7 @@ def matrix_errors(records: Iterable[Record]) -> pd.DataFrame:
     rows = []
     for record in records:
         asked = record.trial
-        truth = transitions.named(asked.noise, asked.n_classes)
+        truth = _truth(record)
         for name, matrix in record.transition_matrices.items():
             if name == "oracle" and asked.method != "cross-entropy":
                 continue
@@ -93,20 +98,18 @@ def precision(records: Iterable[Record]) -> pd.DataFrame:
     drawn: dict[tuple[str, str], list[tuple[transitions.Matrix, transitions.Matrix]]] = {}
     n_classes = 0
     for record in records:
-        n_classes = record.trial.n_classes
+        n_classes, truth = record.trial.n_classes, _truth(record)
         for name, deviation in record.deviations.items():
-            pair = (np.array(record.transition_matrices[name]), np.array(deviation))
+            pair = (np.array(record.transition_matrices[name]) - truth, np.array(deviation))
             drawn.setdefault((record.trial.noise, name), []).append(pair)
     quantile = scipy.stats.norm.ppf((1 + LEVEL) / 2)
     rows = []
     for (noise, name), pairs in drawn.items():
-        truth = transitions.named(noise, n_classes)
-        matrices, deviations = (np.array(each) for each in zip(*pairs, strict=True))
-        inside = np.abs(matrices - truth) <= quantile * deviations
-        covered = interval(inside.mean(axis=(1, 2)))
-        centre = matrices.mean(axis=0)
-        bias = np.abs(centre - truth).sum() / n_classes
-        spread = np.abs(matrices - centre).sum(axis=(1, 2)).mean() / n_classes
+        errors, deviations = (np.array(each) for each in zip(*pairs, strict=True))
+        covered = interval((np.abs(errors) <= quantile * deviations).mean(axis=(1, 2)))
+        centre = errors.mean(axis=0)
+        bias = np.abs(centre).sum() / n_classes
+        spread = np.abs(errors - centre).sum(axis=(1, 2)).mean() / n_classes
         # The mean distance of a normal value from its mean is sqrt(2 / pi) deviations.
         stated = np.sqrt(2 / np.pi) * deviations.sum(axis=(1, 2)).mean() / n_classes
         rows.append([noise, name, bias, spread, stated, covered.mean, covered.low, covered.high, covered.n])
@@ -120,7 +123,7 @@ def traces(records: Iterable[Record]) -> pd.DataFrame:
     """One row a record, estimator and epoch, counted from 1: noise, seed, error of T, noisy validation loss."""
     rows = []
     for record in records:
-        truth = transitions.named(record.trial.noise, record.trial.n_classes)
+        truth = _truth(record)
         for name, matrices in record.trace.items():
             losses = record.history["noisy_validation_loss"]
             for epoch, (matrix, loss) in enumerate(zip(matrices, losses, strict=True), 1):
@@ -136,7 +139,7 @@ def orientation(records: Iterable[Record], estimators: Sequence[str]) -> pd.Data
     """
     distances: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for record in records:
-        truth = transitions.named(record.trial.noise, record.trial.n_classes)
+        truth = _truth(record)
         if np.allclose(truth, truth.T):
             continue
         for name in estimators:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
-from labelnoise.transitions import Matrix, validate
+from labelnoise.transitions import Matrix, check_rate, named, noise_rate, validate
 
 Labels = NDArray[np.int64]
+Probs = NDArray[np.float64]
+
+RATE_DEVIATION = 0.1  # of the flip rates of images around the noise rate, before truncation
 
 
 def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Labels:
@@ -32,6 +38,13 @@ def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Lab
     return array.astype(np.int64, copy=False)
 
 
+def _cumulative(probs: Probs) -> Probs:
+    """The distribution function of each row; divided by its last value, as rounding could leave a gap below 1."""
+    cumulative = np.cumsum(probs, axis=1)
+    cumulative /= cumulative[:, -1:]
+    return cumulative
+
+
 def corrupt(clean_labels: ArrayLike, transition_matrix: ArrayLike, generator: np.random.Generator) -> Labels:
     """Draw a noisy label for each clean one, independently: ``noisy ~ T[clean]``.
 
@@ -50,13 +63,170 @@ def corrupt(clean_labels: ArrayLike, transition_matrix: ArrayLike, generator: np
     clean = check_labels(clean_labels, len(matrix), "clean_labels")
     uniform = generator.random(len(clean))
     noisy = np.empty_like(clean)
-    # Dividing by the last sum keeps rounding from leaving a gap below 1.
-    cumulative = np.cumsum(matrix, axis=1)
-    cumulative /= cumulative[:, -1:]
+    # A class at a time: a row of T for each sample, as `draw` takes, could fill the memory.
+    cumulative = _cumulative(matrix)
     for i in range(len(matrix)):
         rows = clean == i
         noisy[rows] = np.searchsorted(cumulative[i], uniform[rows], side="right")
     return noisy
+
+
+def _check_probs(probs: ArrayLike) -> Probs:
+    array = np.asarray(probs, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] < 2:
+        raise InputError(f"probs must have shape (n_samples, n_classes) with 2 classes or more, not {array.shape}.")
+    # Written so that NaN counts as wrong.
+    wrong = np.flatnonzero(~((array >= 0).all(axis=1) & (np.abs(array.sum(axis=1) - 1) <= 1e-6)))
+    if len(wrong):
+        row = array[wrong[0]].tolist()
+        raise InputError(f"Row {wrong[0]} of probs is {row}; entries must be 0 or more and a row sum to 1.")
+    return array
+
+
+def draw(probs: ArrayLike, generator: np.random.Generator) -> Labels:
+    """Draw a label from each row, independently, by the inverse of its distribution function.
+
+    Args:
+        probs: shape (n_samples, n_classes); rows sum to 1.
+        generator: the only source of randomness; one uniform number is used a row.
+
+    Returns:
+        Labels, shape (n_samples,), int64.
+
+    Raises:
+        InputError: a row that is not a probability distribution; the message names the first.
+    """
+    cumulative = _cumulative(_check_probs(probs))
+    uniform = generator.random(len(cumulative))
+    return (cumulative <= uniform[:, None]).sum(axis=1)
+
+
+def _flip_rates(n: int, rate: float, generator: np.random.Generator) -> Probs:
+    """``normal(rate, RATE_DEVIATION)`` truncated to [0, 1], shape (n,), from one uniform number each."""
+    low, high = scipy.special.ndtr(np.array([-rate, 1 - rate]) / RATE_DEVIATION)
+    quantiles = scipy.special.ndtri(low + (high - low) * generator.random(n))
+    # Rounding can take the ends past the bounds.
+    return np.clip(rate + RATE_DEVIATION * quantiles, 0, 1)
+
+
+def _check_images(images: ArrayLike) -> NDArray[Any]:
+    """Images as rows of pixels, shape (n_samples, n_pixels), in their own type."""
+    array = np.asarray(images)
+    if array.ndim < 2 or not array.size:
+        raise InputError(f"images must have shape (n_samples, ...) with a pixel or more, not {array.shape}.")
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"images must be real numbers, not {array.dtype}.")
+    rows = array.reshape(len(array), -1)
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        raise InputError(f"images has a value that is not finite in row {bad[0]}.")
+    if rows.min() == rows.max():
+        raise InputError(f"All pixels of the images are {rows[0, 0]}; noise can't depend on images that are all alike.")
+    return rows
+
+
+def instance_probs(
+    images: ArrayLike, clean_labels: ArrayLike, n_classes: int, rate: float, generator: np.random.Generator
+) -> Probs:
+    """P(noisy | image, clean) of noise that depends on the image, to `draw` labels from.
+
+    Xia et al. 2020 (arXiv:2006.07836, algorithm 2). An image x of class y is flipped with a
+    probability q of its own, from ``normal(rate, 0.1)`` truncated to [0, 1]. Where to is by
+    ``softmax(x @ W[y])`` over the other classes, with W[y] of shape (n_pixels, n_classes) standard
+    normal. Truncation moves the mean of q off `rate`, most at the ends: at 0 it is 0.08.
+
+    The weights are meant for normalised images, so pixels here get the mean 0 and deviation 1 over
+    all images together: a row depends on the other images by these two numbers. As in the paper,
+    ``x @ W[y]`` is not divided by the root of the number of pixels. With 784 of them its entries are
+    tens apart, so the flips of an image nearly always go to one class, and images that are alike
+    share it: the mean T of a class is far from even, and differs from one draw of W to another.
+
+    Args:
+        images: shape (n_samples, ...), numbers of any type and scale; an array, or a tensor on the CPU.
+        clean_labels: shape (n_samples,), integers in [0, n_classes).
+        n_classes: the number of classes, from 2 up.
+        rate: where flip rates centre, in [0, 1].
+        generator: the only source of randomness: a uniform number an image in their order, then the
+            weights of each class in turn, also of one that does not occur.
+
+    Returns:
+        Shape (n_samples, n_classes), rows sum to 1; ``1 - q`` stands in the column of the clean class.
+
+    Raises:
+        InputError: a rate outside [0, 1], images that are not finite or all of one value, labels
+            outside the classes, or two lengths that differ.
+    """
+    if type(n_classes) is not int or n_classes < 2:
+        raise InputError(f"n_classes must be a whole number from 2 up, not {n_classes!r}.")
+    rate = check_rate(rate)
+    clean = check_labels(clean_labels, n_classes, "clean_labels")
+    pixels = _check_images(images)
+    if len(pixels) != len(clean):
+        raise InputError(f"There are {len(pixels)} images but {len(clean)} clean_labels; pass one each a sample.")
+
+    # A class at a time, as all images in double precision would need eight times the memory of their bytes.
+    members = [np.flatnonzero(clean == i) for i in range(n_classes)]
+    mean = pixels.mean(dtype=np.float64)
+    deviation = np.sqrt(sum(np.square(pixels[rows] - mean).sum() for rows in members) / pixels.size)
+
+    flip_rates = _flip_rates(len(clean), rate, generator)
+    probs = np.empty((len(clean), n_classes))
+    for i, rows in enumerate(members):
+        weights = generator.standard_normal((pixels.shape[1], n_classes))
+        products = ((pixels[rows] - mean) / deviation) @ weights  # (n_of_class, n_classes)
+        products[:, i] = -np.inf
+        probs[rows] = flip_rates[rows, None] * scipy.special.softmax(products, axis=1)
+        probs[rows, i] = 1 - flip_rates[rows]
+    return probs
+
+
+INSTANCE = "instance-"
+HUMAN = "human"  # a label that one person gave, of the votes that a data set has
+
+
+def instance_rate(name: str) -> float | None:
+    """The rate in a name such as ``instance-0.3``, of noise as `instance_probs` has it; None for any other name.
+
+    Raises:
+        InputError: there is no number in [0, 1] behind ``instance-``.
+    """
+    if not name.startswith(INSTANCE):
+        return None
+    try:
+        return check_rate(float(name.removeprefix(INSTANCE)))
+    except ValueError:
+        raise InputError(f"Noise {name!r} needs a rate in [0, 1], as instance-0.3 has.") from None
+
+
+def nominal_rate(name: str, n_classes: int) -> float:
+    """The noise rate that a name stands for, all classes being as frequent (see `labelnoise.transitions.named`)."""
+    rate = instance_rate(name)
+    return noise_rate(named(name, n_classes)) if rate is None else rate
+
+
+def mean_transition_matrix(probs: ArrayLike, clean_labels: ArrayLike) -> Matrix:
+    """The mean row of each clean class: of noise that depends on the image, all that a single T can say.
+
+    Args:
+        probs: P(noisy | image, clean), shape (n_samples, n_classes); rows sum to 1.
+        clean_labels: shape (n_samples,), integers in [0, n_classes).
+
+    Returns:
+        Shape (n_classes, n_classes), rows sum to 1; a class that does not occur has the row of the identity.
+
+    Raises:
+        InputError: a row that is not a probability distribution, labels outside the classes, or two
+            lengths that differ.
+    """
+    rows = _check_probs(probs)
+    n_classes = rows.shape[1]
+    clean = check_labels(clean_labels, n_classes, "clean_labels")
+    if len(rows) != len(clean):
+        raise InputError(f"There are {len(rows)} rows of probs but {len(clean)} clean_labels; pass one each a sample.")
+    matrix = np.eye(n_classes)
+    for i in np.unique(clean):
+        matrix[i] = rows[clean == i].mean(axis=0)
+    return matrix
 
 
 def count_transitions(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classes: int) -> NDArray[np.int64]:

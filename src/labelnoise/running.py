@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,88 +15,24 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from labelnoise import data, noise, provenance, transitions
+from labelnoise import noise, provenance, transitions
 from labelnoise.alternation import CrossFit, alternate, cross_fit
 from labelnoise.calibration import scaled, temperature
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.intervals import bootstrap_deviation
+from labelnoise.likelihood import tempered_likelihood
 from labelnoise.methods import method
-from labelnoise.models import build
+from labelnoise.models import Pair
+from labelnoise.preparation import Prepared, derive_seed, initial_model, prepare
 from labelnoise.training import Fit, Split, as_columns, fit, predict_features, predict_probs
 from labelnoise.trials import Record, Trial
 
 Matrices = dict[str, transitions.Matrix]
 
-VALIDATION_SHARE = 0.2  # of the noisy images
 ROUNDS = (0.75, 0.375, 0.375)  # of a method that alternates: epochs of each, as shares of the trial's
 RESAMPLES = 40  # for the deviation of an estimate, known by them to 11 %
 PROB_QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
-
-
-def derive_seed(*parts: object) -> int:
-    """A seed that depends on these values and nothing else."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
-
-
-@functools.cache
-def _dataset(name: str) -> data.Dataset:
-    return data.load(name)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The splits of a trial, and the T that its labels were corrupted with, (n_classes, n_classes)."""
-
-    train: Split
-    validation: Split
-    test: Split
-    transition_matrix: transitions.Matrix
-
-    @property
-    def noisy(self) -> Split:
-        """Training and validation images together: all that an estimator may read."""
-        both = zip(dataclasses.astuple(self.train), dataclasses.astuple(self.validation), strict=True)
-        return Split(*(torch.cat(pair) for pair in both))
-
-
-def corrupted_labels(dataset: str, noise_name: str, seed: int) -> noise.Labels:
-    """The noisy labels of all training images that trials with this data set, noise and seed have, shape (n,)."""
-    clean = _dataset(dataset)
-    generator = np.random.default_rng(derive_seed("flips", dataset, noise_name, seed))
-    return noise.corrupt(clean.train_labels, transitions.named(noise_name, clean.n_classes), generator)
-
-
-def prepare(trial: Trial, device: str = "cpu") -> Prepared:
-    """Load, corrupt, split and normalise: images get the mean 0 and deviation 1 of the training ones."""
-    dataset = _dataset(trial.dataset)
-    order = np.random.default_rng(derive_seed("split", trial.dataset, trial.seed))
-    chosen = order.permutation(len(dataset.train_labels))[: trial.images]
-    noisy_labels = corrupted_labels(trial.dataset, trial.noise, trial.seed)
-
-    held_out = round(VALIDATION_SHARE * len(chosen))
-    train_rows, validation_rows = chosen[held_out:], chosen[:held_out]
-    pixels = dataset.train_images[train_rows].float()
-    mean, deviation = pixels.mean(), pixels.std()
-
-    def split(images: Tensor, noisy: noise.Labels, clean: noise.Labels) -> Split:
-        labels = (torch.from_numpy(noisy), torch.from_numpy(clean))
-        return Split(*(t.to(device) for t in ((images.float() - mean) / deviation, *labels)))
-
-    def rows(index: np.ndarray) -> Split:
-        return split(dataset.train_images[index], noisy_labels[index], dataset.train_labels[index])
-
-    test = split(dataset.test_images[:], dataset.test_labels, dataset.test_labels)
-    matrix = transitions.named(trial.noise, dataset.n_classes)
-    return Prepared(rows(train_rows), rows(validation_rows), test, matrix)
-
-
-def initial_model(trial: Trial, device: str = "cpu", fold: int | None = None) -> nn.Module:
-    """The network of a trial before its first step; where it trains one a fold, that of a fold."""
-    channels, size = _dataset(trial.dataset).train_images.shape[1:3]
-    folds = () if fold is None else (fold,)
-    seed = derive_seed("weights", trial.model, trial.n_classes, trial.seed, *folds)
-    return build(trial.model, trial.n_classes, channels, size, seed=seed).to(device)
 
 
 def start(trial: Trial, prepared: Prepared, given: Record | None = None) -> tuple[nn.Module, transitions.Matrix | None]:
@@ -107,13 +41,19 @@ def start(trial: Trial, prepared: Prepared, given: Record | None = None) -> tupl
     `given` is the record of its prerequisite, with weights for a warm start.
     """
     needed, recipe = trial.prerequisite(), method(trial.method)
-    model = initial_model(trial, prepared.train.images.device.type)
+    device = prepared.train.images.device.type
+    model = initial_model(trial, device)
+    if recipe.pair:
+        model = Pair(model, initial_model(trial, device, number=1))
     matrix = prepared.transition_matrix if trial.transition == "true" else None
+    if trial.distortion:
+        generator = np.random.default_rng(derive_seed("distortion", trial.n_classes, trial.seed))
+        matrix = transitions.distorted(trial.distortion, prepared.transition_matrix, generator)
     if needed:
         if given is None or given.trial != needed or not given.complete or (recipe.warm_start and not given.weights):
             what = "record and weights" if recipe.warm_start else "record"
             raise InputError(f"Trial {trial.key} needs the {what} of its {needed.method} trial; run that one first.")
-        if trial.transition is not None and trial.transition != "true":
+        if trial.transition is not None and matrix is None:
             matrix = np.array(given.transition_matrices[trial.transition])
         if recipe.warm_start:
             model.load_state_dict(load(given.weights))
@@ -128,9 +68,11 @@ def train(
 ) -> Fit:
     """Train as the trial says; `given` as in `start`."""
     model, matrix = start(trial, prepared, given)
+    n_samples = len(prepared.train.images)
+    loss = method(trial.method).make_loss(matrix, trial.n_classes, n_samples, **dict(trial.options or ()))
     return fit(
         model,
-        method(trial.method).make_loss(matrix, trial.n_classes).to(prepared.train.images.device),
+        loss.to(prepared.train.images.device),
         prepared.train,
         prepared.validation,
         prepared.test,
@@ -138,6 +80,19 @@ def train(
         seed=derive_seed("order", trial.dataset, trial.seed),
         after_epoch=after_epoch,
     )
+
+
+def refitted_loss(model: nn.Module, validation: Split) -> float:
+    """Mean loss of noisy labels under a network's probabilities, once T and a temperature are fitted to it, in nats.
+
+    It says how much a network knows of labels that it has not seen, whichever loss it was trained with and whether it
+    gives P(clean | x) or P(noisy | x).
+    """
+    noisy_labels = validation.noisy_labels.cpu().numpy()
+    probs = predict_probs(model, validation.images)
+    matrix, found = tempered_likelihood(probs, noisy_labels)
+    likelihoods = scaled(probs, found) @ matrix
+    return float(-np.log(likelihoods[np.arange(len(noisy_labels)), noisy_labels]).mean())
 
 
 def in_folds(trial: Trial, prepared: Prepared, given: Record | None = None) -> tuple[CrossFit, Matrices, Matrices]:
@@ -156,7 +111,7 @@ def in_folds(trial: Trial, prepared: Prepared, given: Record | None = None) -> t
         found = {f"round-{k}": each for k, each in enumerate(turns.matrices, 1)}
         found[trial.method] = turns.transition_matrix
         return turns.fit, found, {trial.method: turns.deviation}
-    loss = recipe.make_loss(None, trial.n_classes)
+    loss = recipe.make_loss(None, trial.n_classes, len(prepared.noisy.images))
     done = cross_fit(networks, loss, prepared.noisy, prepared.test, trial.settings, folds=seed, seed=seed)
     noisy_labels = prepared.noisy.noisy_labels.cpu().numpy()
     calibrated = scaled(done.probs, temperature(done.probs, noisy_labels))
@@ -208,6 +163,7 @@ def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Recor
                 learned = done.best_loss.transition_matrix
                 assert isinstance(learned, Tensor)
                 matrices[trial.method] = learned.detach().cpu().double().numpy()
+            outcome["refitted_loss"] = refitted_loss(done.best_model, prepared.validation)
             if trial.method == "cross-entropy":
                 outcome |= _read_noise(trial, noisy, done.best_model) | {"weights": _packed(done.best_model)}
     measured = as_columns(history)

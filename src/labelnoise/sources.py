@@ -1,4 +1,4 @@
-"""Where the files of Fashion-MNIST come from: found or fetched, and checked wherever they were."""
+"""Where the files of Fashion-MNIST and Fashion-MNIST-H come from: found or fetched, and checked wherever they were."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,10 @@ SHA256 = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
+# Ishida et al. 2023 (arXiv:2202.00395): how many annotators chose each class for each test image of Fashion-MNIST.
+VOTES = "fashion-mnist-h-counts.csv"
+VOTES_SHA256 = "bec7efff5d6f901a6224758d71caadb436dbd8de1284b0be7089d193be94ddbc"
+VOTES_URL = "https://raw.githubusercontent.com/takashiishida/irreducible/main/data/fmh_counts.csv"
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
@@ -145,3 +150,42 @@ def fashion_mnist() -> Path:
         if found != kept and not (kept.is_file() and kept.read_bytes() == content):
             _write(kept, content)
     return root
+
+
+def _check_votes(content: bytes, where: object) -> bytes:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != VOTES_SHA256:
+        raise InputError(f"{where} is not the counts of Fashion-MNIST-H: its sha256 is {digest}; replace it.")
+    return content
+
+
+def _download(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return bytes(answer.read())
+
+
+def fashion_mnist_h() -> Path:
+    """The checked file of human votes for the test images of Fashion-MNIST, as CSV without a header.
+
+    Looks for ``fashion-mnist-h-counts.csv``, or under its published name ``fmh_counts.csv``, in
+    ``$LABELNOISE_DATA`` and this user's cache folder. If it is nowhere it is downloaded from its
+    authors' repository into the cache. It is theirs, under GPL-3.0, and not part of this package.
+
+    Raises:
+        InputError: a file with another content, or no source at all.
+    """
+    for folder in _folders():
+        for name in (VOTES, VOTES_URL.rpartition("/")[2]):
+            if (folder / name).is_file():
+                _check_votes((folder / name).read_bytes(), folder / name)
+                return folder / name
+    try:
+        content = _download(VOTES_URL)
+    except OSError as error:
+        raise InputError(
+            f"Fashion-MNIST-H was not found: no {VOTES} in $LABELNOISE_DATA or {cache_folder()}, and its download "
+            f"failed ({' '.join(str(error).split())}). Fetch {VOTES_URL} and put it there."
+        ) from None
+    kept = cache_folder() / VOTES
+    _write(kept, _check_votes(content, VOTES_URL))
+    return kept

@@ -8,6 +8,7 @@ classes, rows sum to 1, ``T[i, j] = P(noisy = j | clean = i)``. So noisy class p
 from __future__ import annotations
 
 import json
+import math
 import numbers
 from typing import Any
 
@@ -70,7 +71,12 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
     return matrix
 
 
-def _check_rate(rate: Any) -> float:
+def check_rate(rate: Any) -> float:
+    """Check a noise rate and return it as float.
+
+    Raises:
+        InputError: not a number in [0, 1].
+    """
     if not isinstance(rate, numbers.Real) or not 0 <= float(rate) <= 1:
         raise InputError(f"A noise rate must lie in [0, 1], not {rate!r}.")
     return float(rate)
@@ -82,7 +88,7 @@ def symmetric(n_classes: int, rate: float) -> Matrix:
     Returns shape (n_classes, n_classes): ``1 - rate`` on the diagonal, ``rate / (n_classes - 1)``
     elsewhere (van Rooyen et al. 2015, arXiv:1505.07634).
     """
-    rate = _check_rate(rate)
+    rate = check_rate(rate)
     matrix = np.full((n_classes, n_classes), rate / (n_classes - 1))
     np.fill_diagonal(matrix, 1 - rate)
     return matrix
@@ -93,7 +99,7 @@ def pair_flip(n_classes: int, rate: float) -> Matrix:
 
     Returns shape (n_classes, n_classes) (Han et al. 2018, arXiv:1804.06872, figure 2).
     """
-    rate = _check_rate(rate)
+    rate = check_rate(rate)
     return (1 - rate) * np.eye(n_classes) + rate * np.roll(np.eye(n_classes), 1, axis=1)
 
 
@@ -103,7 +109,7 @@ def random(n_classes: int, rate: float, generator: np.random.Generator) -> Matri
     Returns shape (n_classes, n_classes): ``1 - rate`` on the diagonal, the rest of each row
     uniform on the simplex.
     """
-    rate = _check_rate(rate)
+    rate = check_rate(rate)
     matrix = np.zeros((n_classes, n_classes))
     others = rate * generator.dirichlet(np.ones(n_classes - 1), size=n_classes)
     matrix[~np.eye(n_classes, dtype=bool)] = others.ravel()
@@ -144,6 +150,47 @@ def named(noise: str, n_classes: int) -> Matrix:
     except ValueError:
         pass
     raise InputError(f"Unknown noise {noise!r}; use one of: {FORMS}.")
+
+
+DISTORTIONS = "transposed, towards-identity-SHARE, towards-uniform-SHARE, at-random-SHARE"
+
+
+def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Generator) -> Matrix:
+    """A T that is wrong in a known way.
+
+    ``transposed`` has its rows and columns exchanged, and rows divided by their sums. The others
+    are mixtures of T with a share of something else: the identity, as if labels were cleaner;
+    the uniform matrix, as if they were noisier; a matrix whose rows are drawn from a flat Dirichlet.
+
+    Args:
+        name: one of the forms in `DISTORTIONS`; the share lies in [0, 1].
+        transition_matrix: shape (n_classes, n_classes).
+        generator: draws the random matrix.
+
+    Returns:
+        Shape (n_classes, n_classes).
+
+    Raises:
+        InputError: an unknown name, a share outside [0, 1].
+    """
+    matrix = validate(transition_matrix)
+    n = len(matrix)
+    if name == "transposed":
+        turned = matrix.T + np.finfo(np.float64).tiny  # a class that no label bears keeps a row
+        return turned / turned.sum(axis=1, keepdims=True)
+    kind, _, share = name.rpartition("-")
+    others: dict[str, Matrix] = {
+        "towards-identity": np.eye(n),
+        "towards-uniform": np.full((n, n), 1 / n),
+        "at-random": generator.dirichlet(np.ones(n), size=n),
+    }
+    try:
+        part = float(share)
+    except ValueError:
+        part = math.nan
+    if kind not in others or not 0 <= part <= 1:
+        raise InputError(f"Unknown distortion {name!r}; use one of: {DISTORTIONS}, with a share in [0, 1].")
+    return (1 - part) * matrix + part * others[kind]
 
 
 def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = None) -> float:

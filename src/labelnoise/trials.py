@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labelnoise import data, transitions
+import numpy as np
+
+from labelnoise import data, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.methods import method
@@ -50,15 +52,16 @@ class Trial:
     """
 
     dataset: str  # a name in data.DATASETS
-    noise: str  # a name that transitions.named reads
+    noise: str  # a name that transitions.named reads, instance-RATE, or human
     model: str  # a name in models.MODELS
     method: str  # a name in methods.METHODS
-    transition: str | None = None  # where T comes from: "true", a name in ESTIMATORS or in GIVEN_BY_METHODS
+    transition: str | None = None  # T: "true", a name in ESTIMATORS or in GIVEN_BY_METHODS, or "true, DISTORTION"
     seed: int
     settings: Settings
     images: int | None = None  # noisy images used, training and validation together; all by default
     trace: bool | None = None  # whether T is estimated after every epoch, too; for cross-entropy
     base: Settings | None = None  # of the trial that this one is given; its own by default
+    options: tuple[tuple[str, float], ...] | None = None  # of the method's own, by name; its defaults otherwise
 
     def __post_init__(self) -> None:
         if self.dataset not in data.DATASETS:
@@ -68,10 +71,15 @@ class Trial:
         recipe = method(self.method)
         given = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
         sources = ("true", *ESTIMATORS, *given) if recipe.needs_transition else (None,)
-        if self.transition not in sources:
+        if recipe.needs_transition and self.distortion:
+            transitions.distorted(self.distortion, np.eye(self.n_classes), np.random.default_rng())
+        elif self.transition not in sources:
             allowed = f"use one of: {', '.join(map(str, sources))}" if sources != (None,) else "it takes none"
             raise InputError(f"{self.method} can't take its transition matrix from {self.transition!r}; {allowed}.")
-        transitions.named(self.noise, self.n_classes)
+        if self.noise != noise.HUMAN:
+            noise.nominal_rate(self.noise, self.n_classes)
+        elif self.dataset not in data.WITH_VOTES:
+            raise InputError(f"{self.dataset} has no human labels; use one of: {', '.join(data.WITH_VOTES)}.")
         if self.trace is not None and not (self.trace is True and self.method == "cross-entropy"):
             raise InputError(f"trace must be True, for cross-entropy only, or left out, not {self.trace!r}.")
         # A key is made of these values as they are written, so 0 and 0.0 must not both stand for a seed.
@@ -79,6 +87,12 @@ class Trial:
             raise InputError(f"A seed must be a whole number from 0 up, not {self.seed!r}.")
         if self.base is not None and self.prerequisite() is None:
             raise InputError(f"{self.method} with T from {self.transition!r} is given no fit, so it takes no base.")
+        known = [name for name, _ in self.options or ()]
+        if self.options is not None and (not known or known != sorted({*known} & recipe.options.keys())):
+            raise InputError(
+                f"{self.method} has the options {', '.join(recipe.options) or '(none)'}; name them once each and in "
+                f"order, or leave options out, not {self.options!r}."
+            )
         if self.images is not None and (type(self.images) is not int or self.images < 10 * self.n_classes):
             raise InputError(f"images must be a whole number from {10 * self.n_classes} up, not {self.images!r}.")
 
@@ -87,10 +101,19 @@ class Trial:
         return len(data.DATASETS[self.dataset])
 
     @property
+    def distortion(self) -> str | None:
+        """What is done to the true T before it is given (see `transitions.distorted`), if anything."""
+        source, _, name = (self.transition or "").partition(", ")
+        return name if source == "true" and name else None
+
+    @property
     def key(self) -> str:
         """16 hexadecimal digits; a field that is None is left out, so that new fields keep old keys."""
-        fields = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
-        text = json.dumps([PROTOCOL_VERSION, fields], sort_keys=True)
+
+        def given(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+            return {name: value for name, value in fields if value is not None}
+
+        text = json.dumps([PROTOCOL_VERSION, dataclasses.asdict(self, dict_factory=given)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def prerequisite(self) -> Trial | None:
@@ -102,7 +125,9 @@ class Trial:
         else:
             return None
         settings = self.base or self.settings
-        return dataclasses.replace(self, method=giver, transition=source, settings=settings, base=None, trace=None)
+        return dataclasses.replace(
+            self, method=giver, transition=source, settings=settings, base=None, trace=None, options=None
+        )
 
 
 def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
@@ -143,6 +168,8 @@ class Record:
             Each of shape (n_classes, n_classes).
         deviations: name to the standard deviation of each entry of that T, as its interval has it.
         trace: estimator to its T after each epoch, where the trial asks for it.
+        refitted_loss: of the noisy validation labels at the best epoch (see `running.refitted_loss`); None for
+            networks that were trained in folds.
         prob_quantiles: for cross-entropy, the `running.PROB_QUANTILES` of the predicted probability of noisy
             class j over the images of clean class i, shape (n_classes, n_classes, 5).
         weights_sha256: of the last weights, or of the best ones of the networks of all folds, so that two runs can be
@@ -161,6 +188,7 @@ class Record:
     transition_matrices: Mapping[str, list[list[float]]] = field(default_factory=dict)
     deviations: Mapping[str, list[list[float]]] = field(default_factory=dict)
     trace: Mapping[str, list[list[list[float]]]] = field(default_factory=dict)
+    refitted_loss: float | None = None
     prob_quantiles: list[list[list[float]]] = field(default_factory=list)
     weights_sha256: str = ""
     seconds: float = 0.0
@@ -186,5 +214,6 @@ class Record:
         fields = {name: value for name, value in values.items() if name != "key"}
         asked = fields["trial"]
         settings = {name: Settings(**asked[name]) for name in ("settings", "base") if asked.get(name)}
-        fields["trial"] = Trial(**{**asked, **settings})
+        options = {"options": tuple((name, value) for name, value in asked["options"])} if asked.get("options") else {}
+        fields["trial"] = Trial(**{**asked, **settings, **options})
         return cls(**fields)

@@ -1,0 +1,104 @@
+"""What a trial begins with: its images, labels and initial weights, each from a seed of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labelnoise import data, noise, transitions
+from labelnoise.models import build
+from labelnoise.training import Split
+from labelnoise.trials import Trial
+
+VALIDATION_SHARE = 0.2  # of the noisy images
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed that depends on these values and nothing else."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
+
+
+@functools.cache
+def _dataset(name: str) -> data.Dataset:
+    return data.load(name)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The splits of a trial, and the T that its labels were corrupted with, (n_classes, n_classes)."""
+
+    train: Split
+    validation: Split
+    test: Split
+    transition_matrix: transitions.Matrix
+
+    @property
+    def noisy(self) -> Split:
+        """Training and validation images together: all that an estimator may read."""
+        both = zip(dataclasses.astuple(self.train), dataclasses.astuple(self.validation), strict=True)
+        return Split(*(torch.cat(pair) for pair in both))
+
+
+def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, transitions.Matrix]:
+    """The noisy labels of all training images that trials with this data set, noise and seed have, and their T.
+
+    Returns:
+        Labels of shape (n,), and T of shape (n_classes, n_classes); of noise that depends on the image, its mean over
+        each class.
+    """
+    clean = _dataset(dataset)
+    generator = np.random.default_rng(derive_seed("flips", dataset, noise_name, seed))
+    rate = noise.instance_rate(noise_name)
+    if rate is not None:
+        probs = noise.instance_probs(clean.train_images[:], clean.train_labels, clean.n_classes, rate, generator)
+    elif noise_name == noise.HUMAN and clean.train_votes is not None:
+        probs = clean.train_votes / clean.train_votes.sum(axis=1, keepdims=True)
+    else:
+        matrix = transitions.named(noise_name, clean.n_classes)
+        return noise.corrupt(clean.train_labels, matrix, generator), matrix
+    return noise.draw(probs, generator), noise.mean_transition_matrix(probs, clean.train_labels)
+
+
+@functools.lru_cache(maxsize=64)
+def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
+    """As `corruption`, T alone."""
+    if noise_name == noise.HUMAN or noise.instance_rate(noise_name) is not None:
+        return corruption(dataset, noise_name, seed)[1]
+    return transitions.named(noise_name, len(data.DATASETS[dataset]))
+
+
+def prepare(trial: Trial, device: str = "cpu") -> Prepared:
+    """Load, corrupt, split and normalise: images get the mean 0 and deviation 1 of the training ones."""
+    dataset = _dataset(trial.dataset)
+    order = np.random.default_rng(derive_seed("split", trial.dataset, trial.seed))
+    chosen = order.permutation(len(dataset.train_labels))[: trial.images]
+    noisy_labels, matrix = corruption(trial.dataset, trial.noise, trial.seed)
+
+    held_out = round(VALIDATION_SHARE * len(chosen))
+    train_rows, validation_rows = chosen[held_out:], chosen[:held_out]
+    pixels = dataset.train_images[train_rows].float()
+    mean, deviation = pixels.mean(), pixels.std()
+
+    def split(images: Tensor, noisy: noise.Labels, clean: noise.Labels) -> Split:
+        labels = (torch.from_numpy(noisy), torch.from_numpy(clean))
+        return Split(*(t.to(device) for t in ((images.float() - mean) / deviation, *labels)))
+
+    def rows(index: np.ndarray) -> Split:
+        return split(dataset.train_images[index], noisy_labels[index], dataset.train_labels[index])
+
+    test = split(dataset.test_images[:], dataset.test_labels, dataset.test_labels)
+    return Prepared(rows(train_rows), rows(validation_rows), test, matrix)
+
+
+def initial_model(trial: Trial, device: str = "cpu", number: int | None = None) -> nn.Module:
+    """The network of a trial before its first step; where it trains several, the one with a number."""
+    channels, size = _dataset(trial.dataset).train_images.shape[1:3]
+    numbers = () if number is None else (number,)
+    seed = derive_seed("weights", trial.model, trial.n_classes, trial.seed, *numbers)
+    return build(trial.model, trial.n_classes, channels, size, seed=seed).to(device)
