@@ -240,17 +240,20 @@ def test_rates_show_means_with_intervals_at_their_rate(records):
 
 def test_gains_show_every_row_with_its_interval_beside_zero(records):
     rows = tables.gains(tables.as_table(records(3)))
-    (ax,) = figures.gains(rows).axes
-    points = [line.get_xydata()[0] for line in ax.get_lines() if line.get_marker() == "o"]
-    bars = [line.get_xdata().tolist() for line in ax.get_lines()[1:] if line.get_marker() == "None"]
-    assert [x for x, _ in points] == rows["gain"].tolist()
-    assert bars == rows[["low", "high"]].to_numpy().tolist()
-    assert len({y for _, y in points}) == len(rows)
-    assert ax.get_lines()[0].get_xdata() == [0, 0]
-    ticks = [label.get_text() for label in ax.get_yticklabels()]
-    assert ticks == ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
-    legend = [text.get_text() for text in figures.gains(rows).legends[0].get_texts()]
-    assert legend == [titles.method_title("forward", "true"), titles.method_title("forward", "anchor-97")]
+    rows["corrected"] = np.where(rows["model"] == "lenet", 0.04, 0.06)
+    drawn = figures.gains(rows)
+    panels = {ax.get_title(): ax for ax in drawn.axes}
+    assert list(panels) == ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
+    arms = [titles.method_title("forward", "true"), titles.method_title("forward", "anchor-97")]
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == arms
+    for title, ax in panels.items():
+        cell = rows[rows["model"].map(titles.MODEL_TITLES) + ", " + rows["noise"].map(titles.noise_title) == title]
+        assert ax.get_lines()[0].get_xdata() == [0, 0]
+        dots = [line for line in ax.get_lines() if line.get_marker() == "o"]
+        bars = [line.get_xdata().tolist() for line in ax.get_lines()[1:] if line.get_marker() == "None"]
+        assert [line.get_xydata()[0].tolist() for line in dots] == [[gain, k] for k, gain in enumerate(cell["gain"])]
+        assert bars == cell[["low", "high"]].to_numpy().tolist()
+        assert all((line.get_markerfacecolor() != "white") == title.startswith("LeNet") for line in dots)
 
 
 def test_tables_are_titled_for_readers_and_keep_their_numbers(records):

@@ -6,11 +6,12 @@ from pathlib import Path
 import labelnoise
 
 ORDER = (
-    "__init__", "errors", "transitions", "noise", "sources", "data", "fast", "models", "losses", "learned",
-    "training", "inputs", "calibration", "likelihood", "intervals", "alternation", "consensus", "columns",
-    "selection", "estimators", "methods", "provenance", "trials", "running", "ledger", "sweep", "cluster",
-    "statistics", "tables", "matrix_tables", "titles", "published", "prose", "style", "figures", "matrix_figures",
-    "plans", "project", "costs", "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
+    "__init__", "errors", "transitions", "noise", "sources", "data", "archives", "fast", "models", "losses",
+    "robust", "learned", "augmentation", "training", "inputs", "calibration", "likelihood", "intervals",
+    "alternation", "consensus", "columns", "selection", "estimators", "methods", "provenance", "trials",
+    "preparation", "running", "ledger", "sweep", "tuning", "cluster", "statistics", "tables", "matrix_tables",
+    "titles", "published", "prose", "style", "figures", "matrix_figures", "plans", "project", "costs",
+    "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

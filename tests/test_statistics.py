@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from labelnoise import transitions
 from labelnoise.errors import InputError
 from labelnoise.noise import corrupt
-from labelnoise.statistics import goodness_of_fit, interval, paired_difference
+from labelnoise.statistics import goodness_of_fit, holm, interval, paired_difference
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20)
 
@@ -131,3 +131,48 @@ def test_a_class_without_samples_takes_no_part():
 def test_the_fit_checks_labels_and_matrix(clean, noisy, matrix, message):
     with pytest.raises(InputError, match=message):
         goodness_of_fit(clean, noisy, matrix)
+
+
+def test_a_p_value_is_that_of_scipys_t_test():
+    values = np.random.default_rng(0).normal(0.3, 1, size=12)
+    assert interval(values).p_value == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20))
+def test_a_p_value_is_below_5_percent_where_the_interval_excludes_zero(values):
+    found = interval(values)
+    if found.deviation > 1e-6 and abs(found.p_value - 0.05) > 1e-6:
+        assert found.excludes_zero == (found.p_value < 0.05)
+
+
+def test_a_p_value_of_values_that_do_not_vary():
+    assert interval([2.0, 2.0]).p_value == 0
+    assert interval([0.0, 0.0]).p_value == 1
+    assert np.isnan(interval([1.0]).p_value)
+
+
+def test_holm_on_a_case_by_hand():
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.6, 0.5]), [1, 1])
+    assert len(holm([])) == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_lies_between_no_correction_and_bonferronis(values):
+    corrected = holm(values)
+    assert (corrected >= np.array(values)).all()
+    assert (corrected <= np.minimum(1, len(values) * np.array(values)) + 1e-12).all()
+    assert (np.diff(corrected[np.argsort(values)]) >= 0).all()
+
+
+def test_by_chance_one_in_twenty_families_has_a_corrected_p_value_below_5_percent():
+    families = np.random.default_rng(1).uniform(size=(2000, 10))
+    rejected = sum(holm(family).min() < 0.05 for family in families)
+    # 1 - (1 - 0.05 / 10) ** 10 = 0.0489 of 2000 independent families.
+    assert scipy.stats.binomtest(rejected, 2000, 1 - (1 - 0.005) ** 10).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("values", [[1.5], [-0.1], [float("nan")], 0.5])
+def test_what_is_no_list_of_p_values_is_refused(values):
+    with pytest.raises(InputError, match="p-values must be a list of numbers in"):
+        holm(values)

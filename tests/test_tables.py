@@ -1,4 +1,5 @@
 import pytest
+import scipy.stats
 
 from labelnoise import tables
 from labelnoise.statistics import paired_difference
@@ -62,6 +63,20 @@ def test_gains_are_differences_between_trials_of_one_seed(tiny, made_up):
     assert (row["gain"], row["low"], row["high"], row["n"]) == (
         pytest.approx(3), pytest.approx(expected.low), pytest.approx(expected.high), 3,
     )  # fmt: skip
+
+
+def test_p_values_are_corrected_for_the_rows_of_the_table(tiny, made_up):
+    plain = [0.80, 0.70, 0.90, 0.75]
+    gained = {"forward": [0.05, 0.06, 0.04, 0.05], "backward": [0.01, -0.01, 0.03, 0.02], "reweighting": [0.02]}
+    records = [with_accuracy(tiny(seed=s), made_up, a) for s, a in enumerate(plain)]
+    records += [with_accuracy(tiny(seed=s, method=method, transition="true"), made_up, plain[s] + gain)
+                for method, gains in gained.items() for s, gain in enumerate(gains)]  # fmt: skip
+    rows = tables.gains(tables.as_table(records)).set_index("method")
+    expected = {method: scipy.stats.ttest_1samp(gained[method], 0).pvalue for method in ("forward", "backward")}
+    assert rows["p_value"].drop("reweighting").to_dict() == pytest.approx(expected)
+    assert rows.loc["forward", "corrected"] == pytest.approx(2 * expected["forward"])
+    assert rows.loc["backward", "corrected"] == pytest.approx(expected["backward"])
+    assert rows.loc["reweighting", ["p_value", "corrected"]].isna().all()  # one seed
 
 
 def test_gains_can_be_taken_at_the_last_epoch(tiny, made_up):

@@ -110,34 +110,30 @@ def accuracy_against_rate(table: pd.DataFrame, accuracy: str = "best_accuracy") 
 
 @styled
 def gains(rows: pd.DataFrame) -> Figure:
-    """Paired differences to cross-entropy in points of accuracy, with their 95 % intervals.
+    """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel a network and noise.
+
+    A dot is filled where the difference is not 0 at 5 % after correction for the number of rows.
 
     Args:
         rows: as `tables.gains` gives it.
     """
-    cells = list(dict.fromkeys(zip(rows["model"], rows["noise"], strict=True)))
+    models, noises = (list(dict.fromkeys(rows[name])) for name in ("model", "noise"))
     arms = list(dict.fromkeys(zip(rows["method"], rows["transition"], strict=True)))
-    figure, axes = new_axes(1, 1, 7, 0.32 * len(rows) + 1.2)
-    ax = axes[0, 0]
-    ax.axvline(0, color="0.3", linewidth=1)
-    ticks, y = [], 0.0
-    for model, noise in cells:
-        top = y
-        for k, (method, transition) in enumerate(arms):
-            row = rows[
-                (rows[["model", "noise", "method", "transition"]] == [model, noise, method, transition]).all(axis=1)
-            ]
-            if len(row):
-                cell = row.iloc[0]
-                ax.plot([cell["low"], cell["high"]], [y, y], color=PALETTE[k + 1])
-                ax.plot(cell["gain"], y, "o", color=PALETTE[k + 1], label=method_title(method, transition))
-                y += 1
-        ticks.append(((top + y - 1) / 2, f"{MODEL_TITLES[model]}, {noise_title(noise)}"))
-        y += 0.8
-    ax.set_yticks([t for t, _ in ticks], [name for _, name in ticks])
-    ax.invert_yaxis()
-    ax.grid(False, axis="y")
-    ax.set_xlabel("gain over cross-entropy (points of clean test accuracy)")
-    unique = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=2, frameon=False)
+    height = (0.28 * len(arms) + 0.8) * len(models) + 0.3
+    figure, axes = new_axes(len(models), len(noises), 2.6 + 2.7 * len(noises), height, sharex="col", sharey=True)
+    for axes_row, model in zip(axes, models, strict=True):
+        for ax, noise in zip(axes_row, noises, strict=True):
+            ax.axvline(0, color="0.3", linewidth=1)
+            cell = rows[(rows["model"] == model) & (rows["noise"] == noise)]
+            for row in cell.to_dict("records"):
+                y = arms.index((row["method"], row["transition"]))
+                filled = PALETTE[0] if row["corrected"] < 0.05 else "white"
+                ax.plot([row["low"], row["high"]], [y, y], color=PALETTE[0])
+                ax.plot(row["gain"], y, "o", color=PALETTE[0], markerfacecolor=filled)
+            ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}")
+            ax.grid(False, axis="y")
+    axes[0, 0].set_yticks(range(len(arms)), [method_title(*arm) for arm in arms])
+    axes[0, 0].set_ylim(len(arms) - 0.5, -0.5)
+    for ax in axes[-1]:
+        ax.set_xlabel("gain over cross-entropy (points)")
     return figure

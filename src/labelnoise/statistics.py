@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
 from labelnoise.noise import count_transitions
@@ -36,6 +36,15 @@ class Interval:
     @property
     def excludes_zero(self) -> bool:
         return self.low > 0 or self.high < 0
+
+    @property
+    def p_value(self) -> float:
+        """Of Student's t test that the true mean is 0, two-sided; NaN for a single value."""
+        if self.n == 1:
+            return float("nan")
+        if not self.deviation:
+            return float(self.mean == 0)
+        return float(2 * scipy.stats.t.sf(abs(self.mean) / self.deviation * self.n**0.5, self.n - 1))
 
 
 def interval(values: ArrayLike, level: float = 0.95) -> Interval:
@@ -72,6 +81,30 @@ def paired_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) 
     if a.shape != b.shape:
         raise InputError(f"A paired comparison needs as many first as second values, not {len(a)} and {len(b)}.")
     return interval(a - b, level)
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """p-values corrected for their number, so that one below 0.05 among them by chance has a probability of 0.05.
+
+    Holm 1979 (Scandinavian Journal of Statistics 6, 65-70): the smallest of m is multiplied by m,
+    the next by m - 1, and so on; none comes out below one before it, or above 1.
+
+    Args:
+        p_values: shape (m,), each in [0, 1].
+
+    Returns:
+        Shape (m,), in the same order.
+
+    Raises:
+        InputError: one that lies outside [0, 1].
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
+        raise InputError(f"p-values must be a list of numbers in [0, 1], not {values.tolist()}.")
+    order = np.argsort(values, kind="stable")
+    corrected = np.empty_like(values)
+    corrected[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)).clip(max=1)
+    return corrected
 
 
 def goodness_of_fit(clean_labels: ArrayLike, noisy_labels: ArrayLike, transition_matrix: ArrayLike) -> float:

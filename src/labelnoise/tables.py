@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from labelnoise import data, transitions
+from labelnoise import data
 from labelnoise.errors import InputError
-from labelnoise.running import corrupted_labels
-from labelnoise.statistics import goodness_of_fit, interval, paired_difference
+from labelnoise.preparation import corruption
+from labelnoise.statistics import goodness_of_fit, holm, interval, paired_difference
 from labelnoise.trials import PROTOCOL, Record
 
 
@@ -68,7 +68,8 @@ def gains(table: pd.DataFrame, accuracy: str = "best_accuracy") -> pd.DataFrame:
         accuracy: "best_accuracy" or "last_accuracy".
 
     Returns:
-        One row a network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``.
+        One row a network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``,
+        ``p_value`` of a gain of 0, and ``corrected``, that for the number of rows (see `statistics.holm`).
 
     Raises:
         InputError: a seed occurs twice in a cell.
@@ -82,8 +83,12 @@ def gains(table: pd.DataFrame, accuracy: str = "best_accuracy") -> pd.DataFrame:
             values = arm.set_index("seed")[accuracy]
             seeds = values.index.intersection(plain.index)
             gain = paired_difference(100 * values.loc[seeds], 100 * plain.loc[seeds])
-            rows.append([model, noise, method, transition, gain.mean, gain.low, gain.high, gain.n])
-    return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
+            rows.append([model, noise, method, transition, gain.mean, gain.low, gain.high, gain.n, gain.p_value])
+    found = pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n", "p_value"])
+    # One seed tells nothing, and so is no comparison to correct for.
+    tested = found["p_value"].notna()
+    found.loc[tested, "corrected"] = holm(found.loc[tested, "p_value"])
+    return found
 
 
 def accuracies(table: pd.DataFrame) -> pd.DataFrame:
@@ -111,9 +116,8 @@ def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFram
     clean = data.load(dataset)
     rows = []
     for noise in noises:
-        matrix = transitions.named(noise, clean.n_classes)
         for seed in range(seeds):
-            noisy = corrupted_labels(dataset, noise, seed)
+            noisy, matrix = corruption(dataset, noise, seed)
             row = [noise, seed, goodness_of_fit(clean.train_labels, noisy, matrix)]
             # Only with columns that sum to 1, too, is the transpose a transition matrix.
             both_ways = np.allclose(matrix.sum(axis=0), 1)

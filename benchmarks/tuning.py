@@ -1,0 +1,44 @@
+"""Tune every method on both of the paper's sets by noisy validation labels, with as many tries each.
+
+    python benchmarks/tuning.py lenet      # train what is missing, then write what was chosen
+    python benchmarks/tuning.py alexnet
+
+The records stand in results/tuning.jsonl, what was chosen in src/labelnoise/tuned.json.
+"""
+
+import sys
+from pathlib import Path
+
+from labelnoise import sweep, tuning
+from labelnoise.ledger import Ledger
+from labelnoise.methods import METHODS
+
+NOISES = ("paper-0.5", "paper-0.6")
+METHODS_TUNED = (
+    "cross-entropy", "forward", "backward", "reweighting", "resampling", "t-revision", "volminnet", "total-variation",
+    "generalised", "symmetric", "early-learning", "mixup", "co-teaching",
+)  # fmt: skip
+
+
+def arms(model: str) -> list[tuning.Arm]:
+    """Every method on both sets; those that are given a T are tuned with the true one."""
+    return [
+        tuning.Arm("fashion-mnist-3", noise, model, name, "true" if METHODS[name].needs_transition else None)
+        for noise in NOISES
+        for name in METHODS_TUNED
+    ]
+
+
+def main() -> None:
+    ledger = Ledger(Path(__file__).parents[1] / "results" / "tuning.jsonl")
+    tuning.study(arms(sys.argv[1]), ledger, progress=sweep.on_terminal)
+    tried = tuning.tried(ledger)
+    best = {arm: tries[0][0] for arm, tries in tried.items() if len(tries) >= tuning.TRIES}
+    tuning.CHOSEN.write_text(tuning.write_chosen(best))
+    for arm, tries in tried.items():
+        scores = ", ".join(f"{score:.5f}" for _, score in tries)
+        print(f"{arm.model} {arm.noise} {arm.method}: {tries[0][0]}; scores {scores}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from labelnoise import tuning
+from labelnoise.ledger import Ledger
+from labelnoise.methods import METHODS, method
+from labelnoise.trials import PROTOCOL, Record, protocol
+from labelnoise.tuning import Arm, Choice, chosen, read_chosen, study, tried, write_chosen
+
+FORWARD = Arm("fashion-mnist-3", "paper-0.5", "lenet", "forward", "true")
+SYMMETRIC = dataclasses.replace(FORWARD, method="symmetric", transition=None)
+BASE = PROTOCOL["lenet"]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / "tuning.jsonl")
+
+
+@pytest.fixture
+def swept(monkeypatch, made_up):
+    """Trials are recorded without training, their loss least at twice the protocol's rate; lists every sweep's."""
+    asked = []
+
+    def sweep(trials, ledger, **_):
+        asked.append(list(trials))
+        for trial in trials:
+            if trial not in ledger:
+                rate = trial.settings.learning_rate / BASE.learning_rate
+                loss = 1 + np.log2(rate / 2) ** 2 + trial.seed / 1e6
+                ledger.append(made_up(trial, refitted_loss=float(loss)))
+
+    monkeypatch.setattr(tuning, "sweep", sweep)
+    return asked
+
+
+def test_every_arm_gets_as_many_tries_and_the_first_of_each_is_the_protocol(ledger, swept):
+    study([FORWARD, SYMMETRIC], ledger, tries=4)
+    found = tried(ledger)
+    assert {arm: len(tries) for arm, tries in found.items()} == {FORWARD: 4, SYMMETRIC: 4}
+    for arm in (FORWARD, SYMMETRIC):
+        first = [t for t in swept[0] if t.method == arm.method]
+        assert {t.settings for t in first} == {BASE}
+        assert [t.seed for t in first] == list(tuning.SEEDS)
+    assert {t.options for t in swept[0] if t.method == "symmetric"} == {(("alpha", 0.1), ("beta", 1.0))}
+
+
+def test_the_best_try_comes_first_and_more_tries_come_nearer(ledger, swept):
+    study([FORWARD], ledger, tries=20)
+    tries = tried(ledger)[FORWARD]
+    scores = [score for _, score in tries]
+    assert scores == sorted(scores)
+    assert abs(np.log2(tries[0][0].settings.learning_rate / BASE.learning_rate) - 1) < 0.3
+
+
+def test_a_study_that_was_stopped_goes_on_where_it_was(ledger, swept, tmp_path):
+    study([FORWARD, SYMMETRIC], ledger, tries=3)
+    study([FORWARD, SYMMETRIC], ledger, tries=6)
+    other = Ledger(tmp_path / "other.jsonl")
+    study([FORWARD, SYMMETRIC], other, tries=6)
+    assert tried(ledger) == tried(other)
+    assert len(list(ledger)) == 2 * 6 * len(tuning.SEEDS)
+
+
+def test_what_is_proposed_to_an_arm_does_not_depend_on_the_others(ledger, swept, tmp_path):
+    study([FORWARD, SYMMETRIC], ledger, tries=6)
+    alone = Ledger(tmp_path / "alone.jsonl")
+    study([SYMMETRIC], alone, tries=6)
+    assert tried(alone)[SYMMETRIC] == tried(ledger)[SYMMETRIC]
+
+
+def test_what_is_proposed_lies_within_the_bounds(ledger, swept):
+    study([SYMMETRIC], ledger, tries=12)
+    low, high = (bound * BASE.learning_rate for bound in tuning.RELATIVE_RATE)
+    for choice, _ in tried(ledger)[SYMMETRIC]:
+        settings, options = choice.settings, dict(choice.options)
+        assert low * 0.99 <= settings.learning_rate <= high * 1.01
+        assert tuning.WEIGHT_DECAY[0] * 0.99 <= settings.weight_decay <= tuning.WEIGHT_DECAY[1] * 1.01
+        assert tuning.EPOCHS[0] <= settings.epochs <= tuning.EPOCHS[1]
+        assert options.keys() == method("symmetric").options.keys()
+        for name, (least, most) in method("symmetric").options.items():
+            assert least * 0.99 <= options[name] <= most * 1.01
+        assert dataclasses.replace(settings, learning_rate=0.1, weight_decay=0.1, epochs=1) == dataclasses.replace(
+            BASE, learning_rate=0.1, weight_decay=0.1, epochs=1
+        )
+
+
+def test_a_trial_that_is_given_an_estimate_keeps_the_protocol_for_the_fit_that_it_is_read_from():
+    other = dataclasses.replace(BASE, epochs=5)
+    arm = dataclasses.replace(FORWARD, transition="anchor-97")
+    trial = Choice(other).trial(arm, 5)
+    assert (trial.settings, trial.seed, trial.transition) == (other, 5, "anchor-97")
+    assert trial.prerequisite().settings == BASE
+    assert Choice(other).trial(FORWARD, 5).base is None
+
+
+def test_only_tries_that_are_scored_on_every_seed_count(ledger, made_up):
+    first, second = (Choice(BASE).trial(FORWARD, seed) for seed in tuning.SEEDS)
+    ledger.append(made_up(first, refitted_loss=1.0))
+    assert tried(ledger) == {}
+    ledger.append(made_up(second))  # without a score, as of the protocol's study
+    assert tried(ledger) == {}
+    ledger.append(made_up(second, refitted_loss=2.0))
+    assert tried(ledger) == {FORWARD: [(Choice(BASE), 1.5)]}
+
+
+def test_a_failed_trial_stops_a_study(ledger, monkeypatch):
+    def sweep(trials, ledger, **_):
+        ledger.append(Record(trial=trials[0], status="failed"))
+        raise tuning_error
+
+    tuning_error = RuntimeError("one of them failed")
+    monkeypatch.setattr(tuning, "sweep", sweep)
+    with pytest.raises(RuntimeError, match="one of them failed"):
+        study([FORWARD], ledger, tries=2)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_option_has_a_default_within_its_bounds(name):
+    arm = dataclasses.replace(SYMMETRIC, method=name)
+    defaults = tuning._default(arm)
+    for option, (low, high) in method(name).options.items():
+        assert low <= defaults[option] <= high
+
+
+@pytest.fixture
+def choices(monkeypatch):
+    """What is chosen: each with another number of epochs."""
+    found = {
+        dataclasses.replace(FORWARD, **fields): Choice(dataclasses.replace(BASE, epochs=epochs))
+        for epochs, fields in enumerate(
+            ({"noise": "paper-0.5"}, {"noise": "paper-0.6"}, {"noise": "paper-0.5", "transition": "alternating"},
+             {"model": "alexnet"}, {"method": "mixup", "transition": None}), 1)
+    }  # fmt: skip
+    monkeypatch.setattr(tuning, "_chosen", lambda: found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "epochs"),
+    [
+        ({}, 1),
+        ({"noise": "paper-0.6"}, 2),
+        ({"transition": "alternating"}, 3),
+        ({"transition": "anchor-97"}, 1),
+        ({"noise": "symmetric-0.1"}, 1),
+        ({"noise": "symmetric-0.59"}, 2),
+        ({"noise": "symmetric-0.59", "transition": "alternating"}, 2),
+        ({"model": "alexnet", "noise": "symmetric-0.2"}, 4),
+        ({"method": "mixup", "transition": None}, 5),
+    ],
+)
+def test_an_arm_that_was_not_tuned_has_what_was_chosen_at_the_nearest_rate(choices, fields, epochs):
+    assert chosen(dataclasses.replace(FORWARD, **fields)).settings.epochs == epochs
+
+
+def test_a_method_that_was_never_tuned_on_a_data_set_has_the_protocol(choices):
+    for arm in (dataclasses.replace(SYMMETRIC), dataclasses.replace(FORWARD, dataset="fashion-mnist", noise="clean")):
+        assert chosen(arm) == Choice(protocol(arm.dataset, arm.model))
+
+
+def test_what_is_chosen_is_read_as_it_was_written(choices):
+    with_options = choices | {SYMMETRIC: Choice(BASE, (("alpha", 0.25), ("beta", 3.0)))}
+    assert read_chosen(write_chosen(with_options)) == with_options
+    assert write_chosen(dict(reversed(with_options.items()))) == write_chosen(with_options)
+    assert read_chosen(write_chosen({})) == {}
+
+
+def test_the_package_has_what_was_chosen():
+    for arm, choice in read_chosen(tuning.CHOSEN.read_text()).items():
+        assert choice.trial(arm, 0).method == arm.method
