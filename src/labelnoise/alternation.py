@@ -103,8 +103,7 @@ def alternate(
     al. 2017, arXiv:1609.03683), each without a fold of the images that it keeps from the first
     round to the last. On that fold it then says P(clean | x), and the next T is the one under
     which all noisy labels are most likely given these (`labelnoise.likelihood.tempered_likelihood`).
-    The T to be used is read from the geometric mean of what the rounds say, which errs less than
-    any one of them.
+    The T to be used is read from the geometric mean of what the rounds say.
 
     Networks that had seen the labels they speak of would take T for nearer to the identity than
     it is, and more so in each round. A round corrects a T that is too noisy, as counts give it: no
