@@ -7,7 +7,7 @@ import labelnoise
 
 ORDER = (
     "__init__", "errors", "transitions", "noise", "sources", "data", "archives", "fast", "models", "losses",
-    "robust", "learned", "augmentation", "training", "inputs", "calibration", "likelihood", "intervals",
+    "robust", "learned", "augmentation", "training", "inputs", "calibration", "likelihood", "graph", "intervals",
     "alternation", "consensus", "columns", "selection", "estimators", "methods", "provenance", "trials",
     "preparation", "running", "ledger", "sweep", "tuning", "cluster", "statistics", "tables", "matrix_tables",
     "titles", "published", "prose", "style", "figures", "matrix_figures", "plans", "project", "costs",

@@ -179,3 +179,24 @@ def test_a_matrix_that_is_none_is_refused(kind):
 def test_a_loss_learns_nothing_and_carries_its_matrix(kind):
     assert list(kind(T).parameters()) == []
     np.testing.assert_allclose(kind(T).state_dict()["transition"], T, atol=1e-7)
+
+
+def test_a_guided_loss_learns_from_soft_labels_first_and_from_noisy_ones_then():
+    logits, labels = drawn(16)
+    q = torch.softmax(logits, dim=1)
+    soft_labels = np.random.default_rng(0).dirichlet(np.ones(3), size=40)
+    rows = torch.arange(39, 23, -1)
+    loss = losses.Guided(T, soft_labels, share=0.25)
+
+    def at(progress):
+        return loss.on_batch(lambda images: images, losses.Batch(logits, labels, rows, progress)).item()
+
+    by_hand = -(soft_labels[rows.numpy()] * q.log().numpy()).sum(axis=1).mean()
+    assert at(0.0) == at(0.24) == pytest.approx(by_hand, rel=1e-5)
+    assert at(0.25) == at(0.99) == losses.Forward(T)(logits, labels).item() == loss(logits, labels).item()
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_outside_0_to_1_is_refused(share):
+    with pytest.raises(InputError, match=f"share must be a number from 0 to 1, not {share}"):
+        losses.Guided(T, np.full((4, 3), 1 / 3), share)

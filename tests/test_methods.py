@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -8,10 +9,16 @@ from labelnoise.methods import METHODS, method
 MATRIX = transitions.named("paper-0.5", 3)
 
 
+def make(recipe, **options):
+    """Its loss for three classes and ten images, given what it needs."""
+    matrix = MATRIX if recipe.needs_transition else None
+    soft_labels = np.full((10, 3), 1 / 3) if recipe.needs_soft_labels else None
+    return recipe.make_loss(matrix, 3, 10, soft_labels, **options)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_makes_a_loss_that_can_be_descended(name):
-    recipe = method(name)
-    loss = recipe.make_loss(MATRIX if recipe.needs_transition else None, 3, 10)
+    loss = make(method(name))
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.3, -0.3]], requires_grad=True)
     value = loss(logits, torch.tensor([1, 2]))
     assert value.shape == ()
@@ -24,6 +31,13 @@ def test_a_matrix_is_given_where_one_is_needed_and_nowhere_else(name):
     wrong, need = (None, "needs a") if recipe.needs_transition else (MATRIX, "takes no")
     with pytest.raises(InputError, match=f"{recipe.title} {need} transition matrix"):
         recipe.make_loss(wrong, 3, 10)
+
+
+def test_soft_labels_are_given_where_they_are_needed_and_nowhere_else():
+    with pytest.raises(InputError, match="forward correction from a graph needs soft labels"):
+        method("graph-forward").make_loss(MATRIX, 3, 10)
+    with pytest.raises(InputError, match="forward correction takes no soft labels"):
+        method("forward").make_loss(MATRIX, 3, 10, np.full((10, 3), 1 / 3))
 
 
 def test_a_method_gets_the_matrix_that_it_is_given():
@@ -49,7 +63,7 @@ def test_options_reach_the_loss_at_both_bounds(name):
     recipe = method(name)
     for bound in (0, 1):
         options = {option: bounds[bound] for option, bounds in recipe.options.items()}
-        loss = recipe.make_loss(MATRIX if recipe.needs_transition else None, 3, 10, **options)
+        loss = make(recipe, **options)
         for option, value in options.items():
             assert getattr(loss, option) == value
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import data, preparation, running, trials
+from labelnoise import data, losses, preparation, running, training, trials
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.losses import Forward
-from labelnoise.methods import METHODS
+from labelnoise.methods import METHODS, Method
 from labelnoise.preparation import derive_seed, initial_model, prepare
 from labelnoise.running import run
 from labelnoise.training import Settings
@@ -82,7 +82,7 @@ SETTINGS_CHANGES = {
 
 def test_a_key_changes_with_every_field(tiny):
     asked = tiny(method="forward", transition="true", noise="symmetric-0.3")
-    assert {f.name for f in dataclasses.fields(Trial)} == {*CHANGES, "settings", "base", "trace", "options"}
+    assert {f.name for f in dataclasses.fields(Trial)} == {*CHANGES, "settings", "base", "trace", "refit", "options"}
     assert {f.name for f in dataclasses.fields(Settings)} == set(SETTINGS_CHANGES)
     others = [dataclasses.replace(asked, **{name: value}) for name, value in CHANGES.items()]
     for name, value in SETTINGS_CHANGES.items():
@@ -206,6 +206,65 @@ def test_options_that_the_method_does_not_have_or_in_another_order_are_refused(t
 def test_a_trial_whose_method_has_options_does_not_hand_them_to_its_prerequisite(tiny):
     asked = tiny(method="forward", transition="volminnet")
     assert asked.prerequisite() == tiny(method="volminnet")
+
+
+def test_a_refit_learns_from_all_noisy_images_and_its_last_epoch_counts(small, tiny, monkeypatch):
+    given = []
+
+    def fit(model, loss, train, validation, *args, **kwargs):
+        given.append((train, validation))
+        done = training.fit(model, loss, train, validation, *args, **kwargs)
+        return dataclasses.replace(done, best_epoch=0)
+
+    monkeypatch.setattr(running, "fit", fit)
+    settings = dataclasses.replace(tiny().settings, epochs=2)
+    asked = tiny(refit=True, settings=settings)
+    record = run(asked)
+    prepared = prepare(asked)
+    assert torch.equal(given[0][0].images, prepared.noisy.images)
+    assert torch.equal(given[0][1].images, prepared.validation.images)
+    assert record.best_epoch == 1
+    assert record.refitted_loss is None
+    assert asked.key != tiny(settings=settings).key
+
+
+@pytest.mark.parametrize("fields", [{"refit": False}, {"method": "cross-fitting", "refit": True}])
+def test_a_refit_that_can_not_be_is_refused(tiny, fields):
+    with pytest.raises(InputError, match="refit must be True, not for networks in folds, or left out"):
+        tiny(**fields)
+
+
+def test_a_refit_is_given_the_fit_of_a_trial_that_is_none(tiny):
+    assert tiny(method="forward", transition="anchor-97", refit=True).prerequisite() == tiny()
+
+
+@pytest.mark.parametrize("refit", [None, True])
+def test_a_graph_speaks_of_the_images_that_are_learned_from_in_their_order(small, tiny, monkeypatch, refit):
+    made = []
+
+    def make_loss(self, matrix, n_classes, n_samples, soft_labels=None, **options):
+        made.append((n_samples, soft_labels))
+        return losses.Guided(matrix, soft_labels)
+
+    monkeypatch.setattr(Method, "make_loss", make_loss)
+    asked = tiny(method="graph-forward", transition="true", refit=refit)
+    prepared = prepare(asked)
+    learned = prepared.noisy if refit else prepared.train
+    running.train(asked, prepared)
+    n_samples, soft_labels = made[0]
+    assert soft_labels.shape == (n_samples, 3) == (len(learned.images), 3)
+    np.testing.assert_allclose(soft_labels.sum(axis=1), 1)
+    right = (soft_labels.argmax(axis=1) == learned.clean_labels.numpy()).mean()
+    assert right > 0.7  # by chance, or in another order, it would be a third, with a deviation of 0.02
+
+
+def test_our_recipe_has_settings_of_its_own(tiny):
+    ours, plain = protocol("fashion-mnist-3", "lenet", "graph-forward"), protocol("fashion-mnist-3", "lenet")
+    assert (ours.epochs, ours.learning_rate) == (20, 2e-3)
+    assert (ours.augmentation, ours.averaging) == ("shift-flip", 0.99)
+    assert ours.batch_size == plain.batch_size
+    assert trial(noise="paper-0.5", model="lenet", method="graph-forward", transition="true", seed=0).settings == ours
+    assert protocol("fashion-mnist-3", "lenet", "forward") == plain
 
 
 def test_a_distorted_matrix_is_given_in_place_of_the_true_one(small, tiny):

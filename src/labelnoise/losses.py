@@ -10,6 +10,7 @@ maps a function from images to logits and a `Batch` to the loss; see `labelnoise
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,38 @@ class Forward(_Corrected):
         # A sum of logarithms' exponentials: log (q @ T) stays finite where q @ T would underflow.
         log_noisy = torch.logsumexp(F.log_softmax(logits, dim=1).unsqueeze(2) + self.transition.log(), dim=1)
         return F.nll_loss(log_noisy, noisy_labels)
+
+
+class Guided(Forward):
+    """Cross-entropy to soft labels for the first part of the training, forward correction from then on.
+
+    The soft labels bring the network to where correction gains from the start, so that it can't fall into one that
+    explains the noisy labels as well, with classes confused. Our own; see `labelnoise.graph`.
+
+    Args:
+        transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
+        soft_labels: P(clean | x) of the training images, shape (n_samples, n_classes), rows sum to 1.
+        share: the part of the training that learns from them, from 0 to 1.
+
+    Raises:
+        InputError: a share outside that range.
+    """
+
+    soft_labels: Tensor
+
+    def __init__(self, transition_matrix: ArrayLike, soft_labels: ArrayLike, share: float = 0.5) -> None:
+        super().__init__(transition_matrix)
+        if not 0 <= share <= 1:
+            raise InputError(f"share must be a number from 0 to 1, not {share!r}.")
+        self.share = share
+        self.register_buffer("soft_labels", torch.as_tensor(np.asarray(soft_labels), dtype=torch.float32))
+
+    def on_batch(self, predict: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
+        logits = predict(batch.images)
+        if batch.progress < self.share:
+            return F.cross_entropy(logits, self.soft_labels[batch.rows])
+        value: Tensor = self(logits, batch.noisy_labels)
+        return value
 
 
 class Backward(_Corrected):

@@ -9,6 +9,7 @@ from torch import nn
 
 from labelnoise import learned, losses, robust
 from labelnoise.errors import InputError
+from labelnoise.inputs import Floats
 from labelnoise.transitions import Matrix
 
 
@@ -19,7 +20,8 @@ class Method:
     Attributes:
         title: what figures and tables call it.
         loss: makes the loss, from what it `takes` and from options of its own.
-        takes: what else it is made from, of "transition_matrix", "n_samples" and "n_classes", in this order.
+        takes: what else it is made from, of "transition_matrix", "soft_labels", "n_samples" and "n_classes", in this
+            order.
         warm_start: whether it starts from the best epoch of a cross-entropy fit, in place of random weights.
         learns_transition: whether it estimates T while it trains.
         folds: how many networks it trains, each without a fold (see `labelnoise.alternation`); 0 for one fit on all.
@@ -42,8 +44,18 @@ class Method:
         """Whether the recipe is given a transition matrix."""
         return "transition_matrix" in self.takes
 
+    @property
+    def needs_soft_labels(self) -> bool:
+        """Whether the recipe is given P(clean | x) of its training images."""
+        return "soft_labels" in self.takes
+
     def make_loss(
-        self, transition_matrix: Matrix | None, n_classes: int, n_samples: int, **options: float
+        self,
+        transition_matrix: Matrix | None,
+        n_classes: int,
+        n_samples: int,
+        soft_labels: Floats | None = None,
+        **options: float,
     ) -> nn.Module:
         """The loss of this recipe.
 
@@ -51,19 +63,26 @@ class Method:
             transition_matrix: shape (n_classes, n_classes), where it needs one.
             n_classes: the number of classes.
             n_samples: the number of training images.
+            soft_labels: shape (n_samples, n_classes), where it needs them.
             options: some of `options`, in place of their defaults.
 
         Raises:
-            InputError: T is missing, or given to a recipe that takes none; an option that it does not have.
+            InputError: T or soft labels are missing, or given to a recipe that takes none; an option that it does not
+                have.
         """
         if self.needs_transition != (transition_matrix is not None):
             need = "needs a transition matrix" if self.needs_transition else "takes no transition matrix"
             raise InputError(f"{self.title} {need}.")
+        if self.needs_soft_labels != (soft_labels is not None):
+            raise InputError(f"{self.title} {'needs' if self.needs_soft_labels else 'takes no'} soft labels.")
         for name in options:
             if name not in self.options:
                 known = f"use one of: {', '.join(self.options)}" if self.options else "it has none"
                 raise InputError(f"{self.title} has no option {name!r}; {known}.")
-        given = {"transition_matrix": transition_matrix, "n_samples": n_samples, "n_classes": n_classes}
+        given = {
+            "transition_matrix": transition_matrix, "soft_labels": soft_labels, "n_samples": n_samples,
+            "n_classes": n_classes,
+        }  # fmt: skip
         return self.loss(*(given[name] for name in self.takes), **options)
 
 
@@ -73,6 +92,10 @@ METHODS: dict[str, Method] = {
     "cross-entropy": Method("cross-entropy", losses.CrossEntropy),
     "forward": Method("forward correction", losses.Forward, _T),
     "forward-warm": Method("forward correction, warm start", losses.Forward, _T, warm_start=True),
+    "graph-forward": Method(
+        "forward correction from a graph", losses.Guided, ("transition_matrix", "soft_labels"),
+        options={"share": (0.2, 0.8)},
+    ),
     "backward": Method("backward correction", losses.Backward, _T),
     "reweighting": Method("importance reweighting", losses.Reweighted, _T),
     "resampling": Method("resampling", losses.Resampled, _T),

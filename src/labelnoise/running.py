@@ -20,6 +20,8 @@ from labelnoise.alternation import CrossFit, alternate, cross_fit
 from labelnoise.calibration import scaled, temperature
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.graph import smooth_functions, smooth_probs
+from labelnoise.inputs import Floats
 from labelnoise.intervals import bootstrap_deviation
 from labelnoise.likelihood import tempered_likelihood
 from labelnoise.methods import method
@@ -66,20 +68,41 @@ def train(
     given: Record | None = None,
     after_epoch: Callable[[nn.Module], None] | None = None,
 ) -> Fit:
-    """Train as the trial says; `given` as in `start`."""
+    """Train as the trial says; `given` as in `start`. Of a refit the last epoch counts as the best."""
     model, matrix = start(trial, prepared, given)
-    n_samples = len(prepared.train.images)
-    loss = method(trial.method).make_loss(matrix, trial.n_classes, n_samples, **dict(trial.options or ()))
-    return fit(
+    train = prepared.noisy if trial.refit else prepared.train
+    recipe, options = method(trial.method), dict(trial.options or ())
+    soft_labels = None
+    if recipe.needs_soft_labels:
+        assert matrix is not None
+        soft_labels = by_graph(trial, prepared.noisy.images, train.noisy_labels, matrix)
+    loss = recipe.make_loss(matrix, trial.n_classes, len(train.images), soft_labels, **options)
+    done = fit(
         model,
-        loss.to(prepared.train.images.device),
-        prepared.train,
+        loss.to(train.images.device),
+        train,
         prepared.validation,
         prepared.test,
         trial.settings,
         seed=derive_seed("order", trial.dataset, trial.seed),
         after_epoch=after_epoch,
     )
+    if not trial.refit:
+        return done
+    return dataclasses.replace(done, best_model=done.model, best_epoch=len(done.history) - 1, best_loss=loss)
+
+
+def by_graph(trial: Trial, images: Tensor, noisy_labels: Tensor, matrix: transitions.Matrix) -> Floats:
+    """P(clean | x, noisy) of the first images, as many as there are labels, from a graph of all images.
+
+    Shape (n_labels, n_classes); see `labelnoise.graph`.
+    """
+    labels = noisy_labels.cpu().numpy()
+    smooth = smooth_functions(images.cpu().numpy(), seed=derive_seed("graph", trial.dataset, trial.seed))
+    probs = smooth_probs(smooth, np.arange(len(labels)), labels, matrix)[: len(labels)]
+    joint = probs * matrix[:, labels].T
+    posterior: Floats = joint / joint.sum(axis=1, keepdims=True)
+    return posterior
 
 
 def refitted_loss(model: nn.Module, validation: Split) -> float:
@@ -163,14 +186,16 @@ def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Recor
                 learned = done.best_loss.transition_matrix
                 assert isinstance(learned, Tensor)
                 matrices[trial.method] = learned.detach().cpu().double().numpy()
-            outcome["refitted_loss"] = refitted_loss(done.best_model, prepared.validation)
+            if not trial.refit:
+                outcome["refitted_loss"] = refitted_loss(done.best_model, prepared.validation)
             if trial.method == "cross-entropy":
                 outcome |= _read_noise(trial, noisy, done.best_model) | {"weights": _packed(done.best_model)}
     measured = as_columns(history)
+    best_epoch = len(history) - 1 if trial.refit else int(np.argmin(measured["noisy_validation_loss"]))
     return Record(
         trial=trial,
         history={name: np.round(values, 6).tolist() for name, values in measured.items()},
-        best_epoch=int(np.argmin(measured["noisy_validation_loss"])),
+        best_epoch=best_epoch,
         weights_sha256=_digest(networks),
         seconds=round(time.perf_counter() - started, 2),
         provenance=provenance.here(device),

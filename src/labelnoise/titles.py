@@ -27,6 +27,7 @@ METHOD_TITLES = {
     "cross-entropy": "cross-entropy",
     "forward": "forward",
     "forward-warm": "forward, warm start",
+    "graph-forward": "forward from a graph",
     "backward": "backward",
     "reweighting": "reweighting",
     "resampling": "resampling",

@@ -22,14 +22,14 @@ from labelnoise.sweep import Progress, sweep
 from labelnoise.training import Settings
 from labelnoise.trials import Record, Trial, protocol
 
-TRIES = 8  # configurations of every arm
-SEEDS = range(1000, 1002)  # none of them is reported
+TRIES = 6  # configurations of every arm
+SEEDS = {"lenet": (1000, 1001), "alexnet": (1000,)}  # by network; none of them is reported
 CHOSEN = Path(__file__).with_name("tuned.json")  # written by benchmarks/tuning.py
 
-# What is searched, on a logarithmic scale: the rate relative to the protocol's, the others as they are.
+# What is searched, on a logarithmic scale: the rate and the epochs relative to the protocol's.
 RELATIVE_RATE = (0.25, 4.0)
+RELATIVE_EPOCHS = (0.5, 1.5)
 WEIGHT_DECAY = (1e-3, 1e-1)
-EPOCHS = (4, 12)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def chosen(arm: Arm) -> Choice:
         if (other.dataset, other.model, other.method) == (arm.dataset, arm.model, arm.method)
     }
     if not alike:
-        return Choice(protocol(arm.dataset, arm.model))
+        return Choice(protocol(arm.dataset, arm.model, arm.method))
     n_classes = len(data.DATASETS[arm.dataset])
     rate = nominal_rate(arm.noise, n_classes)
 
@@ -137,7 +137,9 @@ def study(
     for _ in range(tries):
         asked = [made.ask() for made in studies]
         choices = [_choice(arm, one) for arm, one in zip(arms, asked, strict=True)]
-        trials_of = [[choice.trial(arm, seed) for seed in SEEDS] for arm, choice in zip(arms, choices, strict=True)]
+        trials_of = [
+            [choice.trial(arm, seed) for seed in SEEDS[arm.model]] for arm, choice in zip(arms, choices, strict=True)
+        ]
         sweep([trial for trials in trials_of for trial in trials], ledger, progress=progress)
         for made, one, trials in zip(studies, asked, trials_of, strict=True):
             made.tell(one, score(record for trial in trials if (record := ledger.find(trial)) is not None))
@@ -148,24 +150,24 @@ def tried(ledger: Ledger) -> dict[Arm, list[tuple[Choice, float]]]:
     found: dict[tuple[Arm, Choice], list[Record]] = {}
     for record in ledger:
         asked = record.trial
-        if asked.seed in SEEDS and record.refitted_loss is not None:
+        if asked.seed in SEEDS[asked.model] and record.refitted_loss is not None:
             arm = Arm(asked.dataset, asked.noise, asked.model, asked.method, asked.transition)
             found.setdefault((arm, Choice(asked.settings, asked.options or ())), []).append(record)
     by_arm: dict[Arm, list[tuple[Choice, float]]] = {}
     for (arm, choice), records in found.items():
-        if len(records) == len(SEEDS):
+        if len(records) == len(SEEDS[arm.model]):
             by_arm.setdefault(arm, []).append((choice, score(records)))
     return {arm: sorted(tries, key=lambda one: one[1]) for arm, tries in by_arm.items()}
 
 
 def _default(arm: Arm) -> dict[str, Any]:
-    recipe, base = method(arm.method), protocol(arm.dataset, arm.model)
+    recipe, base = method(arm.method), protocol(arm.dataset, arm.model, arm.method)
     defaults = {name: inspect.signature(recipe.loss).parameters[name].default for name in recipe.options}
     return {"relative_rate": 1.0, "weight_decay": base.weight_decay, "epochs": base.epochs, **defaults}
 
 
 def _choice(arm: Arm, asked: Any) -> Choice:
-    base = protocol(arm.dataset, arm.model)
+    base = protocol(arm.dataset, arm.model, arm.method)
 
     def suggest(name: str, bounds: tuple[float, float]) -> float:
         return float(f"{asked.suggest_float(name, *bounds, log=True):.3g}")
@@ -174,7 +176,7 @@ def _choice(arm: Arm, asked: Any) -> Choice:
         base,
         learning_rate=float(f"{suggest('relative_rate', RELATIVE_RATE) * base.learning_rate:.3g}"),
         weight_decay=suggest("weight_decay", WEIGHT_DECAY),
-        epochs=asked.suggest_int("epochs", *EPOCHS, log=True),
+        epochs=asked.suggest_int("epochs", *(round(share * base.epochs) for share in RELATIVE_EPOCHS), log=True),
     )
     options = {name: suggest(name, bounds) for name, bounds in method(arm.method).options.items()}
     return Choice(settings, tuple(sorted(options.items())))
