@@ -61,7 +61,8 @@ def test_a_source_is_plain_python_that_installs_nothing(name):
 @every_source
 def test_code_cells_are_short(name):
     for cell in code_cells(nbformat.read(SOURCES[name], as_version=4)):
-        assert len([line for line in cell.source.splitlines() if line.strip()]) <= 15, cell.source
+        if "parameters" not in cell.metadata.get("tags", []):
+            assert len([line for line in cell.source.splitlines() if line.strip()]) <= 15, cell.source
 
 
 @pytest.mark.parametrize("name", NUMBERED)
@@ -300,7 +301,7 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
         ("02_estimation", {"seeds": 2, "ten_seeds": 2}),
         ("04_precision", {"draws": 2, "seeds": 2, "traced_seeds": 1}),
         ("10_performance", {"seeds": 2, "long_seeds": 1, "warm_epochs": [3]}),
-        ("03_correction", {"seeds": 3, "most_alexnet_seeds": 2, "rate_seeds": 1, "sgd_seeds": 2, "noise_rates": [0.3]}),
+        ("03_correction", {"seeds": 3, "alexnet_seeds": 2, "rate_seeds": 1, "sgd_seeds": 2, "noise_rates": [0.3]}),
     ],
 )
 def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, capsys, name, values):
@@ -308,7 +309,7 @@ def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, c
     assert set(asked) == set(parameters.planned(name, values))
 
 
-def test_the_front_page_draws_its_answer_from_the_published_settings_alone(monkeypatch, made_up, capsys):
+def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatch, made_up, capsys):
     def accuracy(trial):
         if trial.settings == plans.CONSTANT_SGD:
             return 0.1 if trial.method == "forward" else 0.9
@@ -318,9 +319,10 @@ def test_the_front_page_draws_its_answer_from_the_published_settings_alone(monke
     assert set(asked) <= {trial for name in NUMBERED for trial in parameters.planned(name)}
     gains = variables["gains"]
     defaults = {key: p.default for key, p in parameters.declared("03_correction").items()}
-    seeds = {"lenet": defaults["seeds"], "alexnet": min(defaults["seeds"], defaults["most_alexnet_seeds"])}
+    seeds = {"lenet": defaults["seeds"], "alexnet": defaults["alexnet_seeds"]}
     assert gains["n"].tolist() == gains["model"].map(seeds).tolist()
-    assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 8)
+    forward = [arm for name in ("arms", "alexnet_arms") for arm in defaults[name] if arm.startswith("forward, ")]
+    assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 2 * len(forward))
 
 
 # Where a source comes into the hash of it.

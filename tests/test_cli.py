@@ -54,8 +54,11 @@ MISTAKES = {
     "no noise": (["chapter", "01_noise", "-p", "noises", "[]"], "noises is empty; pass at least one"),
     "noise of other classes": (["chapter", "02_estimation", "-p", "dataset", "fashion-mnist"], "has 3 classes but"),
     "unknown model": (["chapter", "02_estimation", "-p", "model", "resnet"], "Unknown model 'resnet'"),
-    "unknown method": (["chapter", "03_correction", "-p", "further_methods", "[magic]"], "Unknown method 'magic'"),
-    "unknown source of T": (["chapter", "03_correction", "-p", "transitions", "[guess]"], "from 'guess'; use one of"),
+    "unknown method": (["chapter", "03_correction", "-p", "arms", "[magic]"], "Unknown method 'magic'"),
+    "unknown source of T": (
+        ["chapter", "03_correction", "-p", "arms", "['forward, guess']"],
+        "from 'guess'; use one of",
+    ),
     "unknown data set": (["chapter", "01_noise", "-p", "dataset", "mnist"], "Unknown data set 'mnist'"),
     "unknown profile": (["chapter", "02_estimation", "-p", "profile", "tiny"], "Unknown profile 'tiny'"),
     "a rate above 1": (["chapter", "03_correction", "-p", "noise_rates", "[1.5]"], "must lie in [0, 1], not 1.5"),

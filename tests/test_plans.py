@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import plans
+from labelnoise import plans, tuning
 from labelnoise.errors import InputError
 from labelnoise.trials import PROTOCOL, SMOKE_IMAGES
 
@@ -13,11 +13,13 @@ PAPER = ["paper-0.5", "paper-0.6"]
 CORRECTION = {
     "noises": PAPER,
     "models": ["lenet", "alexnet"],
-    "transitions": ["true", "anchor-97"],
-    "further_methods": ["backward", "reweighting"],
+    "arms": ["forward, true", "forward, anchor-97", "mixup", "graph-forward, true"],
+    "alexnet_arms": ["forward, true"],
     "seeds": 3,
-    "most_alexnet_seeds": 2,
+    "alexnet_seeds": 2,
 }
+DISTORTED = {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "distorted_seeds": 2}
+ABLATION = {"noises": PAPER, "ablation_seeds": 2}
 RATES = {
     "noise_rates": [0.2, 0.4],
     "models": ["lenet", "alexnet"],
@@ -42,6 +44,8 @@ EVERY = [
     (plans.estimation, ESTIMATION),
     (plans.on_ten, ON_TEN),
     (plans.correction, CORRECTION),
+    (plans.distorted, DISTORTED),
+    (plans.ablation, ABLATION),
     (plans.constant_sgd, SGD),
     (plans.over_rates, RATES),
     (plans.coverage, COVERAGE),
@@ -60,14 +64,15 @@ def subsets(values, least=1):
     return st.lists(st.sampled_from(values), min_size=least, unique=True)
 
 
+ARMS = ["forward, true", "forward, anchor-97", "mixup", "volminnet", "graph-forward, anchor-max"]
 corrections = st.fixed_dictionaries(
     {
         "noises": subsets([*PAPER, "pair-flip-0.3", "clean"]),
         "models": subsets(["lenet", "alexnet"]),
-        "transitions": subsets(["true", "anchor-97", "anchor-max"]),
-        "further_methods": subsets(["backward", "reweighting"], least=0),
+        "arms": subsets(ARMS),
+        "alexnet_arms": subsets(ARMS),
         "seeds": st.integers(1, 4),
-        "most_alexnet_seeds": st.integers(1, 4),
+        "alexnet_seeds": st.integers(1, 4),
         "profile": st.sampled_from(["full", "smoke"]),
     }
 )
@@ -82,7 +87,6 @@ rates = st.fixed_dictionaries(
         "profile": st.sampled_from(["full", "smoke"]),
     }
 )
-either = st.tuples(st.just(plans.correction), corrections) | st.tuples(st.just(plans.over_rates), rates)
 
 
 @every
@@ -96,13 +100,11 @@ def test_a_value_that_is_named_twice_is_asked_for_once(plan, parameters):
 @settings(deadline=None, max_examples=30)
 @given(corrections)
 def test_correction_has_as_many_trials_as_its_parameters_say(p):
-    arms = 1 + len(p["transitions"])
     ceiling = "clean" not in p["noises"]
-    lenet = ceiling + len(p["noises"]) * (arms + len(p["further_methods"]))
-    alexnet = ceiling + len(p["noises"]) * arms
-    expected = {"lenet": lenet * p["seeds"], "alexnet": alexnet * min(p["seeds"], p["most_alexnet_seeds"])}
+    cells = {"lenet": 1 + len(p["arms"]), "alexnet": 1 + len(p["alexnet_arms"])}
+    seeds = {"lenet": p["seeds"], "alexnet": p["alexnet_seeds"]}
     found = Counter(trial.model for trial in plans.correction(**p))
-    assert found == {model: expected[model] for model in p["models"]}
+    assert found == {m: (ceiling + len(p["noises"]) * cells[m]) * seeds[m] for m in p["models"]}
 
 
 @settings(deadline=None, max_examples=30)
@@ -116,23 +118,66 @@ def test_the_rates_have_as_many_trials_as_their_parameters_say(p):
 
 
 @settings(deadline=None, max_examples=30)
-@given(either)
-def test_what_an_estimated_matrix_is_read_from_is_asked_for_too(case):
-    plan, p = case
-    trials = set(plan(**p))
+@given(rates)
+def test_what_an_estimated_matrix_is_read_from_is_asked_for_too(p):
+    trials = set(plans.over_rates(**p))
     needed = {trial.prerequisite() for trial in trials} - {None}
     assert needed <= trials
-    sources = p.get("transitions", p.get("rate_transitions"))
-    assert bool(needed) == bool({"anchor-97", "anchor-max"} & set(sources))
+    assert bool(needed) == bool({"anchor-97", "anchor-max"} & set(p["rate_transitions"]))
 
 
 @settings(deadline=None, max_examples=30)
-@given(either)
-def test_every_corrected_trial_has_its_cross_entropy_partner_of_the_same_seed(case):
-    plan, p = case
-    trials = plan(**p)
+@given(rates)
+def test_every_corrected_trial_has_its_cross_entropy_partner_of_the_same_seed(p):
+    trials = plans.over_rates(**p)
     plain = {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials if t.method == "cross-entropy"}
     assert {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials} == plain
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_every_arm_has_its_cross_entropy_partner_of_the_same_seed(p):
+    trials = plans.correction(**p)
+    plain = {(t.model, t.noise, t.seed) for t in trials if t.method == "cross-entropy"}
+    assert {(t.model, t.noise, t.seed) for t in trials} == plain
+
+
+def test_an_arm_is_reported_with_what_was_chosen_for_it_and_our_own_recipe_as_a_refit(monkeypatch):
+    best = replace(PROTOCOL["lenet"], epochs=5)
+    options = (("alpha", 0.3),)
+    monkeypatch.setattr(tuning, "chosen", lambda arm: tuning.Choice(best, options if arm.method == "mixup" else ()))
+    for text in ("cross-entropy", "forward, true", "forward, anchor-97", "mixup", "graph-forward, true"):
+        method, source = plans.arm(text)
+        asked = plans.chosen_trial(
+            dataset="fashion-mnist-3", noise="paper-0.5", model="lenet", arm=(method, source), seed=0
+        )
+        assert (asked.method, asked.transition, asked.settings) == (method, source, best)
+        assert asked.options == (options if method == "mixup" else None)
+        assert asked.refit == (True if method == "graph-forward" else None)
+        assert asked.base == (PROTOCOL["lenet"] if source == "anchor-97" else None)
+
+
+def test_an_arm_is_a_method_and_what_it_takes_t_from():
+    assert plans.arm("mixup") == ("mixup", None)
+    assert plans.arm("forward, true, towards-identity-0.5") == ("forward", "true, towards-identity-0.5")
+
+
+def test_every_distortion_stands_beside_the_true_matrix_and_none_of_the_same_seed():
+    asked = plans.distorted(**DISTORTED)
+    sources = {t.transition for t in asked}
+    assert sources == {None, "true", "true, towards-identity-0.5", "true, transposed"}
+    for source in sources:
+        assert {(t.noise, t.seed) for t in asked if t.transition == source} >= {(n, s) for n in PAPER for s in range(2)}
+
+
+def test_each_part_of_our_recipe_is_left_out_in_turn():
+    asked = plans.ablation(**ABLATION)
+    assert len(asked) == 4 * len(PAPER) * 2
+    for whole, no_graph, on_training_images, bare in zip(*[iter(asked)] * 4, strict=True):
+        assert (whole.method, whole.refit) == ("graph-forward", True)
+        assert no_graph == replace(whole, method="forward", options=None)
+        assert on_training_images == replace(whole, refit=None)
+        assert bare == replace(whole, settings=replace(whole.settings, augmentation=None, averaging=None))
 
 
 @settings(deadline=None, max_examples=30)
@@ -159,15 +204,11 @@ def test_estimation_asks_for_cross_entropy_on_each_noise_and_seed():
     assert {(t.method, t.transition, t.model) for t in trials} == {("cross-entropy", None, "lenet")}
 
 
-def test_correction_asks_for_what_estimation_did():
-    assert set(plans.estimation(**ESTIMATION)) <= set(plans.correction(**CORRECTION))
-
-
 @settings(deadline=None, max_examples=30)
 @given(corrections)
-def test_seeds_count_from_zero_and_alexnet_has_at_most_its_own_number(p):
+def test_seeds_count_from_zero_and_alexnet_has_its_own_number(p):
     seeds = {model: {t.seed for t in plans.correction(**p) if t.model == model} for model in p["models"]}
-    limits = {"lenet": p["seeds"], "alexnet": min(p["seeds"], p["most_alexnet_seeds"])}
+    limits = {"lenet": p["seeds"], "alexnet": p["alexnet_seeds"]}
     assert seeds == {model: set(range(limits[model])) for model in p["models"]}
 
 
@@ -204,7 +245,7 @@ def test_the_data_set_is_passed_on(plan, parameters):
     [
         (*case, name)
         for case in [*EVERY, (plans.noise, NOISE)]
-        for name in ("seeds", "most_alexnet_seeds", "sgd_seeds", "long_seeds")
+        for name in ("seeds", "alexnet_seeds", "distorted_seeds", "ablation_seeds", "sgd_seeds", "long_seeds")
         if name in case[1]
     ],
 )
@@ -219,7 +260,7 @@ def test_at_least_one_seed_is_needed(plan, parameters, name, seeds):
     [
         (*case, name)
         for case in [*EVERY, (plans.noise, NOISE)]
-        for name in ("noises", "noise_rates", "models", "transitions", "precision_noises", "warm_epochs")
+        for name in ("noises", "noise_rates", "models", "arms", "alexnet_arms", "precision_noises", "warm_epochs")
         if name in case[1]
     ],
 )
@@ -233,8 +274,8 @@ def test_an_empty_list_is_named(plan, parameters, name):
     [
         ({"noises": ["paper-0.7"]}, "Unknown noise 'paper-0.7'"),
         ({"models": ["resnet"]}, "Unknown model 'resnet'"),
-        ({"further_methods": ["magic"]}, "Unknown method 'magic'"),
-        ({"transitions": ["guess"]}, "can't take its transition matrix from 'guess'"),
+        ({"arms": ["magic"]}, "Unknown method 'magic'"),
+        ({"arms": ["forward, guess"]}, "can't take its transition matrix from 'guess'"),
         ({"dataset": "cifar-10"}, "Unknown data set 'cifar-10'"),
         ({"profile": "huge"}, "Unknown profile 'huge'"),
     ],

@@ -161,6 +161,13 @@ def test_a_method_that_was_never_tuned_on_a_data_set_has_the_protocol(choices):
         assert chosen(arm) == Choice(protocol(arm.dataset, arm.model))
 
 
+def test_options_at_their_defaults_are_left_out_of_what_is_reported(monkeypatch):
+    default, other = Choice(BASE, (("alpha", 0.1), ("beta", 1.0))), Choice(BASE, (("alpha", 0.1), ("beta", 2.0)))
+    for choice, reported in ((default, Choice(BASE)), (other, other)):
+        monkeypatch.setattr(tuning, "_chosen", lambda choice=choice: {SYMMETRIC: choice})
+        assert chosen(SYMMETRIC) == reported
+
+
 def test_what_is_chosen_is_read_as_it_was_written(choices):
     with_options = choices | {SYMMETRIC: Choice(BASE, (("alpha", 0.25), ("beta", 3.0)))}
     assert read_chosen(write_chosen(with_options)) == with_options

@@ -137,3 +137,51 @@ def gains(rows: pd.DataFrame) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("gain over cross-entropy (points)")
     return figure
+
+
+@styled
+def ablation(rows: pd.DataFrame) -> Figure:
+    """Accuracy after the last epoch with a part of a recipe left out: a dot a seed and a line at the mean.
+
+    Args:
+        rows: as `tables.ablation` gives it.
+    """
+    noises, parts = (list(dict.fromkeys(rows[name])) for name in ("noise", "part"))
+    figure, axes = new_axes(1, len(noises), 2.6 + 2.7 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
+    for ax, noise in zip(axes[0], noises, strict=True):
+        for y, part in enumerate(parts):
+            values = 100 * rows[(rows["noise"] == noise) & (rows["part"] == part)]["last_accuracy"]
+            ax.plot(values, [y] * len(values), "o", color=PALETTE[0], alpha=0.5, markersize=4)
+            ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=PALETTE[0])
+        ax.set(title=f"{noise_title(noise)}, n = {len(values)}", xlabel="clean test accuracy (%)")
+        ax.grid(False, axis="y")
+    axes[0, 0].set_yticks(range(len(parts)), parts)
+    axes[0, 0].set_ylim(len(parts) - 0.5, -0.5)
+    return figure
+
+
+@styled
+def tries(rows: pd.DataFrame) -> Figure:
+    """How far each configuration is behind its arm's best, a panel a network and noise; the protocol's is filled.
+
+    Args:
+        rows: as `tables.tries` gives it.
+    """
+    models, noises = (list(dict.fromkeys(rows[name])) for name in ("model", "noise"))
+    arms = list(dict.fromkeys(zip(rows["method"], rows["transition"], strict=True)))
+    height = (0.28 * len(arms) + 0.8) * len(models) + 0.3
+    figure, axes = new_axes(len(models), len(noises), 2.6 + 2.7 * len(noises), height, sharex=True, sharey=True)
+    for axes_row, model in zip(axes, models, strict=True):
+        for ax, noise in zip(axes_row, noises, strict=True):
+            for row in rows[(rows["model"] == model) & (rows["noise"] == noise)].to_dict("records"):
+                y = arms.index((row["method"], row["transition"]))
+                filled = PALETTE[0] if row["protocol"] else "none"
+                ax.plot(row["behind"], y, "o", color=PALETTE[0], markerfacecolor=filled, alpha=0.8)
+            ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}")
+            ax.set_xscale("symlog", linthresh=0.1)
+            ax.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
+    axes[0, 0].set_yticks(range(len(arms)), [method_title(*arm) for arm in arms])
+    axes[0, 0].set_ylim(len(arms) - 0.5, -0.5)
+    for ax in axes[-1]:
+        ax.set_xlabel("noisy validation loss behind the best (millinats)")
+    return figure

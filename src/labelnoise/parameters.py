@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -93,12 +93,17 @@ def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: known[key].check(value) for key, value in given.items()}
 
 
-def planned(name: str, given: Mapping[str, Any] = types.MappingProxyType({})) -> list[Trial]:
-    """The trials that a chapter asks for with these parameters, the others at their defaults, each once."""
+def planned(
+    name: str, given: Mapping[str, Any] = types.MappingProxyType({}), *, only: Callable[..., list[Trial]] | None = None
+) -> list[Trial]:
+    """The trials that a chapter asks for with these parameters, the others at their defaults, each once.
+
+    Those of one of its plans, if `only` that one is asked for.
+    """
     values = defaults(name) | check(name, given)
     asked = (
         trial
-        for plan in PLANS.get(name, ())
+        for plan in ((only,) if only else PLANS.get(name, ()))
         for trial in plan(**{key: values[key] for key in inspect.signature(plan).parameters if key in values})
     )
     return list(dict.fromkeys(asked))

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from labelnoise import tuning
 from labelnoise.errors import InputError
 from labelnoise.training import Settings
-from labelnoise.trials import Trial, protocol, trial
+from labelnoise.trials import OURS, Trial, in_profile, protocol, trial
 
 # Patrini et al. 2017 and most papers since train with plain SGD; this is the common setting.
 CONSTANT_SGD = Settings(
@@ -92,32 +93,86 @@ def on_ten(
     )
 
 
+def arm(text: str) -> Arm:
+    """An arm from ``METHOD`` or ``METHOD, SOURCE``, such as "forward, true"."""
+    method, _, source = text.partition(", ")
+    return method, source or None
+
+
 def correction(
     *,
     dataset: str = "fashion-mnist-3",
     noises: Sequence[str],
     models: Sequence[str],
-    transitions: Sequence[str],
-    further_methods: Sequence[str],
+    arms: Sequence[str],
+    alexnet_arms: Sequence[str],
     seeds: int,
-    most_alexnet_seeds: int,
+    alexnet_seeds: int,
     profile: str = "full",
 ) -> list[Trial]:
-    """Training with and without correction on `noises`, with the clean ceiling beside it.
-
-    Cross-entropy, forward correction with T from each of `transitions`, and for LeNet the further
-    methods with the true T.
-    """
-    _check(min(seeds, most_alexnet_seeds), noises=noises, models=models, transitions=transitions)
-    arms: list[Arm] = [("cross-entropy", None), *(("forward", source) for source in transitions)]
-    further: list[Arm] = [(method, "true") for method in further_methods]
-    return _once(
-        trial(dataset=dataset, noise=noise, model=model, method=method, transition=source, seed=seed, profile=profile)
+    """Every arm on `noises` with the settings that were chosen for it, and the clean ceiling beside them."""
+    _check(min(seeds, alexnet_seeds), noises=noises, models=models, arms=arms, alexnet_arms=alexnet_arms)
+    plain = "cross-entropy"
+    asked = [
+        (noise, model, each, seed)
         for model in models
-        for seed in range(min(seeds, most_alexnet_seeds) if model == "alexnet" else seeds)
+        for seed in range(alexnet_seeds if model == "alexnet" else seeds)
         for noise in ("clean", *noises)
-        for method, source in (arms + further * (model == "lenet") if noise in noises else arms[:1])
+        for each in ((plain, *(alexnet_arms if model == "alexnet" else arms)) if noise in noises else (plain,))
+    ]
+    return _once(
+        chosen_trial(dataset=dataset, noise=noise, model=model, arm=arm(each), seed=seed, profile=profile)
+        for noise, model, each, seed in asked
     )
+
+
+def chosen_trial(*, dataset: str, noise: str, model: str, arm: Arm, seed: int, profile: str = "full") -> Trial:
+    """An arm's trial with the settings that were chosen for it (see `tuning.chosen`). Our own recipe is a refit."""
+    method, source = arm
+    whole = tuning.Arm(dataset, noise, model, method, source)
+    asked = in_profile(tuning.chosen(whole).trial(whole, seed), profile)
+    return dataclasses.replace(asked, refit=True) if method == OURS else asked
+
+
+def distorted(
+    *,
+    dataset: str = "fashion-mnist-3",
+    noises: Sequence[str],
+    distortions: Sequence[str],
+    distorted_seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """LeNet with forward correction by a T that is wrong in a known way, beside the true one and none."""
+    arms = ["forward, true", *(f"forward, true, {name}" for name in distortions)]
+    return correction(
+        dataset=dataset, noises=noises, models=["lenet"], arms=arms, alexnet_arms=arms, seeds=distorted_seeds,
+        alexnet_seeds=distorted_seeds, profile=profile,
+    )  # fmt: skip
+
+
+def ablation(
+    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], ablation_seeds: int, profile: str = "full"
+) -> list[Trial]:
+    """LeNet with our own recipe by the true T, and with a part of it left out.
+
+    With forward correction in place of the graph; without the images that it is validated on; and with neither
+    changed images nor averaged weights.
+    """
+    _check(ablation_seeds, noises=noises)
+    trials = []
+    for noise in noises:
+        for seed in range(ablation_seeds):
+            whole = chosen_trial(
+                dataset=dataset, noise=noise, model="lenet", arm=(OURS, "true"), seed=seed, profile=profile
+            )
+            bare = dataclasses.replace(whole.settings, augmentation=None, averaging=None)
+            trials += [
+                whole,
+                dataclasses.replace(whole, method="forward", options=None),
+                dataclasses.replace(whole, refit=None),
+                dataclasses.replace(whole, settings=bare),
+            ]
+    return _once(trials)
 
 
 def over_rates(
@@ -286,7 +341,7 @@ def held_out(
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "01_noise": (noise,),
     "02_estimation": (estimation, on_ten),
-    "03_correction": (correction, constant_sgd, over_rates),
+    "03_correction": (correction, distorted, ablation, constant_sgd, over_rates),
     "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out),
     "10_performance": (precision, epochs),
 }

@@ -58,6 +58,11 @@ def published_ledger() -> Ledger:
     return Ledger(root() / "results" / "trials.jsonl")
 
 
+def tuning_ledger() -> Ledger:
+    """The records by which settings were chosen (benchmarks/protocol.py and benchmarks/tuning.py)."""
+    return Ledger(root() / "results" / "tuning.jsonl")
+
+
 def ledger() -> Ledger:
     """The records that a chapter reads, and appends to.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from labelnoise import data
+from labelnoise import data, tuning
 from labelnoise.errors import InputError
 from labelnoise.preparation import corruption
 from labelnoise.statistics import goodness_of_fit, holm, interval, paired_difference
-from labelnoise.trials import PROTOCOL, Record
+from labelnoise.trials import OURS, PROTOCOL, Record, Trial
 
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
@@ -111,6 +111,20 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     return measured.assign(n=cells["seed"].nunique()).reset_index()
 
 
+def ablation(records: Iterable[Record]) -> pd.DataFrame:
+    """As `as_table`, with a column ``part``: what of our own recipe is left out (see `plans.ablation`)."""
+    records = list(records)
+
+    def part(asked: Trial) -> str:
+        if asked.method != OURS:
+            return "without the graph"
+        if not asked.refit:
+            return "without the validation images"
+        return "whole" if asked.settings.augmentation else "without changed images and averaging"
+
+    return as_table(records).assign(part=[part(record.trial) for record in records])
+
+
 def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFrame:
     """Chi-square p-values of the flips under their T and under its transpose, one row a noise and seed."""
     clean = data.load(dataset)
@@ -124,6 +138,45 @@ def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFram
             row.append(goodness_of_fit(clean.train_labels, noisy, matrix.T) if both_ways else np.nan)
             rows.append(row)
     return pd.DataFrame(rows, columns=["noise", "seed", "p_value", "p_value_transposed"])
+
+
+def tries(tried: Mapping[tuning.Arm, Sequence[tuple[tuning.Choice, float]]]) -> pd.DataFrame:
+    """Every configuration that was tried, one row each, in the order of the arms and scores.
+
+    Args:
+        tried: as `tuning.tried` gives it.
+
+    Returns:
+        Columns model, noise, method, transition; ``score`` in nats and ``behind``, its distance to the arm's best, in
+        millinats; whether it is the ``protocol``; learning_rate, weight_decay, epochs, and ``options`` as text.
+    """
+    rows = []
+    for arm, choices in tried.items():
+        for choice, score in choices:
+            settings = choice.settings
+            rows.append(
+                {
+                    "model": arm.model, "noise": arm.noise, "method": arm.method, "transition": arm.transition or "",
+                    "score": score, "behind": 1000 * (score - choices[0][1]),
+                    "protocol": choice == tuning.start(arm), "learning_rate": settings.learning_rate,
+                    "weight_decay": settings.weight_decay, "epochs": settings.epochs,
+                    "options": ", ".join(f"{name} {value:g}" for name, value in choice.options),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def chosen_tries(rows: pd.DataFrame) -> pd.DataFrame:
+    """The best try of each arm, with how many there were and how far the protocol is ``behind`` it, in millinats.
+
+    Args:
+        rows: as `tries` gives it.
+    """
+    cells = rows.groupby(ARM, sort=False)
+    best = rows.loc[cells["score"].idxmin()].drop(columns=["behind", "protocol"])
+    behind = rows[rows["protocol"]].set_index(ARM)["behind"].rename("protocol behind").round(3)
+    found = best.merge(cells.size().rename("tries"), on=ARM).merge(behind, on=ARM)
+    return found.assign(score=found["score"].round(5))
 
 
 def settings(models: Sequence[str]) -> pd.DataFrame:

@@ -37,14 +37,22 @@ OF_DATASET: dict[tuple[str, str], Settings] = {
 }
 
 
-# Of our own recipe, relative to the others: it sees every image changed each time, so it can learn from it longer.
+OURS = "graph-forward"  # our own recipe
+
+# Its settings, relative to the others': it sees every image changed each time, so it can learn from it longer.
 RECIPE_EPOCHS, RECIPE_RATE = 2.5, 2.0
 
 
 def protocol(dataset: str, model: str, method: str = "cross-entropy") -> Settings:
-    """The published settings of a network on a data set: the same for every method, except our own recipe."""
+    """The published settings of a network on a data set: the same for every method, except our own recipe.
+
+    Raises:
+        InputError: an unknown model.
+    """
+    if model not in MODELS:
+        raise InputError(f"Unknown model {model!r}; use one of: {', '.join(MODELS)}.")
     plain = OF_DATASET.get((dataset, model), PROTOCOL[model])
-    if method != "graph-forward":
+    if method != OURS:
         return plain
     return dataclasses.replace(
         plain,
@@ -157,18 +165,24 @@ def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
     Raises:
         InputError: an unknown model or profile, or as `Trial`.
     """
-    if model not in MODELS:
-        raise InputError(f"Unknown model {model!r}; use one of: {', '.join(MODELS)}.")
-    if profile not in ("full", "smoke"):
-        raise InputError(f"Unknown profile {profile!r}; use full or smoke.")
     dataset = fields.pop("dataset", "fashion-mnist-3")
     settings = protocol(dataset, model, fields.get("method", "cross-entropy"))
-    asked = Trial(dataset=dataset, model=model, **({"settings": settings} | fields))
-    if profile == "smoke":
-        settings = dataclasses.replace(asked.settings, epochs=1)
-        base = dataclasses.replace(asked.base, epochs=1) if asked.base else None
-        return dataclasses.replace(asked, images=SMOKE_IMAGES, settings=settings, base=base)
-    return asked
+    return in_profile(Trial(dataset=dataset, model=model, **({"settings": settings} | fields)), profile)
+
+
+def in_profile(asked: Trial, profile: str) -> Trial:
+    """The trial itself with the profile "full"; with "smoke" what is left of it, see `trial`.
+
+    Raises:
+        InputError: an unknown profile.
+    """
+    if profile not in ("full", "smoke"):
+        raise InputError(f"Unknown profile {profile!r}; use full or smoke.")
+    if profile == "full":
+        return asked
+    settings = dataclasses.replace(asked.settings, epochs=1)
+    base = dataclasses.replace(asked.base, epochs=1) if asked.base else None
+    return dataclasses.replace(asked, images=SMOKE_IMAGES, settings=settings, base=base)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,13 @@ def chosen(arm: Arm) -> Choice:
 
     Where the arm itself was not tuned: that of the same method on the same data set and network,
     whatever its source of T, at the nearest noise rate; failing that, the published settings.
+    Options at their defaults are left out, so that one training has one name.
     """
+    choice = _nearest(arm)
+    return Choice(choice.settings) if choice.options == start(arm).options else choice
+
+
+def _nearest(arm: Arm) -> Choice:
     choices = _chosen()
     if arm in choices:
         return choices[arm]
@@ -160,10 +166,17 @@ def tried(ledger: Ledger) -> dict[Arm, list[tuple[Choice, float]]]:
     return {arm: sorted(tries, key=lambda one: one[1]) for arm, tries in by_arm.items()}
 
 
-def _default(arm: Arm) -> dict[str, Any]:
-    recipe, base = method(arm.method), protocol(arm.dataset, arm.model, arm.method)
+def start(arm: Arm) -> Choice:
+    """The first configuration of an arm: the protocol, and the defaults of the method's own options."""
+    recipe = method(arm.method)
     defaults = {name: inspect.signature(recipe.loss).parameters[name].default for name in recipe.options}
-    return {"relative_rate": 1.0, "weight_decay": base.weight_decay, "epochs": base.epochs, **defaults}
+    return Choice(protocol(arm.dataset, arm.model, arm.method), tuple(sorted(defaults.items())))
+
+
+def _default(arm: Arm) -> dict[str, Any]:
+    first = start(arm)
+    settings = {"weight_decay": first.settings.weight_decay, "epochs": first.settings.epochs}
+    return {"relative_rate": 1.0, **settings, **dict(first.options)}
 
 
 def _choice(arm: Arm, asked: Any) -> Choice:
