@@ -1,13 +1,15 @@
+import dataclasses
 import io
 import re
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
 
-from labelnoise import figures, matrix_figures, matrix_tables, style, tables, titles, transitions
+from labelnoise import figures, matrix_figures, matrix_tables, style, tables, titles, transitions, tuning
 from labelnoise.statistics import interval
 
 matplotlib.use("agg")
@@ -68,6 +70,31 @@ def probabilities(n_classes, noises):
     return matrix_figures.predicted_probabilities(quantiles, truths, NAMES[n_classes])
 
 
+def tried_arm(model="lenet", noise="paper-0.5", method="forward", transition="true"):
+    """An arm with three tries, 0, 1 and 20 millinats from the best, the second of them the protocol's."""
+    arm = tuning.Arm("fashion-mnist-3", noise, model, method, transition)
+    first = tuning.start(arm)
+    other = [dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=n)) for n in (5, 6)]
+    return {arm: [(other[0], 1.0), (first, 1.001), (other[1], 1.02)]}
+
+
+TRIED = {
+    **tried_arm(), **tried_arm(noise="paper-0.6"), **tried_arm(method="mixup", transition=None),
+    **tried_arm(model="alexnet"),
+}  # fmt: skip
+
+
+def parts(seeds):
+    """Accuracies of a recipe and of what is left of it."""
+    rows = [
+        {"noise": noise, "part": part, "seed": seed, "last_accuracy": 0.9 + 0.01 * seed - 0.02 * k}
+        for noise in NOISES
+        for k, part in enumerate(("whole", "without the graph"))
+        for seed in range(seeds)
+    ]
+    return pd.DataFrame(rows)
+
+
 DRAWINGS = {
     "images of 3 classes": lambda records: images(3),
     "images of 10 classes": lambda records: images(10, columns=1),
@@ -87,6 +114,9 @@ DRAWINGS = {
     "rates": lambda records: figures.accuracy_against_rate(tables.as_table(records(3, ["symmetric-0.2"], ["alexnet"]))),
     "rates of one seed": lambda records: figures.accuracy_against_rate(tables.as_table(records(1, ["symmetric-0.2"]))),
     "gains": lambda records: figures.gains(tables.gains(tables.as_table(records(3)))),
+    "tries": lambda records: figures.tries(tables.tries(TRIED)),
+    "ablation": lambda records: figures.ablation(parts(3)),
+    "ablation of one seed": lambda records: figures.ablation(parts(1)),
     "gains of one seed": lambda records: figures.gains(tables.gains(tables.as_table(records(1)))),
 }
 every = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
@@ -254,6 +284,36 @@ def test_gains_show_every_row_with_its_interval_beside_zero(records):
         assert [line.get_xydata()[0].tolist() for line in dots] == [[gain, k] for k, gain in enumerate(cell["gain"])]
         assert bars == cell[["low", "high"]].to_numpy().tolist()
         assert all((line.get_markerfacecolor() != "white") == title.startswith("LeNet") for line in dots)
+
+
+def test_each_network_has_its_own_arms(records):
+    table = tables.as_table(records(3))
+    rows = tables.gains(table[(table["model"] == "lenet") | (table["transition"] != "anchor-97")])
+    drawn = figures.gains(rows)
+    labels = {ax.get_title(): len(ax.get_yticks()) for ax in drawn.axes}
+    assert labels == {"LeNet, “0.5”": 2, "LeNet, “0.6”": 2, "AlexNet, “0.5”": 1, "AlexNet, “0.6”": 1}
+    assert {ax.get_xlabel() for ax in drawn.axes[2:]} == {"gain over cross-entropy (points)"}
+
+
+def test_tries_stand_at_their_distance_to_the_best_and_the_protocol_is_filled():
+    drawn = figures.tries(tables.tries(TRIED))
+    panels = {ax.get_title(): ax for ax in drawn.axes}
+    lines = panels["LeNet, “0.5”"].get_lines()
+    places = [line.get_xydata()[0] for line in lines]
+    np.testing.assert_allclose(places, [[0, 0], [1, 0], [20, 0], [0, 1], [1, 1], [20, 1]], atol=1e-6)
+    assert [line.get_markerfacecolor() == "none" for line in lines] == [True, False, True] * 2
+    assert len(panels["LeNet, “0.6”"].get_lines()) == len(panels["AlexNet, “0.5”"].get_lines()) == 3
+    assert not panels["AlexNet, “0.6”"].get_lines()
+
+
+def test_an_ablation_shows_every_seed_and_the_mean_of_each_part():
+    drawn = figures.ablation(parts(3))
+    for ax in drawn.axes:
+        seeds, mean = ax.get_lines()[:2]
+        np.testing.assert_allclose(seeds.get_xdata(), [90, 91, 92])
+        np.testing.assert_allclose(mean.get_xdata(), [91, 91])
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["whole", "without the graph"]
+    assert [ax.get_title() for ax in drawn.axes] == ["“0.5”, n = 3", "“0.6”, n = 3"]
 
 
 def test_tables_are_titled_for_readers_and_keep_their_numbers(records):

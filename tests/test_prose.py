@@ -154,3 +154,28 @@ def test_the_most_precise_estimator_is_told_with_its_coverage():
     assert "97th-percentile anchor has a bias of 0.001" in second
     assert "hold 70 %" in second
     assert sizes(text) == [40]
+
+
+def test_a_recipe_is_told_by_its_mean_and_spread_in_each_cell():
+    rows = [
+        {"model": "lenet", "noise": noise, "transition": transition, "last_accuracy": 0.9 + 0.01 * seed + shift}
+        for noise, transition, shift, seeds in (("paper-0.5", "true", 0.05, 3), ("paper-0.6", "anchor-97", 0.0, 1))
+        for seed in range(seeds)
+    ]
+    text = prose.recipe_sentence(pd.DataFrame(rows))
+    assert "96.0 ± 1.0 % for LeNet on “0.5” with the true T (n = 3)" in text
+    assert "90.0 % for LeNet on “0.6” with T by 97th-percentile anchor (n = 1)" in text
+
+
+def test_tuning_is_told_by_its_tries_and_what_the_published_settings_lack():
+    arm = {"model": "lenet", "noise": "paper-0.5", "transition": ""}
+    behind = {"mixup": [0.0, 0.4], "forward": [0.3, 0.0], "symmetric": [0.9, 0.0, 2.0]}  # the protocol's first
+    rows = [
+        {**arm, "method": method, "behind": distance, "protocol": k == 0}
+        for method, distances in behind.items()
+        for k, distance in enumerate(distances)
+    ]
+    text = prose.tuning_sentence(pd.DataFrame(rows))
+    assert "2 tries for each of 3 combinations" in text
+    assert "In 1 of these nothing tried was better" in text
+    assert "at most 0.30 millinats" in text

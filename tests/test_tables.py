@@ -1,7 +1,9 @@
+import dataclasses
+
 import pytest
 import scipy.stats
 
-from labelnoise import tables
+from labelnoise import plans, tables, tuning
 from labelnoise.statistics import paired_difference
 
 HISTORY = {
@@ -109,3 +111,42 @@ def test_the_flips_tell_a_matrix_from_its_transpose():
 @pytest.mark.parametrize("make", [tables.as_table, tables.as_curves])
 def test_tables_may_be_made_of_an_iterator(made_up, make):
     assert len(make(iter([made_up()]))) == len(make([made_up()]))
+
+
+def test_a_part_of_our_recipe_is_named_by_what_the_trial_leaves_out(made_up):
+    asked = plans.ablation(noises=["paper-0.5"], ablation_seeds=1, profile="smoke")
+    table = tables.ablation(made_up(trial) for trial in asked)
+    assert table["part"].tolist() == [
+        "whole", "without the graph", "without the validation images", "without changed images and averaging"
+    ]  # fmt: skip
+
+
+def tried(*scores, method="forward", transition="true", options=()):
+    """An arm with tries of these scores, the last of them the protocol's."""
+    arm = tuning.Arm("fashion-mnist-3", "paper-0.5", "lenet", method, transition)
+    first = tuning.start(arm)
+    others = [
+        dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20 + k), options=options)
+        for k in range(len(scores) - 1)
+    ]
+    return {arm: list(zip([*others, first], scores, strict=True))}
+
+
+def test_every_try_has_its_settings_and_its_distance_to_the_best():
+    options = (("alpha", 0.25), ("beta", 3.0))
+    table = tables.tries(tried(1.0, 1.5, 1.002, method="symmetric", transition=None, options=options))
+    assert table["behind"].tolist() == pytest.approx([0, 500, 2])
+    assert table["protocol"].tolist() == [False, False, True]
+    assert table["options"].tolist() == ["alpha 0.25, beta 3", "alpha 0.25, beta 3", "alpha 0.1, beta 1"]
+    assert table["epochs"].tolist() == [20, 21, 8]
+    assert set(table["transition"]) == {""}
+
+
+def test_what_was_chosen_is_the_best_try_of_each_arm():
+    table = tables.tries(tried(1.0, 1.002) | tried(1.3, method="mixup", transition=None))
+    chosen = tables.chosen_tries(table)
+    assert chosen["method"].tolist() == ["forward", "mixup"]
+    assert chosen["score"].tolist() == [1.0, 1.3]
+    assert chosen["protocol behind"].tolist() == [2.0, 0.0]
+    assert chosen["tries"].tolist() == [2, 1]
+    assert chosen["epochs"].tolist() == [20, 8]

@@ -6,10 +6,12 @@ Each function returns a matplotlib Figure and shows nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -117,26 +119,41 @@ def gains(rows: pd.DataFrame) -> Figure:
     Args:
         rows: as `tables.gains` gives it.
     """
+    figure, panels = _a_row_an_arm(rows, "gain over cross-entropy (points)", sharex="col")
+    for ax, cell, arms in panels:
+        ax.axvline(0, color="0.3", linewidth=1)
+        for row in cell.to_dict("records"):
+            y = arms.index((row["method"], row["transition"]))
+            filled = PALETTE[0] if row["corrected"] < 0.05 else "white"
+            ax.plot([row["low"], row["high"]], [y, y], color=PALETTE[0])
+            ax.plot(row["gain"], y, "o", color=PALETTE[0], markerfacecolor=filled)
+    return figure
+
+
+def _a_row_an_arm(
+    rows: pd.DataFrame, label: str, **options: Any
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame, list[Any]]]]:
+    """A panel a network and noise, each with its rows and with the arms of its network from the top down."""
     models, noises = (list(dict.fromkeys(rows[name])) for name in ("model", "noise"))
-    arms = list(dict.fromkeys(zip(rows["method"], rows["transition"], strict=True)))
-    height = (0.28 * len(arms) + 0.8) * len(models) + 0.3
-    figure, axes = new_axes(len(models), len(noises), 2.6 + 2.7 * len(noises), height, sharex="col", sharey=True)
+    arms = {
+        m: list(dict.fromkeys(map(tuple, rows[rows["model"] == m][["method", "transition"]].values))) for m in models
+    }
+    heights = [0.28 * len(arms[model]) + 0.8 for model in models]
+    figure, axes = new_axes(
+        len(models), len(noises), 2.6 + 2.7 * len(noises), sum(heights) + 0.3, sharey="row",
+        gridspec_kw={"height_ratios": heights}, **options,
+    )  # fmt: skip
+    panels = []
     for axes_row, model in zip(axes, models, strict=True):
+        axes_row[0].set_yticks(range(len(arms[model])), [method_title(*arm) for arm in arms[model]])
+        axes_row[0].set_ylim(len(arms[model]) - 0.5, -0.5)
         for ax, noise in zip(axes_row, noises, strict=True):
-            ax.axvline(0, color="0.3", linewidth=1)
-            cell = rows[(rows["model"] == model) & (rows["noise"] == noise)]
-            for row in cell.to_dict("records"):
-                y = arms.index((row["method"], row["transition"]))
-                filled = PALETTE[0] if row["corrected"] < 0.05 else "white"
-                ax.plot([row["low"], row["high"]], [y, y], color=PALETTE[0])
-                ax.plot(row["gain"], y, "o", color=PALETTE[0], markerfacecolor=filled)
             ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}")
             ax.grid(False, axis="y")
-    axes[0, 0].set_yticks(range(len(arms)), [method_title(*arm) for arm in arms])
-    axes[0, 0].set_ylim(len(arms) - 0.5, -0.5)
+            panels.append((ax, rows[(rows["model"] == model) & (rows["noise"] == noise)], arms[model]))
     for ax in axes[-1]:
-        ax.set_xlabel("gain over cross-entropy (points)")
-    return figure
+        ax.set_xlabel(label)
+    return figure, panels
 
 
 @styled
@@ -167,21 +184,13 @@ def tries(rows: pd.DataFrame) -> Figure:
     Args:
         rows: as `tables.tries` gives it.
     """
-    models, noises = (list(dict.fromkeys(rows[name])) for name in ("model", "noise"))
-    arms = list(dict.fromkeys(zip(rows["method"], rows["transition"], strict=True)))
-    height = (0.28 * len(arms) + 0.8) * len(models) + 0.3
-    figure, axes = new_axes(len(models), len(noises), 2.6 + 2.7 * len(noises), height, sharex=True, sharey=True)
-    for axes_row, model in zip(axes, models, strict=True):
-        for ax, noise in zip(axes_row, noises, strict=True):
-            for row in rows[(rows["model"] == model) & (rows["noise"] == noise)].to_dict("records"):
-                y = arms.index((row["method"], row["transition"]))
-                filled = PALETTE[0] if row["protocol"] else "none"
-                ax.plot(row["behind"], y, "o", color=PALETTE[0], markerfacecolor=filled, alpha=0.8)
-            ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}")
-            ax.set_xscale("symlog", linthresh=0.1)
-            ax.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
-    axes[0, 0].set_yticks(range(len(arms)), [method_title(*arm) for arm in arms])
-    axes[0, 0].set_ylim(len(arms) - 0.5, -0.5)
-    for ax in axes[-1]:
-        ax.set_xlabel("noisy validation loss behind the best (millinats)")
+    figure, panels = _a_row_an_arm(rows, "loss behind the best (millinats)", sharex=True)
+    for ax, cell, arms in panels:
+        ax.grid(True, axis="y")
+        for row in cell.to_dict("records"):
+            y = arms.index((row["method"], row["transition"]))
+            filled = PALETTE[0] if row["protocol"] else "none"
+            ax.plot(row["behind"], y, "o", color=PALETTE[0], markerfacecolor=filled, alpha=0.8)
+        ax.set_xscale("symlog", linthresh=0.1)
+        ax.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
     return figure
