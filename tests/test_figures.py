@@ -327,6 +327,22 @@ def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
     assert len(shown.columns) == len(table.columns) - 1  # the source of T is in the method's name
 
 
+def test_gains_stand_in_a_row_a_method_and_a_column_a_cell_with_a_star_where_significant(records):
+    rows = tables.gains(tables.as_table(records(3)))
+    rows["corrected"] = np.where(rows["model"] == "lenet", 0.04, 0.06)
+    rows = rows[(rows["model"] == "lenet") | (rows["transition"] != "anchor-97")]
+    shown = titles.gains_by_method(rows)
+    assert shown.index.tolist() == ["forward, true T", "forward, 97th-percentile anchor"]
+    assert shown.columns.tolist() == ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
+    first = rows.iloc[0]
+    text = f"{first['gain']:+.1f} ({first['low']:+.1f} to {first['high']:+.1f}) *"
+    assert shown.iloc[0, 0] == text
+    assert not shown.iloc[0, 2].endswith("*")
+    assert shown.iloc[1, 2] == ""
+    alone = titles.gains_by_method(tables.gains(tables.as_table(records(1))))
+    assert "nan" not in alone.to_string()
+
+
 def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
     n = matrix_figures.PANELS_A_ROW + 2
     rows = {"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}

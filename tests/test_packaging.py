@@ -114,3 +114,19 @@ def test_no_file_names_a_package_index() -> None:
     option = re.compile(rb"(index|extra-index)[-_]url|find[-_]links|\bindex-servers\b", flags=re.IGNORECASE)
     paths = {ROOT / name for name in listed.stdout.split("\0") if name} - {Path(__file__)}
     assert [path for path in paths if path.is_file() and option.search(path.read_bytes())] == []
+
+
+def test_the_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions() -> None:
+    workflow = text(".github/workflows/book.yml")
+    used = re.findall(r"^\s*-?\s*uses: (.*)$", workflow, flags=re.MULTILINE)
+    assert used
+    for line in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+    parsed = yaml.safe_load(workflow)
+    assert parsed["permissions"] == {}
+    granted = {name: job["permissions"] for name, job in parsed["jobs"].items()}
+    assert granted == {"build": {"contents": "read"}, "deploy": {"pages": "write", "id-token": "write"}}
+    commands = [step["run"] for step in parsed["jobs"]["build"]["steps"] if "run" in step]
+    targets = set(re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE))
+    assert commands == ["make test", "make book"]
+    assert {command.removeprefix("make ") for command in commands} <= targets
