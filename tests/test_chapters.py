@@ -343,10 +343,13 @@ def test_the_source_hash_follows_text_and_metadata_but_not_outputs(toy):
     assert chapters.source_hash("02_other") == first
 
 
-def test_the_source_hash_follows_every_module_but_those_outside_the_science(toy, tmp_path, monkeypatch):
+def test_the_source_hash_follows_every_module_and_what_was_chosen_but_those_outside_the_science(
+    toy, tmp_path, monkeypatch
+):
     package = tmp_path / "labelnoise"
     package.mkdir()
-    names = sorted(path.name for path in Path(labelnoise.__file__).parent.glob("*.py"))
+    names = sorted(path.name for path in Path(labelnoise.__file__).parent.glob("*.*"))
+    assert {"chapters.py", "tuned.json", "py.typed"} <= set(names)
     for name in names:
         (package / name).write_text("")
     monkeypatch.setattr(labelnoise, "__file__", str(package / "__init__.py"))
@@ -356,7 +359,7 @@ def test_the_source_hash_follows_every_module_but_those_outside_the_science(toy,
         if chapters.source_hash("01_toy") != first:
             followed.add(name)
         (package / name).write_text("")
-    assert followed == set(names) - {"chapters.py", "cluster.py", "pages.py", "cli.py"}
+    assert followed == set(names) - {"chapters.py", "cluster.py", "pages.py", "cli.py", "py.typed"}
 
 
 # Putting a chapter in place.

@@ -32,7 +32,7 @@ VOLATILE_STAMPS = ("processor", "python", "seconds", "date")
 
 
 def source_hash(name: str) -> str:
-    """Of the notebook's source and of the modules it may use: what a published page must stem from.
+    """Of the source, the modules it may use and the chosen settings: what a published page must stem from.
 
     The front page answers with the other chapters' trials, so it stems from their sources too.
     """
@@ -40,8 +40,8 @@ def source_hash(name: str) -> str:
     for chapter in project.sources() if name == project.FRONT_PAGE else [name]:
         for cell in nbformat.read(project.source(chapter), as_version=4).cells:
             digest.update(f"{cell.cell_type}\n{json.dumps(cell.metadata, sort_keys=True)}\n{cell.source}\n".encode())
-    for module in sorted(Path(labelnoise.__file__).parent.glob("*.py")):
-        if module.name not in OUTSIDE_THE_SCIENCE:
+    for module in sorted(Path(labelnoise.__file__).parent.glob("*.*")):
+        if module.suffix in (".py", ".json") and module.name not in OUTSIDE_THE_SCIENCE:
             digest.update(module.name.encode() + module.read_bytes())
     return digest.hexdigest()
 
