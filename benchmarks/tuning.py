@@ -31,12 +31,10 @@ def arms(model: str) -> list[tuning.Arm]:
 def main() -> None:
     ledger = Ledger(Path(__file__).parents[1] / "results" / "tuning.jsonl")
     tuning.study(arms(sys.argv[1]), ledger, progress=sweep.on_terminal)
-    tried = tuning.tried(ledger)
-    best = {arm: tries[0][0] for arm, tries in tried.items() if len(tries) >= tuning.TRIES}
-    tuning.CHOSEN.write_text(tuning.write_chosen(best))
-    for arm, tries in tried.items():
-        scores = ", ".join(f"{score:.5f}" for _, score in tries)
-        print(f"{arm.model} {arm.noise} {arm.method}: {tries[0][0]}; scores {scores}")
+    settled = tuning.settled(ledger)
+    tuning.CHOSEN.write_text(tuning.write_chosen(settled))
+    for arm, choice in settled.items():
+        print(f"{arm.model} {arm.noise} {arm.method}: {choice}")
 
 
 if __name__ == "__main__":

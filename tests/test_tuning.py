@@ -43,7 +43,7 @@ def test_every_arm_gets_as_many_tries_and_the_first_of_each_is_the_protocol(ledg
     for arm in (FORWARD, SYMMETRIC):
         first = [t for t in swept[0] if t.method == arm.method]
         assert {t.settings for t in first} == {BASE}
-        assert [t.seed for t in first] == list(tuning.SEEDS["lenet"])
+        assert [t.seed for t in first] == list(tuning.SEEDS)
     assert {t.options for t in swept[0] if t.method == "symmetric"} == {(("alpha", 0.1), ("beta", 1.0))}
 
 
@@ -61,7 +61,7 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(ledger, swept, tmp_path):
     other = Ledger(tmp_path / "other.jsonl")
     study([FORWARD, SYMMETRIC], other, tries=6)
     assert tried(ledger) == tried(other)
-    assert len(list(ledger)) == 2 * 6 * len(tuning.SEEDS["lenet"])
+    assert len(list(ledger)) == 2 * 6 * len(tuning.SEEDS)
 
 
 def test_what_is_proposed_to_an_arm_does_not_depend_on_the_others(ledger, swept, tmp_path):
@@ -97,7 +97,7 @@ def test_a_trial_that_is_given_an_estimate_keeps_the_protocol_for_the_fit_that_i
 
 
 def test_only_tries_that_are_scored_on_every_seed_count(ledger, made_up):
-    first, second = (Choice(BASE).trial(FORWARD, seed) for seed in tuning.SEEDS["lenet"])
+    first, second = (Choice(BASE).trial(FORWARD, seed) for seed in tuning.SEEDS)
     ledger.append(made_up(first, refitted_loss=1.0))
     assert tried(ledger) == {}
     ledger.append(made_up(second))  # without a score, as of the protocol's study

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.stats
 
 from labelnoise import data
 from labelnoise.ledger import Ledger
@@ -23,7 +24,8 @@ from labelnoise.training import Settings
 from labelnoise.trials import Record, Trial, protocol
 
 TRIES = 6  # configurations of every arm
-SEEDS = {"lenet": (1000, 1001), "alexnet": (1000,)}  # by network; none of them is reported
+SEEDS = range(1000, 1002)  # none of them is reported
+MARGIN = 2.0  # standard errors by which a try must be better than the protocol to replace it
 CHOSEN = Path(__file__).with_name("tuned.json")  # written by benchmarks/tuning.py
 
 # What is searched, on a logarithmic scale: the rate and the epochs relative to the protocol's.
@@ -143,27 +145,66 @@ def study(
     for _ in range(tries):
         asked = [made.ask() for made in studies]
         choices = [_choice(arm, one) for arm, one in zip(arms, asked, strict=True)]
-        trials_of = [
-            [choice.trial(arm, seed) for seed in SEEDS[arm.model]] for arm, choice in zip(arms, choices, strict=True)
-        ]
+        trials_of = [[choice.trial(arm, seed) for seed in SEEDS] for arm, choice in zip(arms, choices, strict=True)]
         sweep([trial for trials in trials_of for trial in trials], ledger, progress=progress)
         for made, one, trials in zip(studies, asked, trials_of, strict=True):
             made.tell(one, score(record for trial in trials if (record := ledger.find(trial)) is not None))
 
 
-def tried(ledger: Ledger) -> dict[Arm, list[tuple[Choice, float]]]:
-    """Arm to the configurations that were tried on all seeds, each with its score; the best first."""
-    found: dict[tuple[Arm, Choice], list[Record]] = {}
+def losses(ledger: Ledger) -> dict[Arm, dict[Choice, list[float]]]:
+    """Arm to the configurations that were tried on all seeds, each with its `Record.refitted_loss` by seed."""
+    found: dict[Arm, dict[Choice, dict[int, float]]] = {}
     for record in ledger:
         asked = record.trial
-        if asked.seed in SEEDS[asked.model] and record.refitted_loss is not None:
+        if asked.seed in SEEDS and record.refitted_loss is not None:
             arm = Arm(asked.dataset, asked.noise, asked.model, asked.method, asked.transition)
-            found.setdefault((arm, Choice(asked.settings, asked.options or ())), []).append(record)
-    by_arm: dict[Arm, list[tuple[Choice, float]]] = {}
-    for (arm, choice), records in found.items():
-        if len(records) == len(SEEDS[arm.model]):
-            by_arm.setdefault(arm, []).append((choice, score(records)))
-    return {arm: sorted(tries, key=lambda one: one[1]) for arm, tries in by_arm.items()}
+            by_seed = found.setdefault(arm, {}).setdefault(Choice(asked.settings, asked.options or ()), {})
+            by_seed[asked.seed] = record.refitted_loss
+    return {
+        arm: {choice: [by[seed] for seed in SEEDS] for choice, by in choices.items() if len(by) == len(SEEDS)}
+        for arm, choices in found.items()
+    }
+
+
+def tried(ledger: Ledger) -> dict[Arm, list[tuple[Choice, float]]]:
+    """Arm to the configurations that were tried on all seeds, each with its score; the best first."""
+    scores = {arm: [(c, float(np.mean(each))) for c, each in by.items()] for arm, by in losses(ledger).items()}
+    return {arm: sorted(tries, key=lambda one: one[1]) for arm, tries in scores.items() if tries}
+
+
+def standard_error(by_arm: Mapping[Arm, Mapping[Choice, Sequence[float]]]) -> float:
+    """Of a try's score less the protocol's, in nats: the median over all tries of what seeds tell, made a normal's.
+
+    The median, as a useless try varies more than one that could be chosen.
+
+    Args:
+        by_arm: as `losses` gives it, of arms that share data set, noise and network.
+    """
+    spreads = []
+    for arm, by_choice in by_arm.items():
+        for choice, each in by_choice.items():
+            if choice != start(arm) and start(arm) in by_choice:
+                spreads.append(np.std(np.subtract(each, by_choice[start(arm)]), ddof=1) / len(each) ** 0.5)
+    freedom = len(SEEDS) - 1
+    return float(np.median(spreads) / (scipy.stats.chi.ppf(0.5, freedom) / freedom**0.5))
+
+
+def settled(ledger: Ledger, tries: int = TRIES) -> dict[Arm, Choice]:
+    """What to report each arm with that has had its tries: the best, or the protocol if that is not clearly worse.
+
+    The best of several tries that are all as good is a lucky one. So the protocol stays unless it is worse by more
+    than `MARGIN` standard errors, in the spirit of the one-standard-error rule (Breiman et al. 1984, Classification
+    and regression trees, section 3.4.3).
+    """
+    by_arm, found = losses(ledger), {}
+    for arm, scores in tried(ledger).items():
+        alike = {
+            o: by for o, by in by_arm.items() if (o.dataset, o.noise, o.model) == (arm.dataset, arm.noise, arm.model)
+        }
+        if len(scores) >= tries:
+            gain = dict(scores)[start(arm)] - scores[0][1]
+            found[arm] = scores[0][0] if gain > MARGIN * standard_error(alike) else start(arm)
+    return found
 
 
 def start(arm: Arm) -> Choice:
