@@ -171,11 +171,11 @@ def test_tuning_is_told_by_its_tries_and_what_the_published_settings_lack():
     arm = {"model": "lenet", "noise": "paper-0.5", "transition": ""}
     behind = {"mixup": [0.0, 0.4], "forward": [0.3, 0.0], "symmetric": [0.9, 0.0, 2.0]}  # the protocol's first
     rows = [
-        {**arm, "method": method, "behind": distance, "protocol": k == 0}
+        {**arm, "method": method, "behind": distance, "protocol": k == 0, "reported": distance == 0}
         for method, distances in behind.items()
         for k, distance in enumerate(distances)
     ]
     text = prose.tuning_sentence(pd.DataFrame(rows))
     assert "2 tries for each of 3 combinations" in text
-    assert "In 1 of these nothing tried was better" in text
+    assert "In 1 of these no try was better" in text
     assert "at most 0.30 millinats" in text

@@ -1,5 +1,6 @@
 import dataclasses
 
+import pandas as pd
 import pytest
 import scipy.stats
 
@@ -132,21 +133,39 @@ def tried(*scores, method="forward", transition="true", options=()):
     return {arm: list(zip([*others, first], scores, strict=True))}
 
 
+def best(found):
+    return {arm: tries[0][0] for arm, tries in found.items()}
+
+
 def test_every_try_has_its_settings_and_its_distance_to_the_best():
     options = (("alpha", 0.25), ("beta", 3.0))
-    table = tables.tries(tried(1.0, 1.5, 1.002, method="symmetric", transition=None, options=options))
+    found = tried(1.0, 1.5, 1.002, method="symmetric", transition=None, options=options)
+    table = tables.tries(found, best(found))
     assert table["behind"].tolist() == pytest.approx([0, 500, 2])
     assert table["protocol"].tolist() == [False, False, True]
+    assert table["reported"].tolist() == [True, False, False]
     assert table["options"].tolist() == ["alpha 0.25, beta 3", "alpha 0.25, beta 3", "alpha 0.1, beta 1"]
     assert table["epochs"].tolist() == [20, 21, 8]
     assert set(table["transition"]) == {""}
 
 
-def test_what_was_chosen_is_the_best_try_of_each_arm():
-    table = tables.tries(tried(1.0, 1.002) | tried(1.3, method="mixup", transition=None))
-    chosen = tables.chosen_tries(table)
-    assert chosen["method"].tolist() == ["forward", "mixup"]
-    assert chosen["score"].tolist() == [1.0, 1.3]
-    assert chosen["protocol behind"].tolist() == [2.0, 0.0]
-    assert chosen["tries"].tolist() == [2, 1]
-    assert chosen["epochs"].tolist() == [20, 8]
+def test_what_was_chosen_is_what_each_arm_is_reported_with():
+    found = tried(1.0, 1.002) | tried(1.3, method="mixup", transition=None) | tried(1.1, 1.2, method="backward")
+    settled = best(found) | {arm: tuning.start(arm) for arm in found if arm.method == "backward"}
+    chosen = tables.chosen_tries(tables.tries(found, settled))
+    assert chosen["method"].tolist() == ["forward", "mixup", "backward"]
+    assert chosen["score"].tolist() == [1.0, 1.3, 1.2]
+    assert chosen["protocol behind"].tolist() == [2.0, 0.0, 100.0]
+    assert chosen["tries"].tolist() == [2, 1, 2]
+    assert chosen["epochs"].tolist() == [20, 8, 8]
+
+
+def test_a_difference_is_paired_by_seed_and_arm():
+    rows = [{"model": "lenet", "noise": "clean", "method": m, "transition": "", "seed": s, "best_accuracy": a}
+            for m, s, a in (("forward", 0, 0.9), ("forward", 1, 0.95), ("mixup", 0, 0.5))]  # fmt: skip
+    other = [{**row, "best_accuracy": row["best_accuracy"] - 0.01 * (1 + row["seed"])} for row in rows]
+    other.append({**rows[0], "seed": 7})
+    found = tables.difference(pd.DataFrame(rows), pd.DataFrame(other)).set_index("method")
+    assert found["gain"].to_dict() == pytest.approx({"forward": 1.5, "mixup": 1.0})
+    assert found["n"].to_dict() == {"forward": 2, "mixup": 1}
+    assert found.loc["forward", "low"] < 1 < 2 < found.loc["forward", "high"]

@@ -125,6 +125,56 @@ def test_every_option_has_a_default_within_its_bounds(name):
         assert low <= defaults[option] <= high
 
 
+def recorded(ledger, made_up, arm, *by_choice):
+    """The arm's tries with the losses given by seed, the first of them the protocol's; the choices."""
+    first = tuning.start(arm)
+    made = [
+        dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20 + k)) if k else first
+        for k in range(len(by_choice))
+    ]
+    for choice, each in zip(made, by_choice, strict=True):
+        for seed, loss in zip(tuning.SEEDS, each, strict=False):
+            ledger.append(made_up(choice.trial(arm, seed), refitted_loss=loss))
+    return made
+
+
+def test_losses_are_kept_by_seed_and_those_of_a_half_done_try_are_left_out(ledger, made_up):
+    first, second, _ = recorded(ledger, made_up, FORWARD, (1.0, 1.2), (0.9, 1.4), (0.5,))
+    assert tuning.losses(ledger) == {FORWARD: {first: [1.0, 1.2], second: [0.9, 1.4]}}
+    assert tried(ledger) == {FORWARD: [(first, pytest.approx(1.1)), (second, pytest.approx(1.15))]}
+
+
+def test_the_standard_error_is_that_of_normal_differences_and_does_not_mind_a_useless_try():
+    """With 400 tries it is known to a part of 1.17 / sqrt(400); useless are a twentieth, far apart."""
+    generator, deviation = np.random.default_rng(0), 0.3
+    first = tuning.start(FORWARD)
+    tries = {first: [0.0] * len(tuning.SEEDS)}
+    for k in range(400):
+        choice = dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20 + k))
+        tries[choice] = generator.normal(0, 50 if k % 20 == 0 else deviation, len(tuning.SEEDS)).tolist()
+    expected = deviation / len(tuning.SEEDS) ** 0.5
+    assert tuning.standard_error({FORWARD: tries}) == pytest.approx(expected, rel=4 * 1.17 / 20 + 0.07)
+
+
+@pytest.mark.parametrize(("gain", "replaced"), [(1.9, False), (2.1, True)])
+def test_a_try_replaces_the_protocol_where_it_is_better_by_two_standard_errors(ledger, made_up, gain, replaced):
+    # Two of the three differences to the protocol spread by 1 about their mean over the two seeds, one not at all.
+    one = 1 / 0.6744897501960817  # of a standard error, as the median of a normal's absolute deviation has it
+    first, *others = recorded(
+        ledger, made_up, FORWARD, (5, 5), (5 - gain * one - 1, 5 - gain * one + 1), (7, 9), (8, 8)
+    )
+    assert tuning.settled(ledger, tries=4) == {FORWARD: others[0] if replaced else first}
+    assert tuning.settled(ledger, tries=5) == {}
+
+
+def test_an_arm_is_judged_by_the_spread_of_its_own_network_and_noise(ledger, made_up):
+    _, better = recorded(ledger, made_up, FORWARD, (5, 5), (4.9, 4.9001))
+    recorded(ledger, made_up, dataclasses.replace(FORWARD, noise="paper-0.6"), (5, 5), (1, 9))
+    found = tuning.settled(ledger, tries=2)
+    assert found[FORWARD] == better
+    assert found[dataclasses.replace(FORWARD, noise="paper-0.6")] == tuning.start(FORWARD)
+
+
 @pytest.fixture
 def choices(monkeypatch):
     """What is chosen: each with another number of epochs."""

@@ -179,7 +179,9 @@ def ablation(rows: pd.DataFrame) -> Figure:
 
 @styled
 def tries(rows: pd.DataFrame) -> Figure:
-    """How far each configuration is behind its arm's best, a panel a network and noise; the protocol's is filled.
+    """How far each configuration is behind its arm's best, a panel a network and noise.
+
+    The protocol's dot is filled, and the reported one is orange.
 
     Args:
         rows: as `tables.tries` gives it.
@@ -189,8 +191,9 @@ def tries(rows: pd.DataFrame) -> Figure:
         ax.grid(True, axis="y")
         for row in cell.to_dict("records"):
             y = arms.index((row["method"], row["transition"]))
-            filled = PALETTE[0] if row["protocol"] else "none"
-            ax.plot(row["behind"], y, "o", color=PALETTE[0], markerfacecolor=filled, alpha=0.8)
+            colour = PALETTE[1] if row["reported"] else PALETTE[0]
+            filled = colour if row["protocol"] else "none"
+            ax.plot(row["behind"], y, "o", color=colour, markerfacecolor=filled, alpha=0.8)
         ax.set_xscale("symlog", linthresh=0.1)
         ax.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
     return figure

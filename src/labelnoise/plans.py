@@ -127,11 +127,15 @@ def correction(
 
 
 def chosen_trial(*, dataset: str, noise: str, model: str, arm: Arm, seed: int, profile: str = "full") -> Trial:
-    """An arm's trial with the settings that were chosen for it (see `tuning.chosen`). Our own recipe is a refit."""
-    method, source = arm
-    whole = tuning.Arm(dataset, noise, model, method, source)
-    asked = in_profile(tuning.chosen(whole).trial(whole, seed), profile)
-    return dataclasses.replace(asked, refit=True) if method == OURS else asked
+    """An arm's trial with the settings that were chosen for it (see `tuning.chosen`)."""
+    whole = tuning.Arm(dataset, noise, model, *arm)
+    return in_profile(reported(whole, tuning.chosen(whole), seed), profile)
+
+
+def reported(arm: tuning.Arm, choice: tuning.Choice, seed: int) -> Trial:
+    """The trial with which a configuration of an arm is reported: a refit of our own recipe, and others as tuned."""
+    asked = tuning.with_options(arm, choice).trial(arm, seed)
+    return dataclasses.replace(asked, refit=True) if arm.method == OURS else asked
 
 
 def distorted(

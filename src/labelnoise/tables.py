@@ -140,15 +140,18 @@ def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFram
     return pd.DataFrame(rows, columns=["noise", "seed", "p_value", "p_value_transposed"])
 
 
-def tries(tried: Mapping[tuning.Arm, Sequence[tuple[tuning.Choice, float]]]) -> pd.DataFrame:
+def tries(
+    tried: Mapping[tuning.Arm, Sequence[tuple[tuning.Choice, float]]], settled: Mapping[tuning.Arm, tuning.Choice]
+) -> pd.DataFrame:
     """Every configuration that was tried, one row each, in the order of the arms and scores.
 
     Args:
-        tried: as `tuning.tried` gives it.
+        tried, settled: as the functions of `tuning` give them.
 
     Returns:
         Columns model, noise, method, transition; ``score`` in nats and ``behind``, its distance to the arm's best, in
-        millinats; whether it is the ``protocol``; learning_rate, weight_decay, epochs, and ``options`` as text.
+        millinats; whether it is the ``protocol`` and whether it is what is ``reported``;
+        learning_rate, weight_decay, epochs, and ``options`` as text.
     """
     rows = []
     for arm, choices in tried.items():
@@ -158,7 +161,8 @@ def tries(tried: Mapping[tuning.Arm, Sequence[tuple[tuning.Choice, float]]]) -> 
                 {
                     "model": arm.model, "noise": arm.noise, "method": arm.method, "transition": arm.transition or "",
                     "score": score, "behind": 1000 * (score - choices[0][1]),
-                    "protocol": choice == tuning.start(arm), "learning_rate": settings.learning_rate,
+                    "protocol": choice == tuning.start(arm), "reported": choice == settled.get(arm),
+                    "learning_rate": settings.learning_rate,
                     "weight_decay": settings.weight_decay, "epochs": settings.epochs,
                     "options": ", ".join(f"{name} {value:g}" for name, value in choice.options),
                 }
@@ -167,16 +171,33 @@ def tries(tried: Mapping[tuning.Arm, Sequence[tuple[tuning.Choice, float]]]) -> 
 
 
 def chosen_tries(rows: pd.DataFrame) -> pd.DataFrame:
-    """The best try of each arm, with how many there were and how far the protocol is ``behind`` it, in millinats.
+    """What each arm is reported with, how many tries it had and how far the protocol is behind the best, in millinats.
 
     Args:
         rows: as `tries` gives it.
     """
     cells = rows.groupby(ARM, sort=False)
-    best = rows.loc[cells["score"].idxmin()].drop(columns=["behind", "protocol"])
-    behind = rows[rows["protocol"]].set_index(ARM)["behind"].rename("protocol behind").round(3)
-    found = best.merge(cells.size().rename("tries"), on=ARM).merge(behind, on=ARM)
+    reported = rows[rows["reported"]].drop(columns=["behind", "reported"])
+    behind = rows[rows["protocol"]].set_index(ARM)["behind"].rename("protocol behind").round(2)
+    found = reported.merge(cells.size().rename("tries"), on=ARM).merge(behind, on=ARM)
     return found.assign(score=found["score"].round(5))
+
+
+def difference(table: pd.DataFrame, other: pd.DataFrame, accuracy: str = "best_accuracy") -> pd.DataFrame:
+    """What each arm of a table gains over the same arm of another one, paired by seed, in points of accuracy.
+
+    Args:
+        table, other: as `as_table` gives it.
+
+    Returns:
+        One row an arm: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
+    """
+    rows = []
+    both = table.merge(other, on=[*ARM, "seed"], suffixes=("", "_other"))
+    for arm, cell in both.groupby(ARM, sort=False):
+        gain = paired_difference(100 * cell[accuracy], 100 * cell[f"{accuracy}_other"])
+        rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
+    return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
 
 
 def settings(models: Sequence[str]) -> pd.DataFrame:

@@ -75,14 +75,14 @@ def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
     """A row a method and a column a network and noise: ``+0.8 (+0.5 to +1.1) *``, with a star where corrected p < 0.05.
 
     Args:
-        gains: as `tables.gains` gives it.
+        gains: as `tables.gains` or `tables.difference` gives it, which corrects nothing.
     """
     shown = []
     for row in gains.to_dict("records"):
         cell = f"{MODEL_TITLES[row['model']]}, {noise_title(row['noise'])}"
         text = f"{row['gain']:+.1f}"
         if row["n"] > 1:
-            text += f" ({row['low']:+.1f} to {row['high']:+.1f}){' *' if row['corrected'] < 0.05 else ''}"
+            text += f" ({row['low']:+.1f} to {row['high']:+.1f}){' *' if row.get('corrected', 1) < 0.05 else ''}"
         shown.append({"method": method_title(row["method"], row["transition"]), "cell": cell, "text": text})
     methods, cells = (list(dict.fromkeys(row[name] for row in shown)) for name in ("method", "cell"))
     pivoted = pd.DataFrame(shown).pivot(index="method", columns="cell", values="text").loc[methods, cells]

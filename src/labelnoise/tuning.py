@@ -67,9 +67,13 @@ def chosen(arm: Arm) -> Choice:
 
     Where the arm itself was not tuned: that of the same method on the same data set and network,
     whatever its source of T, at the nearest noise rate; failing that, the published settings.
-    Options at their defaults are left out, so that one training has one name.
+    Options at their defaults are left out.
     """
-    choice = _nearest(arm)
+    return with_options(arm, _nearest(arm))
+
+
+def with_options(arm: Arm, choice: Choice) -> Choice:
+    """The configuration without options that are the defaults, so that one training has one name."""
     return Choice(choice.settings) if choice.options == start(arm).options else choice
 
 
