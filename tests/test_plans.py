@@ -172,10 +172,11 @@ def test_every_distortion_stands_beside_the_true_matrix_and_none_of_the_same_see
 
 def test_each_part_of_our_recipe_is_left_out_in_turn():
     asked = plans.ablation(**ABLATION)
-    assert len(asked) == 4 * len(PAPER) * 2
-    for whole, no_graph, on_training_images, bare in zip(*[iter(asked)] * 4, strict=True):
+    assert len(asked) == 5 * len(PAPER) * 2
+    for whole, no_graph, plain, on_training_images, bare in zip(*[iter(asked)] * 5, strict=True):
         assert (whole.method, whole.refit) == ("graph-forward", True)
         assert no_graph == replace(whole, method="forward", options=None)
+        assert plain == replace(whole, method="cross-entropy", transition=None, options=None)
         assert on_training_images == replace(whole, refit=None)
         assert bare == replace(whole, settings=replace(whole.settings, augmentation=None, averaging=None))
 

@@ -118,7 +118,8 @@ def test_a_part_of_our_recipe_is_named_by_what_the_trial_leaves_out(made_up):
     asked = plans.ablation(noises=["paper-0.5"], ablation_seeds=1, profile="smoke")
     table = tables.ablation(made_up(trial) for trial in asked)
     assert table["part"].tolist() == [
-        "whole", "without the graph", "without the validation images", "without changed images and averaging"
+        "whole", "without the graph", "cross-entropy instead", "without the validation images",
+        "without changed images and averaging",
     ]  # fmt: skip
 
 

@@ -20,11 +20,12 @@ from labelnoise.transitions import Matrix, validate
 NEIGHBOURS = 10
 COMPONENTS = 100  # principal components in which images are compared
 FUNCTIONS = 100  # smoothest functions on the graph
+LEAST_REACH = 0.1  # of an image, as a share of the median
 
-# Of the prior of `smooth_probs`. The evidence weighs these lengths and variances; it also spoke for this smoothness
+# Of the prior of `smooth_probs`. The evidence weighs these values of both; it also spoke for this smoothness
 # and these COMPONENTS over others, on seeds that are not reported.
 SMOOTHNESS = 4
-LENGTHS = (80.0, 160.0, 320.0)
+SMOOTHING = (80.0, 160.0, 320.0)
 VARIANCES = (1.0, 3.0, 10.0)
 
 
@@ -35,7 +36,7 @@ class Smooth:
     Attributes:
         roughness: of each function, from 0 for a constant, ascending; shape (n_functions,). The eigenvalues of the
             normalised Laplacian.
-        functions: shape (n, n_functions), each of mean square 1 where an image weighs as much as it has neighbours.
+        functions: shape (n, n_functions), each of mean square 1 where an image weighs as much as its edges together.
     """
 
     roughness: Floats
@@ -54,7 +55,7 @@ def smooth_functions(images: ArrayLike, *, seed: int) -> Smooth:
         seed: gives the start of the eigensolver.
 
     Returns:
-        At most `FUNCTIONS` functions.
+        The `FUNCTIONS` smoothest.
 
     Raises:
         InputError: `FUNCTIONS` images or fewer.
@@ -78,10 +79,10 @@ def smooth_probs(
     """P(clean | x) that is smooth on the graph and under which the noisy labels, through T, are likely.
 
     Each class has a score that is a Gaussian process with a Matérn kernel (Borovitskiy et al. 2021, arXiv:2010.15538):
-    independent weights of the functions, with variance ``variance * (1 + length * roughness / 4) ** -4``. The
+    independent weights of the functions, with variance ``variance * (1 + smoothing * roughness / 4) ** -4``. The
     softmax of the scores is P(clean | x), and noisy labels follow from it as in forward correction (Patrini et al.
-    2017, arXiv:1609.03683, theorem 2). The weights are the most probable ones. What they say is averaged over lengths
-    and variances in proportion to the evidence, by Laplace's approximation (MacKay 1992, Neural Computation 4(3))
+    2017, arXiv:1609.03683, theorem 2). The weights are the most probable ones. What they say is averaged over values of both parameters
+    in proportion to the evidence, by Laplace's approximation (MacKay 1992, Neural Computation 4(3))
     with the expected in place of the observed information; so no label is held out.
 
     Args:
@@ -94,13 +95,13 @@ def smooth_probs(
         Shape (n, n_classes), rows sum to 1.
 
     Raises:
-        InputError: `transition_matrix` is none.
+        InputError: `transition_matrix` is none, or rules out a label that occurs.
     """
     matrix = validate(transition_matrix)
     probs, evidences = [], []
-    for length in LENGTHS:
+    for smoothing in SMOOTHING:
         weights: Floats = np.zeros((smooth.functions.shape[1], len(matrix)))
-        deviations = (1 + length * smooth.roughness / SMOOTHNESS) ** (-SMOOTHNESS / 2)
+        deviations = (1 + smoothing * smooth.roughness / SMOOTHNESS) ** (-SMOOTHNESS / 2)
         for variance in VARIANCES:
             functions = smooth.functions * (np.sqrt(variance) * deviations)
             weights, evidence = _most_probable(functions[rows], matrix, noisy_labels, weights)
@@ -114,7 +115,8 @@ def _graph(points: Floats) -> Any:
     """Symmetric weights of the edges as a sparse array, (n, n)."""
     n = len(points)
     distances, neighbours = _nearest(points)
-    reach = np.maximum(distances[:, -1], np.finfo(np.float32).tiny)
+    # An image with ten copies would reach none but these, and none of them anything else.
+    reach = np.maximum(distances[:, -1], LEAST_REACH * np.median(distances[:, -1]) or 1.0)
     weights = np.exp(-(distances**2) / (reach[:, None] * reach[neighbours]))
     rows = np.repeat(np.arange(n), NEIGHBOURS)
     directed = scipy.sparse.csr_array((weights.ravel(), (rows, neighbours.ravel())), shape=(n, n))
@@ -124,6 +126,12 @@ def _graph(points: Floats) -> Any:
 def _most_probable(functions: Floats, matrix: Matrix, labels: NDArray[np.int64], start: Floats) -> tuple[Floats, float]:
     """Weights (n_functions, n_classes) with standard normal prior, from `start` on, and their model's evidence."""
     to_label = matrix[:, labels].T  # P(label | clean), (n, n_classes)
+    impossible = np.flatnonzero(~to_label.any(axis=1))
+    if len(impossible):
+        raise InputError(
+            f"The transition matrix rules out label {labels[impossible[0]]}, which occurs; pass one with a positive "
+            "entry in that column."
+        )
 
     def cost(flat: Floats) -> tuple[float, Floats]:
         weights = flat.reshape(start.shape)
@@ -138,7 +146,8 @@ def _most_probable(functions: Floats, matrix: Matrix, labels: NDArray[np.int64],
     probs = scipy.special.softmax(functions @ weights, axis=1)
     noisy = probs @ matrix
     # How each noisy label's log probability moves with each score, times the root of that probability.
-    moves = probs[:, :, None] * (matrix - noisy[:, None, :]) / np.sqrt(noisy)[:, None, :]
+    # A label that can't occur moves nothing.
+    moves = probs[:, :, None] * (matrix - noisy[:, None, :]) / np.sqrt(np.where(noisy > 0, noisy, 1))[:, None, :]
     n_functions, n_classes = start.shape
     information = np.empty((n_classes, n_functions, n_classes, n_functions))
     for a in range(n_classes):

@@ -157,15 +157,15 @@ def distorted(
 def ablation(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], ablation_seeds: int, profile: str = "full"
 ) -> list[Trial]:
-    """LeNet with our own recipe by the true T, and with a part of it left out.
+    """LeNet with our own recipe by the true T, with a part of it left out, and cross-entropy in its place.
 
-    With forward correction in place of the graph; without the images that it is validated on; and with neither
-    changed images nor averaged weights.
+    Left out are the graph, with forward correction from the first step on; the images that it is validated on; and
+    changed images with averaged weights. Cross-entropy has all that has nothing to do with T.
     """
     _check(ablation_seeds, noises=noises)
     trials = []
-    for noise in noises:
-        for seed in range(ablation_seeds):
+    for seed in range(ablation_seeds):
+        for noise in noises:
             whole = chosen_trial(
                 dataset=dataset, noise=noise, model="lenet", arm=(OURS, "true"), seed=seed, profile=profile
             )
@@ -173,6 +173,7 @@ def ablation(
             trials += [
                 whole,
                 dataclasses.replace(whole, method="forward", options=None),
+                dataclasses.replace(whole, method="cross-entropy", transition=None, options=None),
                 dataclasses.replace(whole, refit=None),
                 dataclasses.replace(whole, settings=bare),
             ]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load, save
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from labelnoise import noise, provenance, transitions
@@ -98,8 +99,10 @@ def by_graph(trial: Trial, images: Tensor, noisy_labels: Tensor, matrix: transit
     Shape (n_labels, n_classes); see `labelnoise.graph`.
     """
     labels = noisy_labels.cpu().numpy()
-    smooth = smooth_functions(images.cpu().numpy(), seed=derive_seed("graph", trial.dataset, trial.seed))
-    probs = smooth_probs(smooth, np.arange(len(labels)), labels, matrix)[: len(labels)]
+    # Its sums depend on the number of threads, and those of BLAS are not torch's.
+    with threadpool_limits(1, user_api="blas"):
+        smooth = smooth_functions(images.cpu().numpy(), seed=derive_seed("graph", trial.dataset, trial.seed))
+        probs = smooth_probs(smooth, np.arange(len(labels)), labels, matrix)[: len(labels)]
     joint = probs * matrix[:, labels].T
     posterior: Floats = joint / joint.sum(axis=1, keepdims=True)
     return posterior

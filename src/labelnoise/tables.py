@@ -117,7 +117,7 @@ def ablation(records: Iterable[Record]) -> pd.DataFrame:
 
     def part(asked: Trial) -> str:
         if asked.method != OURS:
-            return "without the graph"
+            return "without the graph" if asked.method == "forward" else "cross-entropy instead"
         if not asked.refit:
             return "without the validation images"
         return "whole" if asked.settings.augmentation else "without changed images and averaging"
