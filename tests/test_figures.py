@@ -340,7 +340,8 @@ def test_gains_stand_in_a_row_a_method_and_a_column_a_cell_with_a_star_where_sig
     rows = rows[(rows["model"] == "lenet") | (rows["transition"] != "anchor-97")]
     shown = titles.gains_by_method(rows)
     assert shown.index.tolist() == ["forward, true T", "forward, 97th-percentile anchor"]
-    assert shown.columns.tolist() == ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
+    cells = ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
+    assert shown.columns.tolist() == [f"{cell}, n = 3" for cell in cells]
     first = rows.iloc[0]
     text = f"{first['gain']:+.1f} ({first['low']:+.1f} to {first['high']:+.1f}) *"
     assert shown.iloc[0, 0] == text
@@ -348,6 +349,8 @@ def test_gains_stand_in_a_row_a_method_and_a_column_a_cell_with_a_star_where_sig
     assert shown.iloc[1, 2] == ""
     alone = titles.gains_by_method(tables.gains(tables.as_table(records(1))))
     assert "nan" not in alone.to_string()
+    rows.loc[rows.index[0], "n"] = 2
+    assert titles.gains_by_method(rows).iloc[0, 0] == f"{text}, n = 2"
 
 
 def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
@@ -359,3 +362,8 @@ def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
     lines = [ax.get_subplotspec().rowspan.start for ax in shown]
     assert lines == [0] * matrix_figures.PANELS_A_ROW + [1, 1, 2]
     assert [bool(ax.get_ylabel()) for ax in shown] == [k % matrix_figures.PANELS_A_ROW == 0 for k in range(n)] + [True]
+
+
+def test_a_distorted_matrix_is_named_by_its_distortion():
+    assert titles.method_title("forward", "true, towards-identity-0.5") == "forward, T towards identity 0.5"
+    assert titles.method_title("forward", "true") == "forward, true T"

@@ -105,3 +105,18 @@ def test_the_weights_are_a_stationary_point_and_the_evidence_is_laplaces(smooth)
 def test_too_few_images_are_named():
     with pytest.raises(InputError, match="more than 100 images, not 100"):
         smooth_functions(np.zeros((100, 2)), seed=0)
+
+
+def test_copies_of_an_image_break_nothing(clusters):
+    images = np.concatenate([clusters[0], np.zeros((graph.NEIGHBOURS + 5, clusters[0].shape[1]))])
+    smooth = smooth_functions(images, seed=0)
+    assert np.isfinite(smooth.functions).all()
+
+
+def test_a_matrix_that_rules_out_a_label_that_occurs_is_refused_and_one_that_does_not_occur_is_fine(smooth):
+    matrix = np.array([[0.6, 0.4, 0.0], [0.3, 0.7, 0.0], [0.5, 0.5, 0.0]])
+    rows = np.arange(100)
+    probs = smooth_probs(smooth, rows, rows % 2, matrix)
+    assert np.isfinite(probs).all()
+    with pytest.raises(InputError, match="rules out label 2, which occurs"):
+        smooth_probs(smooth, rows, rows % 3, matrix)

@@ -321,7 +321,18 @@ def test_the_noise_needs_no_trial_but_is_checked():
 
 
 def test_every_plan_belongs_to_a_chapter():
-    assert [plan for several in plans.PLANS.values() for plan in several] == [plans.noise, *(plan for plan, _ in EVERY)]
+    listed = {plan for several in plans.PLANS.values() for plan in several}
+    assert listed == {plans.noise, plans.tuned, *(plan for plan, _ in EVERY)}
+
+
+def test_what_was_not_tuned_is_named():
+    assert plans.tuned(noises=PAPER, models=["lenet"]) == []
+    with pytest.raises(
+        InputError, match=r"lenet was not tuned on symmetric-0\.1; use lenet on paper-0\.5, lenet on pape"
+    ):
+        plans.tuned(noises=["symmetric-0.1"], models=["lenet"])
+    with pytest.raises(InputError, match="models is empty"):
+        plans.tuned(noises=PAPER, models=[])
 
 
 def test_methods_that_learn_t_share_the_fit_that_they_start_from():

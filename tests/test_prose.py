@@ -179,3 +179,8 @@ def test_tuning_is_told_by_its_tries_and_what_the_published_settings_lack():
     assert "2 tries for each of 3 combinations" in text
     assert "In 1 of these no try was better" in text
     assert "at most 0.30 millinats" in text
+
+
+def test_what_a_run_has_no_arm_for_is_said():
+    assert prose.gains_sentence(pd.DataFrame()) == "Forward correction is not among the arms of this run."
+    assert prose.recipe_sentence(pd.DataFrame()) == "Our own recipe is not among the arms of this run."

@@ -1,10 +1,9 @@
 import dataclasses
 
-import pandas as pd
 import pytest
 import scipy.stats
 
-from labelnoise import plans, tables, tuning
+from labelnoise import plans, tables, titles, tuning
 from labelnoise.statistics import paired_difference
 
 HISTORY = {
@@ -161,12 +160,31 @@ def test_what_was_chosen_is_what_each_arm_is_reported_with():
     assert chosen["epochs"].tolist() == [20, 8, 8]
 
 
-def test_a_difference_is_paired_by_seed_and_arm():
-    rows = [{"model": "lenet", "noise": "clean", "method": m, "transition": "", "seed": s, "best_accuracy": a}
-            for m, s, a in (("forward", 0, 0.9), ("forward", 1, 0.95), ("mixup", 0, 0.5))]  # fmt: skip
-    other = [{**row, "best_accuracy": row["best_accuracy"] - 0.01 * (1 + row["seed"])} for row in rows]
-    other.append({**rows[0], "seed": 7})
-    found = tables.difference(pd.DataFrame(rows), pd.DataFrame(other)).set_index("method")
-    assert found["gain"].to_dict() == pytest.approx({"forward": 1.5, "mixup": 1.0})
-    assert found["n"].to_dict() == {"forward": 2, "mixup": 1}
-    assert found.loc["forward", "low"] < 1 < 2 < found.loc["forward", "high"]
+def test_a_difference_is_paired_by_seed_and_arm(tiny, made_up):
+    def record(seed, accuracy, **fields):
+        history = {**HISTORY, "clean_test_accuracy": [0.1, accuracy, 0.2]}
+        return made_up(tiny(seed=seed, **fields), history=history, best_epoch=1)
+
+    mixup = {"method": "mixup"}
+    first = [record(0, 0.90), record(1, 0.95), record(0, 0.5, **mixup)]
+    second = [record(1, 0.93), record(0, 0.89), record(7, 0.1), record(0, 0.51, **mixup)]
+    found = tables.difference(first, second).set_index("method")
+    assert found["gain"].to_dict() == pytest.approx({"cross-entropy": 1.5, "mixup": -1.0})
+    assert found["n"].to_dict() == {"cross-entropy": 2, "mixup": 1}
+    assert found.loc["cross-entropy", "low"] < 1 < 2 < found.loc["cross-entropy", "high"]
+    assert tables.difference([], second).empty
+    assert titles.gains_by_method(tables.difference(first, [])).empty
+
+
+def test_a_distorted_matrix_has_the_error_that_its_share_says():
+    found = tables.distortion_errors(["symmetric-0.3", "paper-0.6"], ["towards-identity-0.5", "transposed"], 3)
+    # The identity is off by 2 * 0.3 in each row of three, half of it is half of that.
+    assert found.loc["towards-identity-0.5", "symmetric-0.3"] == pytest.approx(0.3)
+    assert found.loc["transposed"].tolist() == pytest.approx([0, 0])
+
+
+def test_the_settings_are_those_of_each_network_and_of_our_recipe():
+    shown = tables.settings("fashion-mnist-3", ["lenet"])
+    assert shown.columns.tolist() == ["lenet", "lenet, our recipe"]
+    assert shown.loc["epochs"].tolist() == [8, 20]
+    assert shown.loc["augmentation"].tolist() == [None, "shift-flip"]

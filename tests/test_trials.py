@@ -152,6 +152,7 @@ def test_a_smoke_trial_is_small_and_has_a_key_of_its_own():
         ({"noise": "symmetric-2"}, r"A noise rate must lie in \[0, 1\], not 2"),
         ({"dataset": "fashion-mnist"}, "The transition matrix has 3 classes but the data have 10"),
         ({"transition": "true"}, "cross-entropy can't take its transition matrix from 'true'; it takes none"),
+        ({"method": "graph-forward", "transition": "true", "images": 100}, "needs more than 100 images .* not 100"),
         ({"method": "forward"}, "forward can't take its transition matrix from None; use one of: true, anchor-max"),
         ({"method": "forward", "transition": "guess"}, "forward can't take its transition matrix from 'guess'"),
         ({"profile": "big"}, "Unknown profile 'big'; use full or smoke"),

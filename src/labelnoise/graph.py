@@ -81,8 +81,8 @@ def smooth_probs(
     Each class has a score that is a Gaussian process with a Matérn kernel (Borovitskiy et al. 2021, arXiv:2010.15538):
     independent weights of the functions, with variance ``variance * (1 + smoothing * roughness / 4) ** -4``. The
     softmax of the scores is P(clean | x), and noisy labels follow from it as in forward correction (Patrini et al.
-    2017, arXiv:1609.03683, theorem 2). The weights are the most probable ones. What they say is averaged over values of both parameters
-    in proportion to the evidence, by Laplace's approximation (MacKay 1992, Neural Computation 4(3))
+    2017, arXiv:1609.03683, theorem 2). The weights are the most probable ones. What they say is averaged over values
+    of both parameters in proportion to the evidence, by Laplace's approximation (MacKay 1992, Neural Computation 4(3))
     with the expected in place of the observed information; so no label is held out.
 
     Args:

@@ -80,7 +80,8 @@ class Guided(Forward):
 
     Args:
         transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
-        soft_labels: P(clean | x) of the training images, shape (n_samples, n_classes), rows sum to 1.
+        soft_labels: what is known of the clean class of each training image, such as P(clean | x, noisy); shape
+            (n_samples, n_classes), rows sum to 1.
         share: the part of the training that learns from them, from 0 to 1.
 
     Raises:

@@ -46,7 +46,7 @@ class Method:
 
     @property
     def needs_soft_labels(self) -> bool:
-        """Whether the recipe is given P(clean | x) of its training images."""
+        """Whether the recipe is given probabilities of the clean class of its training images."""
         return "soft_labels" in self.takes
 
     def make_loss(

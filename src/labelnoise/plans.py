@@ -342,11 +342,24 @@ def held_out(
     return [dataclasses.replace(asked, method="cross-fitting") for asked in plain]
 
 
+def tuned(*, noises: Sequence[str], models: Sequence[str]) -> list[Trial]:
+    """None: the chapter shows tries that are on record. Whether there are any is checked."""
+    _check(1, noises=noises, models=models)
+    known = {(arm.model, arm.noise) for arm in tuning.arms()}
+    for model in models:
+        for noise in noises:
+            if (model, noise) not in known:
+                listed = ", ".join(f"{m} on {n}" for m, n in sorted(known))
+                raise InputError(f"{model} was not tuned on {noise}; use {listed}, or run benchmarks/tuning.py first.")
+    return []
+
+
 # Chapter to its plans; each takes the chapter's parameters that it names.
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "01_noise": (noise,),
     "02_estimation": (estimation, on_ten),
     "03_correction": (correction, distorted, ablation, constant_sgd, over_rates),
     "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out),
+    "07_tuning": (tuned,),
     "10_performance": (precision, epochs),
 }

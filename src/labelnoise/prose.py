@@ -55,8 +55,10 @@ def gains_sentence(gains: pd.DataFrame) -> str:
     """What each paired difference to cross-entropy is, and how many of them exclude zero.
 
     Args:
-        gains: as `tables.gains` gives it; not empty.
+        gains: as `tables.gains` gives it.
     """
+    if gains.empty:
+        return "Forward correction is not among the arms of this run."
     parts = []
     for row in gains.to_dict("records"):
         gain = Interval(row["gain"], row["low"], row["high"], float("nan"), row["n"])
@@ -74,8 +76,10 @@ def recipe_sentence(table: pd.DataFrame) -> str:
     """What accuracy our own recipe reaches with each T.
 
     Args:
-        table: its rows of `tables.as_table`; not empty.
+        table: its rows of `tables.as_table`.
     """
+    if table.empty:
+        return "Our own recipe is not among the arms of this run."
     arm = ["model", "noise", "transition"]
     parts = []
     for row in table[arm].drop_duplicates().to_dict("records"):

@@ -112,7 +112,8 @@ def refitted_loss(model: nn.Module, validation: Split) -> float:
     """Mean loss of noisy labels under a network's probabilities, once T and a temperature are fitted to it, in nats.
 
     It says how much a network knows of labels that it has not seen, whichever loss it was trained with and whether it
-    gives P(clean | x) or P(noisy | x).
+    gives P(clean | x) or P(noisy | x). It does not mind a network that takes one class for another throughout, as T is
+    free to say so.
     """
     noisy_labels = validation.noisy_labels.cpu().numpy()
     probs = predict_probs(model, validation.images)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from labelnoise import data, tuning
+from labelnoise import data, transitions, tuning
 from labelnoise.errors import InputError
 from labelnoise.preparation import corruption
 from labelnoise.statistics import goodness_of_fit, holm, interval, paired_difference
-from labelnoise.trials import OURS, PROTOCOL, Record, Trial
+from labelnoise.trials import OURS, Record, Trial, protocol
 
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
@@ -125,6 +125,18 @@ def ablation(records: Iterable[Record]) -> pd.DataFrame:
     return as_table(records).assign(part=[part(record.trial) for record in records])
 
 
+def distortion_errors(noises: Sequence[str], distortions: Sequence[str], n_classes: int) -> pd.DataFrame:
+    """The relative L1 error of T once it is distorted, a row a distortion and a column a noise; random ones once."""
+    columns = {}
+    for noise in noises:
+        truth = transitions.named(noise, n_classes)
+        columns[noise] = [
+            transitions.l1_error(transitions.distorted(name, truth, np.random.default_rng(0)), truth)
+            for name in distortions
+        ]
+    return pd.DataFrame(columns, index=list(distortions))
+
+
 def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFrame:
     """Chi-square p-values of the flips under their T and under its transpose, one row a noise and seed."""
     clean = data.load(dataset)
@@ -183,23 +195,29 @@ def chosen_tries(rows: pd.DataFrame) -> pd.DataFrame:
     return found.assign(score=found["score"].round(5))
 
 
-def difference(table: pd.DataFrame, other: pd.DataFrame, accuracy: str = "best_accuracy") -> pd.DataFrame:
-    """What each arm of a table gains over the same arm of another one, paired by seed, in points of accuracy.
-
-    Args:
-        table, other: as `as_table` gives it.
+def difference(first: Iterable[Record], second: Iterable[Record], accuracy: str = "best_accuracy") -> pd.DataFrame:
+    """What each arm gains over the same arm in other records, paired by seed, in points of accuracy.
 
     Returns:
-        One row an arm: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
+        One row an arm that both have: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
     """
+    one, other = list(first), list(second)
     rows = []
-    both = table.merge(other, on=[*ARM, "seed"], suffixes=("", "_other"))
-    for arm, cell in both.groupby(ARM, sort=False):
-        gain = paired_difference(100 * cell[accuracy], 100 * cell[f"{accuracy}_other"])
-        rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
+    if one and other:
+        both = as_table(one).merge(as_table(other), on=[*ARM, "seed"], suffixes=("", "_other"))
+        for arm, cell in both.groupby(ARM, sort=False):
+            gain = paired_difference(100 * cell[accuracy], 100 * cell[f"{accuracy}_other"])
+            rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
     return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
 
 
-def settings(models: Sequence[str]) -> pd.DataFrame:
-    """The published training settings, one row each, one column a network."""
-    return pd.DataFrame({model: dataclasses.asdict(PROTOCOL[model]) for model in models})
+def settings(dataset: str, models: Sequence[str]) -> pd.DataFrame:
+    """The published training settings, one row each, one column a network, and another for our own recipe."""
+    methods = {"": "cross-entropy", ", our recipe": OURS}
+    return pd.DataFrame(
+        {
+            f"{model}{suffix}": dataclasses.asdict(protocol(dataset, model, method))
+            for model in models
+            for suffix, method in methods.items()
+        }
+    )

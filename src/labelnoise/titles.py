@@ -50,8 +50,9 @@ def noise_title(noise: str) -> str:
 
 
 def source_title(transition: str) -> str:
-    """How figures and tables name the source of a T."""
-    return SOURCE_TITLES.get(transition, transition)
+    """How figures and tables name the source of a T; of a distorted one, how."""
+    source, _, distortion = transition.partition(", ")
+    return f"T {distortion.replace('-', ' ')}" if source == "true" and distortion else SOURCE_TITLES.get(source, source)
 
 
 def method_title(method: str, transition: str) -> str:
@@ -74,16 +75,27 @@ def titled(table: pd.DataFrame) -> pd.DataFrame:
 def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
     """A row a method and a column a network and noise: ``+0.8 (+0.5 to +1.1) *``, with a star where corrected p < 0.05.
 
+    The column says the most seeds that a row of it has; a row with fewer says so itself.
+
     Args:
         gains: as `tables.gains` or `tables.difference` gives it, which corrects nothing.
     """
+    if gains.empty:
+        return pd.DataFrame()
+    most = gains.groupby(["model", "noise"])["n"].max()
     shown = []
     for row in gains.to_dict("records"):
-        cell = f"{MODEL_TITLES[row['model']]}, {noise_title(row['noise'])}"
+        n = most[row["model"], row["noise"]]
         text = f"{row['gain']:+.1f}"
         if row["n"] > 1:
             text += f" ({row['low']:+.1f} to {row['high']:+.1f}){' *' if row.get('corrected', 1) < 0.05 else ''}"
-        shown.append({"method": method_title(row["method"], row["transition"]), "cell": cell, "text": text})
+        shown.append(
+            {
+                "method": method_title(row["method"], row["transition"]),
+                "cell": f"{MODEL_TITLES[row['model']]}, {noise_title(row['noise'])}, n = {n}",
+                "text": text if row["n"] == n else f"{text}, n = {row['n']}",
+            }
+        )
     methods, cells = (list(dict.fromkeys(row[name] for row in shown)) for name in ("method", "cell"))
     pivoted = pd.DataFrame(shown).pivot(index="method", columns="cell", values="text").loc[methods, cells]
     return pivoted.fillna("").rename_axis(None, axis="columns")

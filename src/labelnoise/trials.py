@@ -14,6 +14,7 @@ import numpy as np
 from labelnoise import data, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.graph import FUNCTIONS
 from labelnoise.methods import method
 from labelnoise.models import MODELS
 from labelnoise.training import Settings
@@ -26,7 +27,7 @@ SMOKE_IMAGES = 600
 # Methods that give their T to others, each with where it takes the T that it starts from.
 GIVEN_BY_METHODS = {"alternating": "confident-learning", "volminnet": None, "total-variation": None}
 
-# One setting a network, for every method, chosen by noisy validation loss (benchmarks/protocol.py),
+# One setting a network, for every method but our own recipe, chosen by noisy validation loss (benchmarks/protocol.py),
 # with those that a data set has of its own.
 PROTOCOL: dict[str, Settings] = {
     "lenet": Settings(epochs=8, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, precision="bfloat16"),
@@ -67,8 +68,8 @@ def protocol(dataset: str, model: str, method: str = "cross-entropy") -> Setting
 class Trial:
     """What is asked: a training under noise that is a pure function of these values.
 
-    Two trials with the same seed share the split and the order of images, the flips where their
-    data set and noise agree, and the initial weights where their model and classes agree. So
+    Two trials with the same seed share the split and the order of images (a refit has another, of more images), the
+    flips where their data set and noise agree, and the initial weights where their model and classes agree. So
     methods are compared in pairs.
     """
 
@@ -106,6 +107,8 @@ class Trial:
             raise InputError(f"trace must be True, for cross-entropy only, or left out, not {self.trace!r}.")
         if self.refit is not None and not (self.refit is True and not method(self.method).folds):
             raise InputError(f"refit must be True, not for networks in folds, or left out, not {self.refit!r}.")
+        if self.method == OURS and self.images is not None and self.images <= FUNCTIONS:
+            raise InputError(f"{self.method} needs more than {FUNCTIONS} images for its graph, not {self.images}.")
         # A key is made of these values as they are written, so 0 and 0.0 must not both stand for a seed.
         if type(self.seed) is not int or self.seed < 0:
             raise InputError(f"A seed must be a whole number from 0 up, not {self.seed!r}.")

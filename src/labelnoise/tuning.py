@@ -97,6 +97,11 @@ def _nearest(arm: Arm) -> Choice:
     return alike[min(alike, key=distance)]
 
 
+def arms() -> list[Arm]:
+    """Those that were tuned."""
+    return list(_chosen())
+
+
 @functools.cache
 def _chosen() -> dict[Arm, Choice]:
     return read_chosen(CHOSEN.read_text())
@@ -205,7 +210,7 @@ def settled(ledger: Ledger, tries: int = TRIES) -> dict[Arm, Choice]:
         alike = {
             o: by for o, by in by_arm.items() if (o.dataset, o.noise, o.model) == (arm.dataset, arm.noise, arm.model)
         }
-        if len(scores) >= tries:
+        if len(scores) >= tries and start(arm) in dict(scores):
             gain = dict(scores)[start(arm)] - scores[0][1]
             found[arm] = scores[0][0] if gain > MARGIN * standard_error(alike) else start(arm)
     return found
