@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import prose, titles, transitions
+from labelnoise import prose, titles, transitions, tuning
 from labelnoise.statistics import interval
 
 
@@ -184,3 +185,13 @@ def test_tuning_is_told_by_its_tries_and_what_the_published_settings_lack():
 def test_what_a_run_has_no_arm_for_is_said():
     assert prose.gains_sentence(pd.DataFrame()) == "Forward correction is not among the arms of this run."
     assert prose.recipe_sentence(pd.DataFrame()) == "Our own recipe is not among the arms of this run."
+
+
+def test_standard_errors_and_costs_have_their_units():
+    arm = tuning.Arm("fashion-mnist-3", "paper-0.5", "lenet", "mixup")
+    first = tuning.start(arm)
+    other = dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20))
+    text = prose.standard_errors({arm: {first: [1.0, 1.0], other: [1.001, 0.999]}}, ["lenet"], ["paper-0.5"])
+    # Two seeds that differ by 2 millinats have a standard error of 1, and a normal's median is 0.6745 of that.
+    assert text == "1.48 millinats for LeNet on “0.5”"
+    assert prose.core_hours([1800, 5400]) == "2.0 core-hours"

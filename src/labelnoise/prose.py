@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -105,6 +105,11 @@ def tuning_sentence(tries: pd.DataFrame) -> str:
         f"published settings by more than chance would have it, and they stay; in half of all they are at most "
         f"{protocol['behind'].median():.2f} millinats behind the best."
     )
+
+
+def core_hours(seconds: Iterable[float]) -> str:
+    """``2.1 core-hours``, of trainings with one thread each."""
+    return f"{sum(seconds) / 3600:.1f} core-hours"
 
 
 def standard_errors(
