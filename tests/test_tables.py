@@ -153,10 +153,10 @@ def test_what_was_chosen_is_what_each_arm_is_reported_with():
     found = tried(1.0, 1.002) | tried(1.3, method="mixup", transition=None) | tried(1.1, 1.2, method="backward")
     settled = best(found) | {arm: tuning.start(arm) for arm in found if arm.method == "backward"}
     chosen = tables.chosen_tries(tables.tries(found, settled))
-    assert chosen["method"].tolist() == ["forward", "mixup", "backward"]
-    assert chosen["score"].tolist() == [1.0, 1.3, 1.2]
-    assert chosen["protocol behind"].tolist() == [2.0, 0.0, 100.0]
-    assert chosen["tries"].tolist() == [2, 1, 2]
+    assert chosen["method"].tolist() == ["forward", "backward", "mixup"]
+    assert chosen["score"].tolist() == [1.0, 1.2, 1.3]
+    assert chosen["protocol behind"].tolist() == [2.0, 100.0, 0.0]
+    assert chosen["tries"].tolist() == [2, 2, 1]
     assert chosen["epochs"].tolist() == [20, 8, 8]
 
 

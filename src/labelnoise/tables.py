@@ -10,6 +10,7 @@ import pandas as pd
 
 from labelnoise import data, transitions, tuning
 from labelnoise.errors import InputError
+from labelnoise.methods import METHODS
 from labelnoise.preparation import corruption
 from labelnoise.statistics import goodness_of_fit, holm, interval, paired_difference
 from labelnoise.trials import OURS, Record, Trial, protocol
@@ -155,7 +156,7 @@ def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFram
 def tries(
     tried: Mapping[tuning.Arm, Sequence[tuple[tuning.Choice, float]]], settled: Mapping[tuning.Arm, tuning.Choice]
 ) -> pd.DataFrame:
-    """Every configuration that was tried, one row each, in the order of the arms and scores.
+    """Every configuration that was tried, one row each: by network, noise and method, the best first.
 
     Args:
         tried, settled: as the functions of `tuning` give them.
@@ -166,7 +167,10 @@ def tries(
         learning_rate, weight_decay, epochs, and ``options`` as text.
     """
     rows = []
-    for arm, choices in tried.items():
+    methods = list(METHODS)
+    for arm, choices in sorted(
+        tried.items(), key=lambda one: (one[0].model, one[0].noise, methods.index(one[0].method))
+    ):
         for choice, score in choices:
             settings = choice.settings
             rows.append(
