@@ -4,8 +4,10 @@
     python benchmarks/protocol.py lenet-40         # the same network with five times as many epochs
     python benchmarks/protocol.py alexnet
     python benchmarks/protocol.py lenet-ten        # LeNet on all ten classes
+    python benchmarks/protocol.py lenet-human      # on ten classes with one human vote each
+    python benchmarks/protocol.py lenet-human-3    # on the paper's three
 
-Both of the paper's sets, or two noises on ten classes; cross-entropy and forward correction with the
+Both of the paper's sets, two noises on ten classes, or human votes; cross-entropy and forward correction with the
 true T. The score of a setting is the mean noisy validation loss at the best epoch; clean labels are
 not looked at.
 The records stand in results/tuning.jsonl.
@@ -20,7 +22,16 @@ from labelnoise.ledger import Ledger
 from labelnoise.training import Settings
 
 ON_THREE = ("fashion-mnist-3", ("paper-0.5", "paper-0.6"))
-ON_TEN = ("fashion-mnist", ("symmetric-0.5", "pair-flip-0.45"))
+DATA = {
+    "lenet-ten": ("fashion-mnist", ("symmetric-0.5", "pair-flip-0.45")),
+    "lenet-human": ("fashion-mnist-h", ("human",)),
+    "lenet-human-3": ("fashion-mnist-h-3", ("human",)),
+}
+FEW_IMAGES = [
+    Settings(epochs=epochs, batch_size=batch, learning_rate=rate, weight_decay=1e-2, precision="bfloat16")
+    for epochs, batch in ((16, 256), (40, 256), (16, 64))
+    for rate in (1e-3, 3e-3)
+]
 STUDIES = {
     "lenet": (
         range(1000, 1003),
@@ -44,6 +55,8 @@ STUDIES = {
             for rate in (1e-3, 3e-3, 6e-3)
         ],
     ),
+    "lenet-human": (range(1000, 1003), FEW_IMAGES),
+    "lenet-human-3": (range(1000, 1003), FEW_IMAGES),
     "alexnet": (
         range(1000, 1002),
         [
@@ -59,7 +72,7 @@ def grid(study: str) -> list[trials.Trial]:
     """Every trial of a study."""
     seeds, grid_settings = STUDIES[study]
     model = study.partition("-")[0]
-    dataset, noises = ON_TEN if study.endswith("ten") else ON_THREE
+    dataset, noises = DATA.get(study, ON_THREE)
     return [
         trials.trial(
             dataset=dataset,
