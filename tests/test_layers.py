@@ -6,7 +6,7 @@ from pathlib import Path
 import labelnoise
 
 ORDER = (
-    "__init__", "errors", "transitions", "noise", "sources", "data", "archives", "fast", "models", "losses",
+    "__init__", "errors", "transitions", "noise", "sources", "cifar", "data", "archives", "fast", "models", "losses",
     "robust", "learned", "augmentation", "training", "inputs", "calibration", "likelihood", "graph", "intervals",
     "alternation", "consensus", "columns", "selection", "estimators", "methods", "provenance", "trials",
     "preparation", "running", "ledger", "sweep", "tuning", "cluster", "statistics", "tables", "matrix_tables",

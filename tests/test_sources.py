@@ -180,7 +180,7 @@ def test_debians_package_is_fetched_with_package_lists_of_our_own(places, tmp_pa
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     monkeypatch.setattr(sources, "DEBIAN_FOLDER", sources.Path("/usr/share/datasets/fashion-mnist"))
-    monkeypatch.setattr(sources, "_folders", lambda: iter([places[1]]))
+    monkeypatch.setattr(sources, "folders", lambda: iter([places[1]]))
     monkeypatch.setattr(sources, "FETCHERS", {"Debian": sources._fetch_from_debian})
     assert kept(sources.fashion_mnist()) == CONTENT
 

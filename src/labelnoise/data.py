@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from labelnoise import sources
+from labelnoise import cifar, sources
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels
 
@@ -62,6 +62,7 @@ class Dataset:
         train_labels, test_labels: shape (n,), int64, in [0, n_classes).
         class_names: one a class.
         train_votes: how many people chose each class for each training image, shape (n, n_classes), where people did.
+        train_noisy_labels: shape (n,), int64, where the set has some of its own.
     """
 
     train_images: Images
@@ -70,6 +71,7 @@ class Dataset:
     test_labels: Labels
     class_names: tuple[str, ...]
     train_votes: NDArray[np.int64] | None = None
+    train_noisy_labels: Labels | None = None
 
     @property
     def n_classes(self) -> int:
@@ -149,6 +151,47 @@ def _check_classes(classes: Iterable[int] | None) -> tuple[int, ...]:
     if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(len(CLASS_NAMES))):
         raise InputError(f"classes must be two or more different ids from 0 to 9, not {chosen}.")
     return chosen
+
+
+def cifar10() -> Dataset:
+    """CIFAR-10 (Krizhevsky 2009, Learning multiple layers of features from tiny images).
+
+    Looked for in ``$LABELNOISE_DATA`` and this user's cache folder, unpacked or as the archive
+    ``cifar-10-python.tar.gz``, else downloaded.
+
+    Returns:
+        Images of shape (n, 3, 32, 32), uint8, in memory: 50,000 for training, 10,000 for testing.
+
+    Raises:
+        InputError: the data can't be found, or a file has another content.
+    """
+    splits = [cifar.read(train=train) for train in (True, False)]
+    images, test_images = (Images(split.data.transpose(0, 3, 1, 2)) for split in splits)
+    labels, test_labels = (np.array(split.targets, dtype=np.int64) for split in splits)
+    return Dataset(images, labels, test_images, test_labels, tuple(splits[0].classes))
+
+
+def cifar10n(labels: str = "worse") -> Dataset:
+    """CIFAR-10N (Wei et al. 2022, arXiv:2110.12088): the training images of CIFAR-10 as three people labelled each.
+
+    Reads the authors' file ``CIFAR-10_human.pt`` from ``$LABELNOISE_DATA`` or this user's cache
+    folder. It is not downloaded, and nothing in it is run.
+
+    Args:
+        labels: ``random1``, ``random2`` or ``random3``, of one person each; ``aggregate``, their
+            majority; ``worse``, a wrong one of the three where there is one.
+
+    Returns:
+        As `cifar10`, with ``train_noisy_labels``.
+
+    Raises:
+        InputError: an unknown name, the data can't be found, or the file holds something else,
+            such as clean labels that are not those of CIFAR-10.
+    """
+    if labels not in cifar.HUMAN_LABELS:
+        raise InputError(f"Unknown human labels {labels!r}; use one of: {', '.join(cifar.HUMAN_LABELS)}.")
+    clean = cifar10()
+    return replace(clean, train_noisy_labels=cifar.human_labels(labels, clean.train_labels))
 
 
 def load(name: str) -> Dataset:

@@ -39,7 +39,8 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("labelnoise"))
 
 
-def _folders() -> Iterator[Path]:
+def folders() -> Iterator[Path]:
+    """Where data are looked for, in this order: ``$LABELNOISE_DATA``, the cache, Debian's folder."""
     own = os.environ.get("LABELNOISE_DATA")
     if own:
         yield Path(own)
@@ -64,7 +65,7 @@ def _checked(path: Path, name: str) -> bytes:
     return content
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
     """Write a whole file or none, also with others writing the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent)
@@ -109,11 +110,11 @@ FETCHERS: dict[str, Callable[[Path], None]] = {
 
 
 def _find(name: str) -> Path | None:
-    return next((path for folder in _folders() for path in _candidates(folder, name) if path.is_file()), None)
+    return next((path for folder in folders() for path in _candidates(folder, name) if path.is_file()), None)
 
 
 def _fetch(name: str, root: Path) -> Path:
-    tried = [f"no {name}[.gz] in {folder}" for folder in _folders()]
+    tried = [f"no {name}[.gz] in {folder}" for folder in folders()]
     root.mkdir(parents=True, exist_ok=True)
     for title, fetch in FETCHERS.items():
         try:
@@ -148,7 +149,7 @@ def fashion_mnist() -> Path:
         found = _find(name) or _fetch(name, root)
         content = _checked(found, name)
         if found != kept and not (kept.is_file() and kept.read_bytes() == content):
-            _write(kept, content)
+            write(kept, content)
     return root
 
 
@@ -174,7 +175,7 @@ def fashion_mnist_h() -> Path:
     Raises:
         InputError: a file with another content, or no source at all.
     """
-    for folder in _folders():
+    for folder in folders():
         for name in (VOTES, VOTES_URL.rpartition("/")[2]):
             if (folder / name).is_file():
                 _check_votes((folder / name).read_bytes(), folder / name)
@@ -187,5 +188,5 @@ def fashion_mnist_h() -> Path:
             f"failed ({' '.join(str(error).split())}). Fetch {VOTES_URL} and put it there."
         ) from None
     kept = cache_folder() / VOTES
-    _write(kept, _check_votes(content, VOTES_URL))
+    write(kept, _check_votes(content, VOTES_URL))
     return kept
