@@ -17,9 +17,20 @@ from labelnoise.estimators import (
     argmax_counts,
     confident_learning,
     dual_t,
+    interval,
 )
+from labelnoise.likelihood import maximum_likelihood, tempered_likelihood
 
 quick = settings(deadline=None, max_examples=40)
+
+
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+OF_PROBABILITIES = {
+    **ESTIMATORS,
+    "maximum-likelihood": maximum_likelihood,
+    "tempered-likelihood": lambda probs, labels: tempered_likelihood(probs, labels)[0],
+    "interval": lambda probs, labels: interval(anchor, probs, labels, resamples=2).high,
+}
 
 
 def posteriors(matrix, n, seed, anchors=1):
@@ -311,3 +322,17 @@ def test_memory_beyond_the_input_is_at_most_its_size(name, dtype, shape):
 def test_those_from_features_take_features_and_noisy_labels(name):
     features = np.random.default_rng(0).standard_normal((60, 4))
     transitions.validate(FEATURE_ESTIMATORS[name](features, np.arange(60) % 3))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("name", [*OF_PROBABILITIES, *FEATURE_ESTIMATORS])
+def test_every_estimator_takes_arrays_and_tensors_alike_and_gives_float64(name, dtype, device):
+    estimate = {**OF_PROBABILITIES, **FEATURE_ESTIMATORS}[name]
+    probs = torch.from_numpy(np.random.default_rng(0).dirichlet(np.ones(3), size=90)).to(dtype)
+    labels = torch.arange(90) % 3
+    found = estimate(probs.to(device).requires_grad_(), labels.to(device, torch.int32))
+    assert type(found) is np.ndarray
+    assert found.dtype == np.float64
+    if dtype != torch.bfloat16:  # which NumPy does not have
+        np.testing.assert_array_equal(found, estimate(probs.detach().numpy(), labels.numpy()))

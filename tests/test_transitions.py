@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -203,3 +204,9 @@ def test_an_unknown_distortion_is_refused(name):
         InputError, match=f"Unknown distortion '{name}'; use one of: transposed, towards-identity-SHARE"
     ):
         distorted(name)
+
+
+def test_a_learned_matrix_is_taken_as_it_is():
+    learned = torch.tensor([[0.75, 0.25], [0.5, 0.5]], requires_grad=True)
+    np.testing.assert_array_equal(transitions.validate(learned), learned.detach().numpy())
+    assert transitions.l1_error(learned, learned) == transitions.frobenius_error(learned, learned) == 0

@@ -92,7 +92,7 @@ def tempered_likelihood(clean_probs: ArrayLike, noisy_labels: ArrayLike) -> tupl
     """
     probs, labels = check_inputs(clean_probs, noisy_labels, name="clean_probs")
     samples, n_classes = np.arange(len(labels)), probs.shape[1]
-    start = maximum_likelihood(probs, labels, tolerance=1e-7)
+    start = maximum_likelihood(clean_probs, labels, tolerance=1e-7)  # as given: bfloat16 sums to 1 less closely
 
     def cost(log_temperature: float) -> float:
         nonlocal start

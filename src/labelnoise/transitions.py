@@ -28,11 +28,17 @@ PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
 FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED, or a matrix [[0.9, 0.1], ...]"
 
 
+def _as_array(values: Any) -> Any:
+    """A tensor, such as the T of a loss that learns it, as a NumPy array; anything else as it is."""
+    return values.detach().cpu().double().numpy() if hasattr(values, "detach") else values
+
+
 def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matrix:
     """Check a transition matrix and return it as float64.
 
     Args:
-        transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
+        transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1. An
+            array, or a tensor on any device.
         n_classes: the number of classes it must have; by default any number from 2 up.
 
     Returns:
@@ -43,7 +49,7 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
             probability distribution. The message names the row.
     """
     try:
-        matrix = np.array(transition_matrix, dtype=np.float64)
+        matrix = np.array(_as_array(transition_matrix), dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(f"A transition matrix must be a square table of numbers, not {transition_matrix!r}.") from None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
@@ -206,7 +212,7 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
 
 
 def _pair(estimate: ArrayLike, truth: ArrayLike) -> tuple[Matrix, Matrix]:
-    first, second = np.asarray(estimate, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    first, second = (np.asarray(_as_array(each), dtype=np.float64) for each in (estimate, truth))
     if first.shape != second.shape:
         raise InputError(f"The estimate has shape {first.shape} but the true matrix {second.shape}.")
     return first, second
