@@ -90,7 +90,11 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
 
 
 def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
-    """Write a set in the form that `read_npz` reads; images are stored channels last."""
+    """Write a set in the form that `read_npz` reads; images are stored channels last.
+
+    Raises:
+        OSError: the file can't be written.
+    """
     arrays: dict[str, Any] = {}
     for x, images, y, labels in (
         ("Xtr", noisy_set.train_images, "Str", noisy_set.noisy_labels),

@@ -58,7 +58,7 @@ class Dataset:
     """Clean images and labels.
 
     Attributes:
-        train_images, test_images: shape (n, channels, height, width), uint8.
+        train_images, test_images: shape (n, channels, height, width), uint8; ``images[rows]`` is a tensor.
         train_labels, test_labels: shape (n,), int64, in [0, n_classes).
         class_names: one a class.
         train_votes: how many people chose each class for each training image, shape (n, n_classes), where people did.
@@ -160,7 +160,7 @@ def cifar10() -> Dataset:
     ``cifar-10-python.tar.gz``, else downloaded.
 
     Returns:
-        Images of shape (n, 3, 32, 32), uint8, in memory: 50,000 for training, 10,000 for testing.
+        50,000 training and 10,000 test images of shape (n, 3, 32, 32), uint8, in memory.
 
     Raises:
         InputError: the data can't be found, or a file has another content.

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from labelnoise.errors import InputError
-from labelnoise.transitions import symmetric, validate
+from labelnoise.transitions import check_n_classes, symmetric, validate
 
 # VolMinNet's authors start at about 0.48 for ten classes. A T that starts cleaner than the true one stays so: a less
 # sure network explains the labels as well. On the paper's "0.5" noisy validation loss prefers this to 0.8.
@@ -31,9 +31,8 @@ def _log_noisy(log_clean: Tensor, log_transition: Tensor) -> Tensor:
     return torch.logsumexp(log_clean.unsqueeze(2) + log_transition, dim=1)
 
 
-def _checked_start(n_classes: Any, weight: Any, start_diagonal: Any) -> float:
-    if type(n_classes) is not int or n_classes < 2:
-        raise InputError(f"n_classes must be a whole number from 2 up, not {n_classes!r}.")
+def _checked_start(n_classes: int, weight: Any, start_diagonal: Any) -> float:
+    n_classes = check_n_classes(n_classes)
     if not isinstance(weight, numbers.Real) or not 0 <= float(weight) < math.inf:
         raise InputError(f"weight must be a finite number from 0 up, not {weight!r}.")
     if start_diagonal is None:

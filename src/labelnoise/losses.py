@@ -64,6 +64,9 @@ class Forward(_Corrected):
 
     Args:
         transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
+
+    Raises:
+        InputError: it is no transition matrix.
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
@@ -85,7 +88,7 @@ class Guided(Forward):
         share: the part of the training that learns from them, from 0 to 1.
 
     Raises:
-        InputError: a share outside that range.
+        InputError: no transition matrix, or a share outside that range.
     """
 
     soft_labels: Tensor
@@ -112,15 +115,18 @@ class Backward(_Corrected):
     cross-entropy on the clean label, for every network. A single term can be negative, and its
     variance grows with the entries of the inverse.
 
+    Args:
+        transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
+
     Raises:
-        InputError: the matrix has no inverse.
+        InputError: it is no transition matrix, or has no inverse.
     """
 
     inverse: Tensor
 
     def __init__(self, transition_matrix: ArrayLike) -> None:
         super().__init__(transition_matrix)
-        if np.linalg.matrix_rank(np.asarray(transition_matrix, dtype=np.float64)) < len(self.transition):
+        if np.linalg.matrix_rank(validate(transition_matrix)) < len(self.transition):
             raise InputError("Backward correction needs an invertible transition matrix; this one has none.")
         self.register_buffer("inverse", torch.linalg.inv(self.transition.double()).float())
 
@@ -134,6 +140,12 @@ class Reweighted(_Corrected):
 
     Liu and Tao 2016 (arXiv:1411.7718, equation 5), with the weight taken from the network itself
     as in Xia et al. 2019 (arXiv:1906.00189, section 3). No gradient flows through the weight.
+
+    Args:
+        transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
+
+    Raises:
+        InputError: it is no transition matrix.
     """
 
     @torch.no_grad()
@@ -155,6 +167,12 @@ class Resampled(Reweighted):
     images, each in proportion to its weight. On average that is the reweighted loss with weights
     that sum to one in each batch; its variance is what the authors find helps. It draws from
     torch's default generator; in eval mode it is that average.
+
+    Args:
+        transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
+
+    Raises:
+        InputError: it is no transition matrix.
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
-from labelnoise.transitions import Matrix, check_rate, named, noise_rate, validate
+from labelnoise.transitions import Matrix, check_n_classes, check_rate, named, noise_rate, validate
 
 Labels = NDArray[np.int64]
 Probs = NDArray[np.float64]
@@ -156,9 +156,7 @@ def instance_probs(
         InputError: a rate outside [0, 1], images that are not finite or all of one value, labels
             outside the classes, or two lengths that differ.
     """
-    if type(n_classes) is not int or n_classes < 2:
-        raise InputError(f"n_classes must be a whole number from 2 up, not {n_classes!r}.")
-    rate = check_rate(rate)
+    n_classes, rate = check_n_classes(n_classes), check_rate(rate)
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     pixels = _check_images(images)
     if len(pixels) != len(clean):
@@ -245,6 +243,10 @@ def count_transitions(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classe
 
 def oracle(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classes: int) -> Matrix:
     """T counted from clean and noisy labels together: the limit for estimators that see only noisy ones.
+
+    Args:
+        clean_labels, noisy_labels: shape (n_samples,), integers in [0, n_classes).
+        n_classes: the number of classes.
 
     Returns:
         Shape (n_classes, n_classes), rows sum to 1.

@@ -88,13 +88,29 @@ def check_rate(rate: Any) -> float:
     return float(rate)
 
 
+def check_n_classes(n_classes: Any) -> int:
+    """Check a number of classes and return it as int.
+
+    Raises:
+        InputError: not a whole number from 2 up.
+    """
+    if isinstance(n_classes, bool) or not isinstance(n_classes, numbers.Integral) or n_classes < 2:
+        raise InputError(f"n_classes must be a whole number from 2 up, not {n_classes!r}.")
+    return int(n_classes)
+
+
 def symmetric(n_classes: int, rate: float) -> Matrix:
     """Each label is flipped with probability `rate`, to each other class alike.
 
-    Returns shape (n_classes, n_classes): ``1 - rate`` on the diagonal, ``rate / (n_classes - 1)``
-    elsewhere (van Rooyen et al. 2015, arXiv:1505.07634).
+    Van Rooyen et al. 2015 (arXiv:1505.07634).
+
+    Returns:
+        Shape (n_classes, n_classes), ``1 - rate`` on the diagonal and ``rate / (n_classes - 1)`` elsewhere.
+
+    Raises:
+        InputError: fewer than 2 classes, or a rate outside [0, 1].
     """
-    rate = check_rate(rate)
+    n_classes, rate = check_n_classes(n_classes), check_rate(rate)
     matrix = np.full((n_classes, n_classes), rate / (n_classes - 1))
     np.fill_diagonal(matrix, 1 - rate)
     return matrix
@@ -103,9 +119,15 @@ def symmetric(n_classes: int, rate: float) -> Matrix:
 def pair_flip(n_classes: int, rate: float) -> Matrix:
     """Each label is flipped with probability `rate` to the next class, the last to the first.
 
-    Returns shape (n_classes, n_classes) (Han et al. 2018, arXiv:1804.06872, figure 2).
+    Han et al. 2018 (arXiv:1804.06872, figure 2).
+
+    Returns:
+        Shape (n_classes, n_classes).
+
+    Raises:
+        InputError: fewer than 2 classes, or a rate outside [0, 1].
     """
-    rate = check_rate(rate)
+    n_classes, rate = check_n_classes(n_classes), check_rate(rate)
     return (1 - rate) * np.eye(n_classes) + rate * np.roll(np.eye(n_classes), 1, axis=1)
 
 
@@ -205,9 +227,14 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
     Args:
         transition_matrix: shape (n_classes, n_classes).
         class_priors: P(clean), shape (n_classes,); uniform by default.
+
+    Raises:
+        InputError: a bad matrix, or priors that are not one a class, 0 or more, with a sum above 0.
     """
     kept = np.diag(validate(transition_matrix))
-    weights = None if class_priors is None else np.asarray(class_priors, dtype=np.float64)
+    weights = np.ones(len(kept)) if class_priors is None else np.asarray(class_priors, dtype=np.float64)
+    if weights.shape != kept.shape or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
+        raise InputError(f"class_priors must be {len(kept)} numbers, 0 or more, not {weights.tolist()}.")
     return float(1 - np.average(kept, weights=weights))
 
 
@@ -222,13 +249,26 @@ def l1_error(estimate: ArrayLike, truth: ArrayLike) -> float:
     """Relative entry-wise L1 error, ``sum|estimate - truth| / sum|truth|``.
 
     As in T-Revision (Xia et al. 2019, arXiv:1906.00189, section 4) and Dual-T (Yao et al. 2020,
-    arXiv:2006.07805). Both of shape (n_classes, n_classes).
+    arXiv:2006.07805).
+
+    Args:
+        estimate, truth: shape (n_classes, n_classes).
+
+    Raises:
+        InputError: two shapes.
     """
     estimate, truth = _pair(estimate, truth)
     return float(np.abs(estimate - truth).sum() / np.abs(truth).sum())
 
 
 def frobenius_error(estimate: ArrayLike, truth: ArrayLike) -> float:
-    """Relative Frobenius error, ``||estimate - truth||_F / ||truth||_F``; shapes as in `l1_error`."""
+    """Relative Frobenius error, ``||estimate - truth||_F / ||truth||_F``.
+
+    Args:
+        estimate, truth: shape (n_classes, n_classes).
+
+    Raises:
+        InputError: two shapes.
+    """
     estimate, truth = _pair(estimate, truth)
     return float(np.linalg.norm(estimate - truth) / np.linalg.norm(truth))

@@ -1,0 +1,50 @@
+"""The public names; see the page on the library in the book for what may change in them."""
+
+from labelnoise.archives import NoisySet as NoisySet
+from labelnoise.archives import read_npz as read_npz
+from labelnoise.archives import write_npz as write_npz
+from labelnoise.consensus import hoc as hoc
+from labelnoise.data import Dataset as Dataset
+from labelnoise.data import cifar10 as cifar10
+from labelnoise.data import cifar10n as cifar10n
+from labelnoise.data import fashion_mnist as fashion_mnist
+from labelnoise.data import fashion_mnist_h as fashion_mnist_h
+from labelnoise.errors import InputError as InputError
+from labelnoise.estimators import ESTIMATORS as ESTIMATORS
+from labelnoise.estimators import FEATURE_ESTIMATORS as FEATURE_ESTIMATORS
+from labelnoise.estimators import anchor as anchor
+from labelnoise.estimators import argmax_counts as argmax_counts
+from labelnoise.estimators import confident_learning as confident_learning
+from labelnoise.estimators import dual_t as dual_t
+from labelnoise.intervals import Bounds as Bounds
+from labelnoise.intervals import interval as interval
+from labelnoise.learned import Revised as Revised
+from labelnoise.learned import TotalVariation as TotalVariation
+from labelnoise.learned import VolumeMinimised as VolumeMinimised
+from labelnoise.likelihood import maximum_likelihood as maximum_likelihood
+from labelnoise.likelihood import tempered_likelihood as tempered_likelihood
+from labelnoise.losses import Backward as Backward
+from labelnoise.losses import Batch as Batch
+from labelnoise.losses import Forward as Forward
+from labelnoise.losses import Resampled as Resampled
+from labelnoise.losses import Reweighted as Reweighted
+from labelnoise.noise import corrupt as corrupt
+from labelnoise.noise import draw as draw
+from labelnoise.noise import instance_probs as instance_probs
+from labelnoise.noise import mean_transition_matrix as mean_transition_matrix
+from labelnoise.noise import oracle as oracle
+from labelnoise.robust import CoTeaching as CoTeaching
+from labelnoise.robust import EarlyLearning as EarlyLearning
+from labelnoise.robust import GeneralisedCrossEntropy as GeneralisedCrossEntropy
+from labelnoise.robust import Mixup as Mixup
+from labelnoise.robust import SymmetricCrossEntropy as SymmetricCrossEntropy
+from labelnoise.selection import selective_costs as selective_costs
+from labelnoise.selection import selective_threshold as selective_threshold
+from labelnoise.transitions import frobenius_error as frobenius_error
+from labelnoise.transitions import l1_error as l1_error
+from labelnoise.transitions import noise_rate as noise_rate
+from labelnoise.transitions import pair_flip as pair_flip
+from labelnoise.transitions import symmetric as symmetric
+from labelnoise.transitions import validate as validate
+
+__version__: str

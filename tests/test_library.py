@@ -1,0 +1,108 @@
+"""The public names: what they say of themselves, where the book lists them, and that its examples run."""
+
+import contextlib
+import importlib
+import inspect
+import io
+import re
+import subprocess
+import sys
+from dataclasses import is_dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import labelnoise
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+CALLABLE = [name for name in labelnoise.__all__ if callable(getattr(labelnoise, name))]
+ARRAYS = re.compile(r"ArrayLike|Tensor|Labels|Matrix|NDArray")
+# What comes from no paper.
+OWN = {
+    "Batch", "Bounds", "Dataset", "InputError", "NoisySet", "corrupt", "draw", "frobenius_error",
+    "mean_transition_matrix", "noise_rate", "oracle", "read_npz", "validate", "write_npz",
+}  # fmt: skip
+
+
+def takes_arrays(public):
+    if isinstance(public, type) and issubclass(public, Exception):
+        return False
+    return any(ARRAYS.search(str(each.annotation)) for each in inspect.signature(public).parameters.values())
+
+
+@pytest.mark.parametrize("name", CALLABLE)
+def test_a_public_name_says_shapes_errors_and_source(name):
+    public = getattr(labelnoise, name)
+    text = inspect.getdoc(public)
+    assert text
+    if takes_arrays(public):
+        assert re.search(r"[Ss]hape (of )?\(", text)
+    if inspect.isfunction(public) or (isinstance(public, type) and issubclass(public, torch.nn.Module)):
+        assert "Raises:\n" in text
+    if isinstance(public, type) and issubclass(public, torch.nn.Module):
+        assert "shape (n, n_classes)" in sys.modules[public.__module__].__doc__, "what every loss is called with"
+    if is_dataclass(public):
+        assert "Attributes:\n" in text
+    assert (name in OWN) != bool(re.search(r"\b(19|20)\d\d\b", text)), "a source names its year"
+
+
+def test_every_public_name_is_on_one_api_page_and_nothing_else_is():
+    listed = [
+        name
+        for page in sorted((BOOK / "api").glob("*.md"))
+        for name in re.findall(r"^\.\. [\w:]+:: labelnoise\.(\S+)$", page.read_text(), flags=re.MULTILINE)
+    ]
+    assert sorted(listed) == labelnoise.__all__
+
+
+def test_the_registries_are_listed_by_the_names_of_their_estimators():
+    page = (BOOK / "api" / "estimators.md").read_text()
+    for name in (*labelnoise.ESTIMATORS, *labelnoise.FEATURE_ESTIMATORS):
+        assert f"``{name}``" in page
+
+
+def test_public_names_are_those_of_the_modules_and_hide_none_of_them():
+    for name in labelnoise.__all__:
+        public = getattr(labelnoise, name)
+        if callable(public):
+            assert getattr(importlib.import_module(public.__module__), name) is public
+        assert not (Path(labelnoise.__file__).parent / f"{name}.py").exists()
+    assert set(labelnoise.__all__) <= set(dir(labelnoise))
+    with pytest.raises(AttributeError, match="module 'labelnoise' has no attribute 'forward'"):
+        labelnoise.forward  # noqa: B018
+
+
+def test_importing_the_package_imports_neither_torch_nor_numpy():
+    code = "import sys, labelnoise; print(sorted({'torch', 'numpy', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.fixture(scope="module")
+def page():
+    """The names that the blocks of the page leave behind, run one after the other."""
+    names = {}
+    with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()):
+        for block in re.findall(r"^```python\n(.*?)^```", (BOOK / "library.md").read_text(), re.DOTALL | re.MULTILINE):
+            exec(block, names)
+    return names
+
+
+def test_the_estimates_of_the_page_are_nearer_to_the_truth_than_no_noise_is(page):
+    truth = page["T"]
+    assert page["error"] < labelnoise.l1_error(np.eye(10), truth) / 2
+    assert page["bounds"].covers(page["T_hat"]).all()
+    assert set(page["estimates"]) == set(labelnoise.ESTIMATORS)
+
+
+def test_the_loops_of_the_page_learn_clean_classes(page):
+    # Of the noisy labels 0.7 are right: a network that learns the classes has the clean one oftener than that.
+    assert page["accuracy"] > 0.7
+    assert labelnoise.l1_error(page["T_learned"], page["T"]) < labelnoise.l1_error(np.eye(10), page["T"])
+    clean = torch.tensor(page["clean_labels"][page["train"]])
+    wrong = page["y"] != clean
+    with torch.no_grad():
+        predicted = page["network"](page["x"]).argmax(dim=1)
+    assert (predicted == clean)[wrong].sum() > (predicted == page["y"])[wrong].sum(), "early learning memorises less"
