@@ -11,7 +11,7 @@ ORDER = (
     "alternation", "consensus", "columns", "selection", "estimators", "methods", "provenance", "trials",
     "preparation", "running", "ledger", "sweep", "tuning", "cluster", "statistics", "tables", "matrix_tables",
     "titles", "published", "prose", "style", "figures", "matrix_figures", "plans", "project", "costs",
-    "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
+    "status", "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from labelnoise.errors import InputError
 from labelnoise.project import root
 from labelnoise.statistics import interval, paired_difference
 from labelnoise.tables import as_table
 from labelnoise.titles import MODEL_TITLES, titled
-from labelnoise.trials import Record, trial
+from labelnoise.trials import Record, Trial, trial
 
 WAYS = {
     "loader": "(a) DataLoader loop",
@@ -156,6 +157,34 @@ def by_chapter(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["chapter", "trials read", "trials of its own", "core-hours"])
     total = ["all", table["trials read"].sum(), table["trials of its own"].sum(), table["core-hours"].sum()]
     return pd.concat([table, pd.DataFrame([total], columns=table.columns)], ignore_index=True)
+
+
+def by_method(records: Sequence[Record], find: Callable[[Trial], Record | None]) -> pd.DataFrame:
+    """What one training by each method costs, one row a network, method and source of T.
+
+    Args:
+        records: of any trials.
+        find: a trial's record, such as `Ledger.find`.
+
+    Returns:
+        Columns ``epochs``, of the trial, and in seconds the medians of ``alone`` and ``in all``, with the trials
+        that it is given weights or an estimated T by.
+
+    Raises:
+        InputError: there are no records.
+    """
+    if not records:
+        raise InputError("No trial of these noises and models is on record; name those of chapter 3.")
+
+    def before(asked: Trial) -> float:
+        needed = asked.prerequisite()
+        found = find(needed) if needed else None
+        return found.seconds + before(found.trial) if found else 0.0
+
+    table = as_table(records).assign(epochs=[r.trial.settings.epochs for r in records])
+    table["in all"] = table["seconds"] + [before(record.trial) for record in records]
+    cells = table.groupby(["model", "method", "transition"], sort=False)
+    return cells[["epochs", "seconds", "in all"]].median().rename(columns={"seconds": "alone"}).reset_index()
 
 
 def efficiency(scaling: Mapping[str, Any]) -> float:

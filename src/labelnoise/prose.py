@@ -154,6 +154,39 @@ def workers_sentence(efficiency: float, dask_overhead: float) -> str:
     )
 
 
+def status_sentence(made: pd.DataFrame, replayed: pd.DataFrame) -> str:
+    """How many records there are, what they cost and when they were made, and how many came out again.
+
+    Args:
+        made: as `status.made_on` gives it.
+        replayed: as `status.replayed` gives it.
+    """
+    machines = len(made[["processor", "instructions", "torch"]].drop_duplicates())
+    kinds = "one kind of processor and one build of torch" if machines == 1 else f"{machines} kinds of machine"
+    return (
+        f"{made['records'].sum()} trainings are on record, {made['core_hours'].sum():.1f} core-hours, made from "
+        f"{made['first'].min()} to {made['last'].max()} on {kinds}. Of {len(replayed)} that were drawn at random and "
+        f"trained again, {(replayed['agrees'] == 'yes').sum()} agree."
+    )
+
+
+def costs_sentence(costs: pd.DataFrame) -> str:
+    """Between how many times cross-entropy's seconds a training takes, with what it needs first.
+
+    Args:
+        costs: as `costs.by_method` gives it, cross-entropy and another method among the rows of each network.
+    """
+    parts = []
+    for model in dict.fromkeys(costs["model"]):
+        rows = costs[costs["model"] == model].to_dict("records")
+        plain = next(row["alone"] for row in rows if row["method"] == "cross-entropy")
+        arms = [row for row in rows if row["method"] != "cross-entropy"]
+        times = sorted((row["in all"] / plain, titles.method_title(row["method"], row["transition"])) for row in arms)
+        ends = [f"{ratio:.1f} times ({name})" for ratio, name in (times[0], times[-1])]
+        parts.append(f"between {' and '.join(ends)} as long as cross-entropy with {titles.MODEL_TITLES[model]}")
+    return f"A training, with what it needs before it, takes {listed(parts)}."
+
+
 def errors_sentence(*tables: pd.DataFrame) -> str:
     """The smallest mean error of T on each noise, beside the oracle's.
 

@@ -1,0 +1,33 @@
+"""Trains recorded trials of the book again, and writes which of them agree.
+
+    python benchmarks/replay.py       # ten of them, some minutes; writes results/benchmarks/replay.json
+    python benchmarks/replay.py 100   # as many as you like
+
+Which ones is drawn at random; `labelnoise replay` compares without writing.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from labelnoise import project, provenance, replay
+
+SEED = 0
+RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "replay.json"
+
+
+def main(n: int) -> None:
+    ledger = project.published_ledger()
+    compared = []
+    for record in replay.choose(ledger, n, SEED):
+        (one,) = replay.replay([record], ledger)
+        asked = record.trial
+        found = {name: getattr(asked, name) for name in ("key", "model", "noise", "method", "transition", "seed")}
+        compared.append(found | {name: getattr(one, name) for name in ("exact", "agrees", "loss_difference")})
+        print(compared[-1], flush=True)
+    result = {"provenance": provenance.here(), "tolerance": replay.LOSS_TOLERANCE, "trials": compared}
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
