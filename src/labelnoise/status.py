@@ -38,12 +38,12 @@ def made_on(ledgers: Mapping[str, Iterable[Record]]) -> pd.DataFrame:
 
 
 def measured_on(benchmarks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Where and when each file of `benchmarks/` was measured, one row each: its name, `MACHINE` and the date.
+    """Where and when each file of `benchmarks/` was measured, a row each: its name, the date, torch and processor.
 
     Args:
         benchmarks: name to what `costs.measured` gives.
     """
-    columns = ["processor", "torch", "date"]
+    columns = ["date", "torch", "processor"]
     rows = [[name, *(result["provenance"][field] for field in columns)] for name, result in benchmarks.items()]
     return pd.DataFrame(rows, columns=["benchmark", *columns])
 
