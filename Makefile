@@ -1,6 +1,7 @@
-# make book   set everything up, regenerate the chapters, build the site (the default)
-# make test   set everything up if need be, and run every check
-# make clean  remove what was built; the environment, the records and runs/ stay
+# make book     set everything up, regenerate the chapters, build the site (the default)
+# make test     set everything up if need be, and run every check
+# make browser  look at every page of the built site with Chromium, without a network
+# make clean    remove what was built; the environment, the records and runs/ stay
 #
 # Nothing is done again while what it depends on is unchanged: the files in .make/ say when each step was last done.
 
@@ -9,7 +10,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := book
-.PHONY: setup chapters book lint test clean
+.PHONY: setup chapters book lint test browser clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -59,6 +60,10 @@ test: lint
 	$(BIN)/pytest --nbval --nbval-current-env book/index.ipynb book/chapters
 	$(BUILD) --path-output .make/book book/
 	$(BIN)/labelnoise replay -n 3
+
+# Apart from the other checks, as it needs a Chromium that no Python environment brings.
+browser: $(SITE)
+	$(BIN)/pytest browser
 
 clean:
 	rm -rf .make book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

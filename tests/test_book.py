@@ -168,6 +168,43 @@ def test_formulae_are_set_by_a_script_of_the_site(site: Path, pages: dict[str, B
         assert list((mathjax[0].parent / "output" / "chtml" / "fonts").rglob("*.woff")), name
 
 
+def test_every_formula_is_where_mathjax_looks_for_it(pages: dict[str, BeautifulSoup]) -> None:
+    for name, page in pages.items():
+        for formula in page.select(".math"):
+            assert re.fullmatch(r"\s*(\\\(.+\\\)|\\\[.+\\\])\s*", formula.get_text(), re.DOTALL), f"{name}: {formula}"
+        elsewhere = page.find_all(string=re.compile(r"\\[(\[]|\$\S[^$]*\$"))
+        assert not [text for text in elsewhere if not text.find_parent(["pre", "code", "script", "style"])
+                    and not text.find_parent(class_="math")], name  # fmt: skip
+
+
+def test_every_page_has_a_title_and_one_heading_of_the_first_rank(pages: dict[str, BeautifulSoup]) -> None:
+    for name, page in pages.items():
+        assert page.title is not None, name
+        assert page.title.get_text(strip=True), name
+        # The theme repeats the title in a part that is printed only.
+        headings = [h for h in page.find_all("h1") if not h.find_parent(id="jb-print-docs-body")]
+        assert len(headings) == 1, name
+
+
+def test_every_image_of_a_chapter_is_a_numbered_figure(pages: dict[str, BeautifulSoup]) -> None:
+    images = [(name, image) for name, page in pages.items() for image in page.select("article img")]
+    assert images
+    for name, image in images:
+        figure = image.find_parent("figure")
+        assert figure is not None, f"{name}: {image}"
+        assert figure.select_one("figcaption .caption-number + .caption-text"), f"{name}: {image}"
+
+
+def test_no_page_weighs_more_than_3_megabytes_with_what_its_tags_load(
+    site: Path, pages: dict[str, BeautifulSoup]
+) -> None:
+    for name, page in pages.items():
+        tags = page.select("script[src], img[src], link[rel=stylesheet], link[rel=icon]")
+        addresses = [urlsplit(attribute(tag, "src") or attribute(tag, "href") or "").path for tag in tags]
+        loaded = {site / name, *(((site / name).parent / unquote(address)).resolve() for address in addresses)}
+        assert sum(file.stat().st_size for file in loaded) < 3e6, name
+
+
 def test_nothing_is_left_unrendered(pages: dict[str, BeautifulSoup]) -> None:
     for name, page in pages.items():
         text = " ".join(

@@ -128,5 +128,5 @@ def test_the_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions
     assert granted == {"build": {"contents": "read"}, "deploy": {"pages": "write", "id-token": "write"}}
     commands = [step["run"] for step in parsed["jobs"]["build"]["steps"] if "run" in step]
     targets = set(re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE))
-    assert commands == ["make test", "make book"]
+    assert commands == ["make test", "make book", "make browser"]
     assert {command.removeprefix("make ") for command in commands} <= targets
