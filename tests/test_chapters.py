@@ -15,7 +15,7 @@ import pytest
 from nbformat import v4
 
 import labelnoise
-from labelnoise import chapters, pages, parameters, plans, project, sweep, transitions
+from labelnoise import chapters, pages, parameters, plans, project, stamps, sweep, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.ledger import Ledger
@@ -104,6 +104,7 @@ def test_a_published_chapter_stems_from_its_source_with_the_default_parameters(n
 @every_source
 def test_a_published_chapter_has_the_cells_of_its_source_and_says_how_it_was_made(name):
     *cells, made = published(name).cells
+    cells = [cell for cell in cells if not stamps.made_here(cell)]
     source = nbformat.read(SOURCES[name], as_version=4)
     assert [(c.cell_type, c.source) for c in cells] == [(c.cell_type, c.source) for c in source.cells]
     assert made.source.startswith("## How this page was made")
@@ -136,6 +137,20 @@ def test_a_published_chapter_does_not_say_when_its_cells_ran(name):
     keys = set(metadata_keys(published(name)))
     assert "source_sha256" in keys
     assert not [key for key in keys if KEYS_OF_A_RUN.search(key)]
+
+
+@every_source
+def test_the_data_of_each_published_figure_lie_beside_it(name):
+    for cell in code_cells(published(name)):
+        if figure := cell.metadata.get("mystnb", {}).get("figure"):
+            (table,) = [o.data[stamps.CSV] for o in cell.outputs if stamps.CSV in o.get("data", {})]
+            file = project.root() / "book" / "_static" / "data" / name / f"{figure['name']}.csv"
+            assert file.read_text() == table
+            assert file.stat().st_size < 300_000
+
+
+def test_the_page_of_figures_is_of_the_published_chapters():
+    assert (project.root() / "book" / "figures.md").read_text() == stamps.figures_page()
 
 
 # Parameters.
@@ -359,7 +374,7 @@ def test_the_source_hash_follows_every_module_and_what_was_chosen_but_those_outs
         if chapters.source_hash("01_toy") != first:
             followed.add(name)
         (package / name).write_text("")
-    assert followed == set(names) - {"chapters.py", "cluster.py", "pages.py", "cli.py", "py.typed"}
+    assert followed == set(names) - {"chapters.py", "cluster.py", "pages.py", "stamps.py", "cli.py", "py.typed"}
 
 
 # Putting a chapter in place.

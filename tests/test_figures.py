@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from labelnoise import figures, matrix_figures, matrix_tables, style, tables, titles, transitions, tuning
+from labelnoise.drawn import as_csv
 from labelnoise.statistics import interval
 
 matplotlib.use("agg")
@@ -137,7 +138,10 @@ def test_a_drawing_is_a_figure_the_same_each_time_and_leaves_no_trace(draw, reco
     first = draw(records)
     assert isinstance(first, Figure)
     assert matplotlib.pyplot.get_fignums() == []
-    assert png(first) == png(draw(records))
+    second = draw(records)
+    assert png(first) == png(second)
+    assert len(first.drawn)
+    assert as_csv(first.drawn) == as_csv(second.drawn)
     assert dict(matplotlib.rcParams) == before
 
 

@@ -12,6 +12,8 @@ ORDER = (
     "preparation", "running", "ledger", "sweep", "tuning", "cluster", "statistics", "tables", "matrix_tables",
     "titles", "published", "prose", "style", "figures", "matrix_figures", "plans", "project", "costs",
     "status", "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
+    "titles", "published", "prose", "drawn", "style", "figures", "matrix_figures", "plans", "project", "costs",
+    "cost_figures", "parameters", "stamps", "pages", "chapters", "replay", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,15 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 import labelnoise
-from labelnoise import pages, parameters, project, provenance, sweep
+from labelnoise import pages, parameters, project, stamps, sweep
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
+from labelnoise.trials import Trial
 
 # The modules a chapter's output can't depend on.
-OUTSIDE_THE_SCIENCE = {"chapters.py", "cluster.py", "pages.py", "cli.py"}
+OUTSIDE_THE_SCIENCE = {"chapters.py", "cluster.py", "pages.py", "stamps.py", "cli.py"}
 # Sockets in the file system: a kernel over TCP warns on the terminal that anyone here may listen.
 KERNEL = Config({"KernelManager": {"transport": "ipc"}})
-VOLATILE_STAMPS = ("processor", "python", "seconds", "date")
 
 
 def source_hash(name: str) -> str:
@@ -83,47 +82,11 @@ def _without_volatile(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def _stamp(name: str, given: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    defaults = parameters.defaults(name)
-    values = defaults | dict(given)
-    return {
-        "chapter": name,
-        "parameters": values,
-        "own_run": values != defaults,
-        "profile": values.get("profile", "full"),
-        "source_sha256": source_hash(name),
-        "labelnoise": labelnoise.__version__,
-        "torch": version("torch"),
-        **{key: value for key, value in provenance.here().items() if key in ("processor", "python", "date")},
-        "seconds": round(seconds, 1),
-    }
-
-
-def _made_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
-    shown = ", ".join(f"`{key} = {value!r}`" for key, value in stamp["parameters"].items()) or "none"
-    text = f"""## How this page was made
-
-| | |
-| --- | --- |
-| source | `notebooks/{stamp["chapter"]}.ipynb`, with the science at sha256 `{stamp["source_sha256"][:16]}` |
-| parameters | {shown} |
-| profile | {stamp["profile"]} |
-| versions | labelnoise {stamp["labelnoise"]}, torch {stamp["torch"]}, Python {stamp["python"]} |
-| processor | {stamp["processor"]} |
-| executed | {stamp["date"]}, in {stamp["seconds"]:g} seconds, not counting trials that were on record |
-"""
-    return nbformat.v4.new_markdown_cell(text, id="how-this-page-was-made")
-
-
-def _own_run_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
-    defaults = parameters.defaults(stamp["chapter"])
-    changed = {key: value for key, value in stamp["parameters"].items() if value != defaults[key]}
-    text = (
-        ":::{warning}\n**Your own run, not the published chapter.** It was executed with "
-        + ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
-        + f". The published one is `{project.published_path(stamp['chapter']).relative_to(project.root())}`.\n:::"
-    )
-    return nbformat.v4.new_markdown_cell(text, id="own-run")
+def _behind(name: str, given: Mapping[str, Any]) -> list[Trial]:
+    """The trials that a page is drawn from: on the front page all of the book."""
+    if name != project.FRONT_PAGE:
+        return parameters.planned(name, given)
+    return list(dict.fromkeys(trial for chapter in project.sources() for trial in parameters.planned(chapter)))
 
 
 def execute(name: str, given: Mapping[str, Any], ledger: Ledger) -> nbformat.NotebookNode:
@@ -158,20 +121,11 @@ def execute(name: str, given: Mapping[str, Any], ledger: Ledger) -> nbformat.Not
         notebook = nbformat.read(output, as_version=4)
     _refuse_noise(notebook, name)
     _without_volatile(notebook)
-    stamp = _stamp(name, checked, time.perf_counter() - start)
-    notebook.metadata["labelnoise"] = stamp
-    notebook.cells.append(_made_cell(stamp))
-    if stamp["own_run"]:
-        notebook.cells.insert(1, _own_run_cell(stamp))
+    seconds = time.perf_counter() - start
+    ledger.refresh()
+    records = [record for trial in _behind(name, checked) if (record := ledger.find(trial)) is not None]
+    stamps.add(notebook, stamps.stamp(name, checked, source_hash(name), seconds, records))
     return notebook
-
-
-def _comparable(notebook: nbformat.NotebookNode) -> str:
-    copy = nbformat.from_dict(json.loads(json.dumps(notebook)))
-    for key in VOLATILE_STAMPS:
-        copy.metadata.get("labelnoise", {}).pop(key, None)
-    copy.cells = [cell for cell in copy.cells if cell.get("id") != "how-this-page-was-made"]
-    return json.dumps(copy, sort_keys=True)
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> bool:
@@ -180,7 +134,7 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> bool:
     Returns:
         Whether the file changed; time, processor and seconds alone don't count.
     """
-    if path.exists() and _comparable(nbformat.read(path, as_version=4)) == _comparable(notebook):
+    if path.exists() and stamps.comparable(nbformat.read(path, as_version=4)) == stamps.comparable(notebook):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".part")
@@ -227,4 +181,7 @@ def run(
     notebook = execute(name, given, ledger)
     path = project.published_path(name) if publish else project.root() / "runs" / name / f"{name}.ipynb"
     write(notebook, path)
+    stamps.write_data(notebook, path)
+    if publish:
+        (project.root() / "book" / "figures.md").write_text(stamps.figures_page(), encoding="utf-8")
     return path if publish else pages.render(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ def throughput(rates: pd.DataFrame) -> Figure:
         rates: as `costs.throughput` gives it.
     """
     networks = list(dict.fromkeys(rates["network"]))
-    figure, axes = new_axes(1, len(networks), 4.2 * len(networks), 2.6)
+    figure, axes = new_axes(rates, 1, len(networks), 4.2 * len(networks), 2.6)
     for ax, network in zip(axes[0], networks, strict=True):
         cell = rates[rates["network"] == network]
         for k, (_, rounds) in enumerate(cell.groupby("way", sort=False)):
@@ -42,7 +43,8 @@ def profile(milliseconds: pd.DataFrame) -> Figure:
         milliseconds: as `costs.profile` gives it.
     """
     networks = list(dict.fromkeys(milliseconds.index.get_level_values(0)))
-    figure, axes = new_axes(1, len(networks), 4.6 * len(networks), 3.0)
+    drawn = milliseconds.rename_axis(["network", "way"]).reset_index()
+    figure, axes = new_axes(drawn, 1, len(networks), 4.6 * len(networks), 3.0)
     for ax, network in zip(axes[0], networks, strict=True):
         cell = milliseconds.loc[network]
         left = np.zeros(len(cell))
@@ -64,7 +66,8 @@ def scaling(curves: Mapping[str, Mapping[str, Any]], panels: Mapping[str, Sequen
         curves: name to ``sizes``, ``seconds`` and ``exponent``.
         panels: x axis title to the names of the curves drawn there.
     """
-    figure, axes = new_axes(-(-len(panels) // 2), 2, 8.4, 2.9 * -(-len(panels) // 2))
+    drawn = pd.concat([pd.DataFrame({"curve": name, **curves[name]}) for name in itertools.chain(*panels.values())])
+    figure, axes = new_axes(drawn, -(-len(panels) // 2), 2, 8.4, 2.9 * -(-len(panels) // 2))
     for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
     for ax, (title, names) in zip(axes.flat, panels.items(), strict=False):

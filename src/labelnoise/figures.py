@@ -19,6 +19,7 @@ from labelnoise.data import Images
 from labelnoise.noise import Labels
 from labelnoise.statistics import interval
 from labelnoise.style import PALETTE, new_axes, styled
+from labelnoise.tables import ARM
 from labelnoise.titles import MODEL_TITLES, method_title, noise_title
 
 
@@ -32,7 +33,9 @@ def image_grid(
         images: shape (n, channels, height, width), uint8.
         clean_labels, noisy_labels: shape (n,).
     """
-    figure, axes = new_axes(len(class_names), columns, 8, 1.15 * len(class_names) + 0.3)
+    shown = np.concatenate([np.flatnonzero(clean_labels == i)[:columns] for i in range(len(class_names))])
+    drawn = pd.DataFrame({"image": shown, "clean_label": clean_labels[shown], "noisy_label": noisy_labels[shown]})
+    figure, axes = new_axes(drawn, len(class_names), columns, 8, 1.15 * len(class_names) + 0.3)
     for i, name in enumerate(class_names):
         for ax, row in zip(axes[i], np.flatnonzero(clean_labels == i)[:columns], strict=False):
             ax.imshow(images[row].permute(1, 2, 0).squeeze().numpy(), cmap="gray_r")
@@ -58,8 +61,9 @@ def accuracy_curves(
     """
     models, noises = (list(dict.fromkeys(curves[name])) for name in ("model", "noise"))
     figure, axes = new_axes(
-        len(models), len(noises), 4.2 * len(noises), 2.7 * len(models) + 0.5, sharey="row", sharex="row"
-    )
+        curves[[*ARM, "seed", "epoch", measure]],
+        len(models), len(noises), 4.2 * len(noises), 2.7 * len(models) + 0.5, sharey="row", sharex="row",
+    )  # fmt: skip
     arms = list(dict.fromkeys(zip(curves["method"], curves["transition"], strict=True)))
     for axes_row, model in zip(axes, models, strict=True):
         for ax, noise in zip(axes_row, noises, strict=True):
@@ -90,7 +94,8 @@ def accuracy_against_rate(table: pd.DataFrame, accuracy: str = "best_accuracy") 
     """
     table = table.assign(rate=table["noise"].str.removeprefix("symmetric-").astype(float))
     models = list(dict.fromkeys(table["model"]))
-    figure, axes = new_axes(1, len(models), 4.2 * len(models), 3.4, sharey=True)
+    drawn = table[[*ARM, "seed", accuracy]]
+    figure, axes = new_axes(drawn, 1, len(models), 4.2 * len(models), 3.4, sharey=True)
     arms = list(dict.fromkeys(zip(table["method"], table["transition"], strict=True)))
     for ax, model in zip(axes[0], models, strict=True):
         for k, (method, transition) in enumerate(arms):
@@ -140,7 +145,7 @@ def _a_row_an_arm(
     }
     heights = [0.28 * len(arms[model]) + 0.8 for model in models]
     figure, axes = new_axes(
-        len(models), len(noises), 2.6 + 2.7 * len(noises), sum(heights) + 0.3, sharey="row",
+        rows, len(models), len(noises), 2.6 + 2.7 * len(noises), sum(heights) + 0.3, sharey="row",
         gridspec_kw={"height_ratios": heights}, **options,
     )  # fmt: skip
     panels = []
@@ -164,7 +169,8 @@ def ablation(rows: pd.DataFrame) -> Figure:
         rows: as `tables.ablation` gives it.
     """
     noises, parts = (list(dict.fromkeys(rows[name])) for name in ("noise", "part"))
-    figure, axes = new_axes(1, len(noises), 2.6 + 2.7 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
+    drawn = rows[["noise", "part", "seed", "last_accuracy"]]
+    figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.7 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         for y, part in enumerate(parts):
             values = 100 * rows[(rows["noise"] == noise) & (rows["part"] == part)]["last_accuracy"]

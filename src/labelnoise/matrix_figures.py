@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from labelnoise.drawn import entries
 from labelnoise.statistics import interval
 from labelnoise.style import PALETTE, new_axes, styled
 from labelnoise.titles import noise_title, source_title
@@ -69,7 +70,8 @@ def transition_heatmaps(
     ]
     columns = max(len(panels) for _, panels in lines)
     side = 2.5 if len(class_names) <= 4 else 3.6
-    figure, axes = new_axes(len(lines), columns, side * columns + 0.4, side * len(lines) + 0.3)
+    drawn = entries(rows, ["noise", "matrix", "clean", "noisy", "entry"], class_names)
+    figure, axes = new_axes(drawn, len(lines), columns, side * columns + 0.4, side * len(lines) + 0.3)
     for axes_row, (title, panels) in zip(axes, lines, strict=True):
         for k, (ax, (panel, matrix)) in enumerate(zip(axes_row, panels, strict=False)):
             _heatmap(ax, matrix, class_names, limit or (0.2 if difference else 1.0), difference)
@@ -94,7 +96,11 @@ def predicted_probabilities(
         truths: noise to T, shape (n_classes, n_classes).
         class_names: one a class.
     """
-    figure, axes = new_axes(1, len(quantiles), 4 * len(quantiles), 3.2, sharey=True)
+    true_or_quantile = ("q3", "q25", "q50", "q75", "q97", "true")
+    both = {noise: np.concatenate([values, truths[noise][..., None]], axis=2) for noise, values in quantiles.items()}
+    drawn = entries(both, ["noise", "clean", "noisy", "what", "probability"], class_names)
+    drawn["what"] = [true_or_quantile[i] for i in drawn["what"]]
+    figure, axes = new_axes(drawn, 1, len(quantiles), 4 * len(quantiles), 3.2, sharey=True)
     for ax, (noise, values) in zip(axes[0], quantiles.items(), strict=True):
         n = len(values)
         for i in range(n):
@@ -129,7 +135,8 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: i
     noises = list(dict.fromkeys(table["noise"]))
     lines = -(-len(noises) // columns)
     height = 0.26 * len(estimators) + 0.9
-    figure, axes = new_axes(lines, columns, 8.4, height * lines, sharex=True, sharey=True)
+    drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", "l1"]]
+    figure, axes = new_axes(drawn, lines, columns, 8.4, height * lines, sharex=True, sharey=True)
     for ax in axes.flat[len(noises) :]:
         ax.axis("off")
     for ax, noise in zip(axes.flat, noises, strict=False):
@@ -160,7 +167,8 @@ def error_curves(table: pd.DataFrame, x: str, label: str, estimators: Sequence[s
         estimators: which to draw.
     """
     noises = list(dict.fromkeys(table["noise"]))
-    figure, axes = new_axes(1, len(noises), 4.2 * len(noises), 3.6, sharey=True)
+    drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", x, "l1"]]
+    figure, axes = new_axes(drawn, 1, len(noises), 4.2 * len(noises), 3.6, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         for k, name in enumerate(estimators):
             cell = table[(table["noise"] == noise) & (table["estimator"] == name)]
@@ -188,7 +196,7 @@ def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
     """
     noises = list(dict.fromkeys(table["noise"]))
     names = list(dict.fromkeys(table["estimator"]))
-    figure, axes = new_axes(1, len(noises), 8.4, 0.3 * len(names) + 1, sharex=True, sharey=True)
+    figure, axes = new_axes(table, 1, len(noises), 8.4, 0.3 * len(names) + 1, sharex=True, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         rows = table[table["noise"] == noise].set_index("estimator")
         ax.axvspan(*goal, color="0.9", zorder=0)
@@ -213,7 +221,7 @@ def bias_and_spread(table: pd.DataFrame) -> Figure:
     """
     noises = list(dict.fromkeys(table["noise"]))
     names = list(dict.fromkeys(table["estimator"]))
-    figure, axes = new_axes(1, len(noises), 8.4, 0.32 * len(names) + 1.3, sharex=True, sharey=True)
+    figure, axes = new_axes(table, 1, len(noises), 8.4, 0.32 * len(names) + 1.3, sharex=True, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         rows = table[table["noise"] == noise].set_index("estimator").loc[names]
         for column, marker, colour in (("bias", "s", 1), ("spread", "o", 0), ("stated", "|", 7)):
@@ -234,7 +242,8 @@ def traces(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
         estimators: which to draw.
     """
     noises = list(dict.fromkeys(table["noise"]))
-    figure, axes = new_axes(2, len(noises), 4.2 * len(noises), 5.4, sharex=True, sharey="row")
+    drawn = table[table["estimator"].isin(estimators)]
+    figure, axes = new_axes(drawn, 2, len(noises), 4.2 * len(noises), 5.4, sharex=True, sharey="row")
     for (above, below), noise in zip(axes.T, noises, strict=True):
         cell = table[table["noise"] == noise]
         for k, name in enumerate(estimators):

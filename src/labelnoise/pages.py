@@ -9,7 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from labelnoise import project
+import nbformat
+
+from labelnoise import project, stamps
 from labelnoise.errors import InputError
 
 
@@ -27,9 +29,12 @@ def render(path: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         book = Path(folder) / "book"
         shutil.copytree(root / "book", book, ignore=shutil.ignore_patterns("_build"))
+        shutil.copytree(root / "notebooks", Path(folder) / "notebooks")
         for file in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
             shutil.copy(root / file, folder)
-        shutil.copy(path, book / project.published_path(name).relative_to(root / "book"))
+        place = book / project.published_path(name).relative_to(root / "book")
+        shutil.copy(path, place)
+        stamps.write_data(nbformat.read(path, as_version=4), place)
         done = subprocess.run([str(command), "build", "-q", str(book)], capture_output=True, text=True, check=False)
         built = book / "_build" / "html"
         page = project.published_path(name).relative_to(root / "book").with_suffix(".html")

@@ -11,8 +11,11 @@ from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+
+from labelnoise.drawn import DataFigure
 
 STYLE: Any = {
     "figure.dpi": 110,
@@ -41,9 +44,14 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return in_style
 
 
-def new_axes(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
-    """A figure of width by height inches with its axes, shape (rows, columns)."""
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
+def new_axes(
+    drawn: pd.DataFrame, rows: int, columns: int, width: float, height: float, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure of width by height inches for a table, with its axes, shape (rows, columns)."""
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, FigureClass=DataFigure, **options
+    )
+    figure.drawn = drawn
     # Only what the caller displays is shown, once.
     plt.close(figure)
     return figure, axes
