@@ -1,6 +1,7 @@
 # make book     set everything up, regenerate the chapters, build the site (the default)
 # make test     set everything up if need be, and run every check
 # make browser  look at every page of the built site with Chromium, without a network
+# make pdf      print the whole book with Chromium, to book/_build/learning-from-noisy-labels.pdf
 # make clean    remove what was built; the environment, the records and runs/ stay
 #
 # Nothing is done again while what it depends on is unchanged: the files in .make/ say when each step was last done.
@@ -10,7 +11,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := book
-.PHONY: setup chapters book lint test browser clean
+.PHONY: setup chapters book lint test browser pdf clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -64,6 +65,11 @@ test: lint
 # Apart from the other checks, as it needs a Chromium that no Python environment brings.
 browser: $(SITE)
 	$(BIN)/pytest browser
+
+pdf: .make/chapters
+	$(BUILD) --builder singlehtml --path-output .make/pdf book/
+	@mkdir -p book/_build
+	$(BIN)/python browser/pdf.py .make/pdf/_build/singlehtml book/_build/learning-from-noisy-labels.pdf
 
 clean:
 	rm -rf .make book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -82,6 +82,10 @@ class Page:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")
 
+    def apply(self, function: str, argument: Any = None) -> Any:
+        """The value of a function of JavaScript, given what JSON can hold."""
+        return self.evaluate(f"({function})({json.dumps(argument)})")
+
 
 @contextmanager
 def chromium() -> Iterator[Page]:
