@@ -14,6 +14,8 @@ ORDER = (
     "status", "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
     "titles", "published", "prose", "drawn", "style", "figures", "matrix_figures", "plans", "project", "costs",
     "cost_figures", "parameters", "stamps", "pages", "chapters", "replay", "cli",
+    "cost_figures", "parameters", "pages", "chapters", "replay",
+    "tabular", "outputs", "report", "report_page", "estimate_command", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

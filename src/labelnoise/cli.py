@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 import labelnoise
-from labelnoise import chapters, cluster, parameters, project, replay, sources, sweep
+from labelnoise import chapters, cluster, estimate_command, parameters, project, replay, sources, sweep
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
 
@@ -105,6 +105,15 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"labelnoise {labelnoise.__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
+    estimate = commands.add_parser(
+        "estimate",
+        help="estimate T from your own labels and predicted probabilities",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=estimate_command.DESCRIPTION,
+        epilog=estimate_command.EXAMPLE,
+    )
+    estimate_command.add_arguments(estimate)
+
     data = commands.add_parser("data", help="find or fetch Fashion-MNIST, and check it")
     data.set_defaults(run=_data)
 
@@ -154,7 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"labelnoise: {error.filename or 'A file'} can't be read or written: {error.strerror}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nlabelnoise: stopped; finished trials are on record, run the same command to go on.", file=sys.stderr)
+        done = "finished trials are on record, run the same command to go on."
+        print(f"\nlabelnoise: stopped; {getattr(options, 'stopped', done)}", file=sys.stderr)
         return 130
     return status
 

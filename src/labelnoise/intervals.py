@@ -119,10 +119,12 @@ def bootstrap_deviation(
     *,
     resamples: int = 100,
     seed: int = 0,
+    size: int | None = None,
 ) -> Matrix:
     """The standard deviation of each entry of T over resamples of the examples, (n_classes, n_classes).
 
-    Arguments and errors as `interval`; of several fits, that of their mean.
+    Arguments and errors as `interval`; of several fits, that of their mean. A resample has `size` examples, by default
+    as many as there are.
     """
     fits, labels = _several(pred_probs), as_array(noisy_labels)
     if resamples < 2:
@@ -130,7 +132,7 @@ def bootstrap_deviation(
     generator = np.random.default_rng(seed)
     drawn = []
     for _ in range(resamples):
-        rows = _resample(labels, generator)
+        rows = _resample(labels, size or len(labels), generator)
         drawn.append(np.mean([np.asarray(estimate(fit[rows], labels[rows])) for fit in fits], axis=0))
     deviation: Matrix = np.std(drawn, axis=0, ddof=1)
     return deviation
@@ -145,9 +147,9 @@ def _several(pred_probs: ArrayLike) -> Any:
     return fits[None] if fits.ndim == 2 else fits
 
 
-def _resample(labels: NDArray[Any], generator: np.random.Generator) -> NDArray[np.int64]:
-    """Rows drawn with replacement, as many as there are, in which every class has a noisy label."""
-    rows = generator.integers(len(labels), size=len(labels))
+def _resample(labels: NDArray[Any], size: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Rows drawn with replacement, in which every class has a noisy label."""
+    rows = generator.integers(len(labels), size=size)
     # Estimators refuse a class without a label, so that one example of it is put back. With 20 examples of a class
     # this happens to one resample in 5e8: only the rarest classes vary a little less than they should.
     absent = np.setdiff1d(labels, labels[rows])

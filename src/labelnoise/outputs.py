@@ -1,0 +1,64 @@
+"""Folders that are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from labelnoise.errors import InputError
+
+MARK = "report.json"  # by which an earlier report is known
+
+
+def check_folder(path: Path) -> None:
+    """Whether a report may be written there; to be asked before the work for it is done.
+
+    Raises:
+        InputError: it is a file, or holds something other than an earlier report; its parent is missing.
+        OSError: its parent may not be written to.
+    """
+    folder = path.resolve()
+    if not folder.parent.is_dir():
+        raise InputError(f"There is no folder {folder.parent} for {path} to stand in; make it first.")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{path} is a file; name a folder for the report.")
+    held = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    try:
+        files = set(json.loads((folder / MARK).read_bytes())["files"]) if MARK in held else set()
+    except (ValueError, KeyError, TypeError):
+        files = set()
+    if held - files:
+        raise InputError(f"{path} holds other files than a report ({min(held - files)}); name a new or empty folder.")
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-"):
+        pass
+
+
+def write_folder(path: Path, report: Mapping[str, object], files: Mapping[str, bytes]) -> None:
+    """Write a report and its files in place of an earlier one; on failure all stays as it was.
+
+    Args:
+        path: a folder, as `check_folder` allows it.
+        report: goes to `MARK` as JSON, with the names of all files.
+        files: name to content.
+
+    Raises:
+        InputError, OSError: as `check_folder`; a full disk.
+    """
+    check_folder(path)
+    folder = path.resolve()
+    text = json.dumps({**report, "files": [MARK, *files]}, ensure_ascii=False, allow_nan=False)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        new, old = Path(beside) / "new", Path(beside) / "old"
+        new.mkdir()  # the temporary folder itself only its owner may read
+        for name, content in {MARK: text.encode(), **files}.items():
+            (new / name).write_bytes(content)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise

@@ -1,0 +1,154 @@
+"""What can be told a user of an estimated T: its numbers, what stands out, and what that means."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.optimize
+from numpy.typing import NDArray
+
+import labelnoise
+from labelnoise.intervals import Bounds, combined
+from labelnoise.transitions import Matrix, noise_rate
+
+WHOLE = 10  # classes up to which a terminal shows all of T
+SHOWN = 10  # rows of a table there
+
+
+@dataclass(frozen=True)
+class Report:
+    """An estimated T and the labels it is of.
+
+    Attributes:
+        title: what was done, in a line.
+        class_names: one a class.
+        label_counts: samples that bear each label, shape (n_classes,).
+        bounds: T with an interval of 95 % for each entry.
+        notes: what the numbers rest on, a sentence each.
+    """
+
+    title: str
+    class_names: tuple[str, ...]
+    label_counts: NDArray[np.int64]
+    bounds: Bounds
+    notes: tuple[str, ...]
+
+    @property
+    def noise_rate(self) -> float:
+        """P(noisy != clean)."""
+        return noise_rate(self.bounds.estimate, clean_shares(self.bounds.estimate, self.label_counts))
+
+    def classes(self) -> pd.DataFrame:
+        """A row a class: its name, samples labelled so, and P(noisy != i | clean = i) with its interval."""
+        estimate, low, high = (1 - each.diagonal() for each in _parts(self.bounds))
+        columns = {"class": self.class_names, "labels": self.label_counts, "noise_rate": estimate}
+        return pd.DataFrame({**columns, "low": high, "high": low})
+
+    def confusions(self) -> pd.DataFrame:
+        """The entries of T off the diagonal that stand out, those of most samples first.
+
+        Their interval lies above what each label would get if the flips of the class were spread evenly. A row has the
+        names of the clean class and the label, T[i, j] with its interval, and about how many samples these are.
+        """
+        estimate, low, high = _parts(self.bounds)
+        even = (1 - estimate.diagonal()) / (len(estimate) - 1)
+        i, j = np.nonzero((low > even[:, None]) & ~np.eye(len(estimate), dtype=bool))
+        samples = self.label_counts.sum() * clean_shares(estimate, self.label_counts)[i] * estimate[i, j]
+        names = np.array(self.class_names, dtype=object)
+        columns = {"clean": names[i], "label": names[j], "share": estimate[i, j], "low": low[i, j], "high": high[i, j]}
+        found = pd.DataFrame({**columns, "samples": samples.round().astype(int)})
+        return found.sort_values("samples", ascending=False, kind="stable", ignore_index=True)
+
+
+def _parts(bounds: Bounds) -> tuple[Matrix, Matrix, Matrix]:
+    return bounds.estimate, bounds.low, bounds.high
+
+
+def clean_shares(transition_matrix: Matrix, label_counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The P(clean), shape (n_classes,), for which ``P(clean) @ T`` is nearest to the shares of the labels."""
+    shares, _ = scipy.optimize.nnls(transition_matrix.T, label_counts / label_counts.sum())
+    return shares / shares.sum()
+
+
+def at_least_counted(matrix: Matrix, deviation: Matrix, label_counts: NDArray[np.int64]) -> Bounds:
+    """T with 95 % intervals from deviations that are nowhere below those of counting known flips.
+
+    That is the limit of every estimator: ``sqrt(p (1 - p) / n)`` for a class of n samples, with p moved towards 1/2 by
+    a sample each way (Agresti and Coull 1998, The American Statistician 52, 119-126). A bootstrap says less of an entry
+    that rests on few samples, and 0 of one that is 0. All but the counts of shape (n_classes, n_classes).
+    """
+    n = np.maximum(label_counts.sum() * clean_shares(matrix, label_counts), 1)[:, None]
+    moved = (matrix * n + 1) / (n + 2)
+    return combined(matrix[None], np.maximum(deviation, np.sqrt(moved * (1 - moved) / n)))
+
+
+def advice(report: Report) -> list[str]:
+    """Whether correction should gain, as far as T tells, a sentence each."""
+    matrix = report.bounds.estimate
+    others = np.where(np.eye(len(matrix), dtype=bool), 0, matrix).max(axis=1)
+    beaten = [report.class_names[i] for i in np.flatnonzero(others >= matrix.diagonal())]
+    if not beaten:
+        return [
+            "In every class the right label is the most frequent one. A network that predicts the likeliest label is "
+            "then right about the classes without correction too; T can still keep it from learning wrong labels."
+        ]
+    listed = ", ".join(beaten[:5]) + (f" and {len(beaten) - 5} more" if len(beaten) > 5 else "")
+    return [
+        f"In {len(beaten)} of {len(matrix)} classes ({listed}) another label is at least as frequent as the right one. "
+        "Trained without correction, a network learns the wrong class there. First make sure that the columns of the "
+        "probabilities are in the order of the labels, and look at some of these samples."
+    ]
+
+
+def as_text(report: Report) -> str:
+    """A report for a terminal: all of T of up to `WHOLE` classes, of more only what stands out."""
+    names, (estimate, low, high) = list(report.class_names), _parts(report.bounds)
+    lines = [report.title, "", f"About {100 * report.noise_rate:.1f} % of the labels are wrong."]
+    classes = report.classes()
+    if len(names) <= WHOLE:
+        texts = np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 50 * (high - low))
+        frame = pd.DataFrame(texts, columns=names)
+        frame.insert(0, "", names)
+        lines += ["", "T in %, with 95 % intervals; rows are clean classes, columns labels", "", _table(frame)]
+    else:
+        classes = classes.sort_values("noise_rate", ascending=False).head(SHOWN)
+    lines += ["", "Noise rate of the classes" + (f", the highest of {len(names)}" if len(names) > WHOLE else "")]
+    lines += ["", _table(shown(classes, "noise_rate"))]
+    found = shown(report.confusions(), "share")
+    more = f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
+    lines += ["", f"Confusions that stand out from flips spread evenly{more if len(found) else ': none'}"]
+    lines += ["", _table(found.head(SHOWN))] if len(found) else []
+    for text in (*advice(report), *report.notes):
+        lines += ["", *textwrap.wrap(text, 100)]
+    return "\n".join(lines)
+
+
+def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:
+    """A table with a share and its interval in one column of text, in %."""
+    texts = [f"{a:.1f} % ({b:.1f} to {c:.1f})" for a, b, c in 100 * table[[share, "low", "high"]].to_numpy()]
+    text = table.assign(**{share: texts}).drop(columns=["low", "high"])
+    return text.rename(columns=lambda name: name.replace("_", " "))
+
+
+def _table(frame: pd.DataFrame) -> str:
+    safe = frame.map(lambda cell: "".join(c if c.isprintable() else "?" for c in str(cell))[:40])
+    return safe.to_string(index=False)
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """A report as JSON has it; probabilities to six digits."""
+    matrices = zip(("transition_matrix", "low", "high"), _parts(report.bounds), strict=True)
+    return {
+        "labelnoise": labelnoise.__version__,
+        "title": report.title,
+        "noise_rate": round(report.noise_rate, 6),
+        "classes": report.classes().round(6).to_dict("records"),
+        "confusions": report.confusions().round(6).to_dict("records"),
+        "advice": advice(report),
+        "notes": list(report.notes),
+        **{name: matrix.round(6).tolist() for name, matrix in matrices},
+    }

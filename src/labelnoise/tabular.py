@@ -1,0 +1,245 @@
+"""Noisy labels and predicted probabilities from CSV, NPY and Parquet files."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from labelnoise.errors import InputError
+from labelnoise.inputs import Floats, check_inputs
+from labelnoise.noise import Labels
+
+LABEL_NAMES = ("noisy_label", "noisy_labels", "label", "labels")
+SUFFIXES = (".csv", ".npy", ".parquet")
+INDEX = "__index_level_"  # begins the names of the columns that pandas writes row numbers into
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """Labels as a file has them.
+
+    Attributes:
+        codes: shape (n_samples,), places in `texts`.
+        texts: the different labels; whole numbers without leading zeros or a fraction.
+        source: the file.
+    """
+
+    codes: NDArray[np.int64]
+    texts: tuple[str, ...]
+    source: str
+
+    @property
+    def numbered(self) -> bool:
+        return all(map(_is_number, self.texts))
+
+    def placed(self, class_names: Sequence[str], names_in: str = "") -> Labels:
+        """Each label's place among the names, shape (n_samples,).
+
+        Raises:
+            InputError: a label that is none of them; the message names its row.
+        """
+        places = {name: place for place, name in enumerate(class_names)}
+        for code, text in enumerate(self.texts):
+            if text not in places:
+                known = ", ".join(class_names[:8]) + (", ..." if len(class_names) > 8 else "")
+                row = int(np.argmax(self.codes == code))
+                raise InputError(f"Row {row} of {self.source} is {text!r}, none of the classes{names_in}: {known}.")
+        return np.array([places[text] for text in self.texts])[self.codes]
+
+
+@contextmanager
+def reading(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[None]:
+    """Whatever is wrong with a file, said in one sentence that names it."""
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}; save it as one of these.")
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InputError(f"{path} is empty (0 bytes); save it again.")
+        yield
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.") from None
+    except InputError:
+        raise
+    except (ValueError, EOFError, csv.Error, pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # no fault of its content
+            raise
+        reason = (str(error).splitlines() or ["it ends too early"])[0].rstrip(".")
+        raise InputError(f"{path} is no {path.suffix[1:].upper()} file that can be read: {reason}.") from None
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} holds several arrays; save the one that is meant with numpy.save.")
+    return array
+
+
+def _first_row(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # the mark that spreadsheets write is no part of a name
+        return [field.strip() for field in next(csv.reader(file), [])]
+
+
+def _csv(path: Path, n_columns: int, skip: int, text: int | None = None) -> Any:
+    """The rows of a CSV file, columns named by their place; of `text` alone, as it is written."""
+    options = pyarrow.csv.ConvertOptions()
+    if text is not None:
+        options.column_types, options.include_columns = {str(text): pyarrow.string()}, [str(text)]
+    return pyarrow.csv.read_csv(
+        path,
+        read_options=pyarrow.csv.ReadOptions(column_names=[str(k) for k in range(n_columns)], skip_rows=skip),
+        parse_options=pyarrow.csv.ParseOptions(ignore_empty_lines=n_columns > 1),
+        convert_options=options,
+    )
+
+
+def _place(fields: Sequence[str], wanted: Sequence[str], path: Path) -> int:
+    lower = [field.lower().replace(" ", "_") for field in fields]
+    found = [lower.index(name) for name in wanted if name in lower]
+    if not found and len(fields) > 1:
+        raise InputError(f"{path} has the columns {', '.join(fields)}; name the one that is meant {wanted[0]}.")
+    return found[0] if found else 0
+
+
+def read_column(path: Path, wanted: Sequence[str] = LABEL_NAMES) -> Any:
+    """The column of a file that has one of the wanted names, or its only one, as an Arrow array.
+
+    Raises:
+        InputError: there are several, and none with such a name.
+    """
+    if path.suffix.lower() == ".npy":
+        array = _npy(path)
+        if array.shape[:1] != (array.size,) or array.dtype.kind not in "biufUS":
+            raise InputError(f"{path} must hold one label a sample, not {array.dtype} of shape {array.shape}.")
+        native = str if array.dtype.kind in "US" else array.dtype.newbyteorder("=")
+        return pyarrow.array(array.ravel().astype(native))
+    if path.suffix.lower() == ".parquet":
+        names = [name for name in pyarrow.parquet.read_schema(path).names if not name.startswith(INDEX)]
+        return pyarrow.parquet.read_table(path, columns=[names[_place(names, wanted, path)]]).column(0)
+    first = _first_row(path)
+    if len(first) > 1:
+        return _csv(path, len(first), 1, _place(first, wanted, path)).column(0)
+    column = _csv(path, 1, 0, 0).column(0)
+    # A word that does not come again is the name of the column.
+    name = "".join(first)
+    named = not _is_number(name) and name not in {str(value).strip() for value in column.slice(1).unique()}
+    return column.slice(int(named))
+
+
+def read_labels(path: Path) -> LabelColumn:
+    """The labels of a file, whole numbers or names: its only column, or the one named noisy_label or label.
+
+    Raises:
+        InputError: not such a file, a missing label; rows are counted from 0, without a header.
+    """
+    with reading(path):
+        return as_labels(read_column(path), str(path))
+
+
+def as_labels(column: Any, source: str) -> LabelColumn:
+    """An Arrow column as labels; errors as `read_labels`."""
+    if not len(column):
+        raise InputError(f"{source} has no labels, a header at most; write one label a row.")
+    encoded = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
+    encoded = encoded if pyarrow.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
+    codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
+    values = ["" if value is None or value != value else str(value).strip() for value in encoded.dictionary.to_pylist()]
+    texts = [str(int(float(text))) if re.fullmatch(r"-?\d{1,15}(\.0*)?", text) else text for text in [*values, ""]]
+    missing = np.flatnonzero(np.array([not text for text in texts])[codes])
+    if len(missing):
+        raise InputError(f"Row {missing[0]} of {source} has no label; fill it in, or drop the row everywhere.")
+    distinct = sorted({texts[code] for code in np.unique(codes)}, key=lambda text: (text.isdigit() and len(text), text))
+    places = {text: place for place, text in enumerate(distinct)}
+    return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), source)
+
+
+def read_probs(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
+    """Predicted probabilities, shape (n_samples, n_classes), and what their columns are called, if anything.
+
+    Raises:
+        InputError: not such a file, or a value that is no number.
+    """
+    with reading(path):
+        if path.suffix.lower() == ".npy":
+            return _npy(path), None
+        if path.suffix.lower() == ".parquet":
+            table = pyarrow.parquet.read_table(path)
+            fields, named = list(table.column_names), True
+        else:
+            fields = _first_row(path)
+            # Whole numbers in a first row, each another, are names too: classes are often called 0, 1, 2.
+            counted = all(map(str.isdigit, fields)) and len(set(fields)) == len(fields)
+            named = counted or not all(map(_is_number, fields))
+            table = _csv(path, len(fields), int(named))
+        kept = [k for k, field in enumerate(fields) if field and not field.startswith(INDEX)]
+        names = [fields[k] for k in kept]
+        if named and len(set(names)) < len(names):
+            raise InputError(f"{path} has two columns called {max(names, key=names.count)!r}; rename one.")
+        frame = table.select(kept).to_pandas(ignore_metadata=True)
+    probs = frame.to_numpy()
+    if probs.dtype.kind not in "fiu":
+        numbers = frame.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+        if np.isnan(numbers).any():
+            row, k = np.argwhere(np.isnan(numbers))[0]
+            value = f"{str(probs[row, k])!r} in column {names[k]}"
+            raise InputError(f"Row {row} of {path} has {value}, not a number; write it like 0.25.")
+        probs = numbers
+    return probs, tuple(names) if named else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, ...]]:
+    """Predicted probabilities, noisy labels of the same samples in the same order, and the names of the classes.
+
+    Labels are looked up among the names of the columns. Whole numbers count the columns from 0 where these have no
+    names or names that are words; and where the columns have no names, the names in the labels stand for them in
+    sorted order, as scikit-learn sorts them, if there are as many.
+
+    Raises:
+        InputError: files that can't be used or don't fit each other; values that are no probabilities; a class
+            without a label.
+    """
+    column, (values, names) = read_labels(labels), read_probs(probs)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise InputError(f"{probs} must have a row for each sample and a column for each class, not {values.shape}.")
+    if len(column.codes) != len(values):
+        raise InputError(
+            f"{labels} has {len(column.codes)} labels but {probs} has {len(values)} rows, headers not counted; "
+            "both must be of the same samples in the same order."
+        )
+    n_classes = values.shape[1]
+    numbers = tuple(map(str, range(n_classes)))
+    by_place = column.numbered and not any(map(_is_number, names or ()))
+    if names is None and not by_place and len(column.texts) != n_classes:
+        raise InputError(
+            f"{labels} has {len(column.texts)} different names but {probs} has {n_classes} columns; save the "
+            "probabilities as CSV or Parquet with the classes as names of the columns."
+        )
+    class_names = names or (numbers if by_place else column.texts)
+    noisy_labels = column.placed(numbers if by_place else class_names, f", which are the columns of {probs}")
+    absent = set(class_names) - {class_names[k] for k in np.unique(noisy_labels)}
+    if absent:
+        name = min(absent, key=class_names.index)
+        raise InputError(
+            f"No label in {labels} is {name!r}, a column of {probs}; pass more samples or drop the column."
+        )
+    return *check_inputs(values, noisy_labels, name=str(probs)), class_names
