@@ -15,7 +15,8 @@ ORDER = (
     "titles", "published", "prose", "drawn", "style", "figures", "matrix_figures", "plans", "project", "costs",
     "cost_figures", "parameters", "stamps", "pages", "chapters", "replay", "cli",
     "cost_figures", "parameters", "pages", "chapters", "replay",
-    "tabular", "outputs", "report", "report_page", "estimate_command", "cli",
+    "tabular", "outputs", "report", "report_page", "estimate_command",
+    "image_files", "own_training", "train_command", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +65,7 @@ def cross_fit(
     *,
     folds: int,
     seed: int,
+    after_epoch: Callable[[nn.Module], None] | None = None,
 ) -> CrossFit:
     """Train each network without its fold, and have it speak of that fold.
 
@@ -79,6 +80,7 @@ def cross_fit(
         settings: how to train.
         folds: seed of the folds.
         seed: gives the order of the images.
+        after_epoch: as `fit` takes it.
     """
     n = len(noisy.images)
     parts = np.array_split(np.random.default_rng(folds).permutation(n), len(networks))
@@ -86,7 +88,8 @@ def cross_fit(
     fits: list[Fit] = []
     for k, network in enumerate(networks):
         others, held_out = _rows(noisy, np.concatenate([*parts[:k], *parts[k + 1 :]])), _rows(noisy, parts[k])
-        fits.append(fit(network, loss.to(noisy.images.device), others, held_out, test, settings, seed=seed))
+        loss = loss.to(noisy.images.device)
+        fits.append(fit(network, loss, others, held_out, test, settings, seed=seed, after_epoch=after_epoch))
         probs.append(predict_probs(fits[-1].best_model, held_out.images))
     back = np.argsort(np.concatenate(parts))
     history = tuple(Epoch(*np.mean([dataclasses.astuple(epoch) for epoch in epochs], axis=0).tolist())
@@ -95,7 +98,14 @@ def cross_fit(
 
 
 def alternate(
-    networks: Sequence[nn.Module], noisy: Split, test: Split, start: Matrix, rounds: Sequence[Settings], *, seed: int
+    networks: Sequence[nn.Module],
+    noisy: Split,
+    test: Split,
+    start: Matrix,
+    rounds: Sequence[Settings],
+    *,
+    seed: int,
+    after_epoch: Callable[[nn.Module], None] | None = None,
 ) -> Alternation:
     """Estimate T by training with forward correction and by maximum likelihood in turns.
 
@@ -118,11 +128,13 @@ def alternate(
         start: T to start from, shape (n_classes, n_classes).
         rounds: how to train in each round.
         seed: gives the folds and the order of the images.
+        after_epoch: as `fit` takes it.
     """
     noisy_labels = noisy.noisy_labels.cpu().numpy()
     matrix, matrices, logs = start, [], []
     for number, settings in enumerate(rounds):
-        done = cross_fit(networks, Forward(matrix), noisy, test, settings, folds=seed, seed=seed + number)
+        seeds = {"folds": seed, "seed": seed + number}
+        done = cross_fit(networks, Forward(matrix), noisy, test, settings, **seeds, after_epoch=after_epoch)
         networks = done.networks
         matrix, _ = tempered_likelihood(done.probs, noisy_labels)
         matrices.append(matrix)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 import labelnoise
-from labelnoise import chapters, cluster, estimate_command, parameters, project, replay, sources, sweep
+from labelnoise import chapters, cluster, estimate_command, parameters, project, replay, sources, sweep, train_command
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
 
@@ -105,14 +105,18 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"labelnoise {labelnoise.__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    estimate = commands.add_parser(
-        "estimate",
-        help="estimate T from your own labels and predicted probabilities",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=estimate_command.DESCRIPTION,
-        epilog=estimate_command.EXAMPLE,
-    )
-    estimate_command.add_arguments(estimate)
+    for name, module, help_text in (
+        ("estimate", estimate_command, "estimate T from your own labels and predicted probabilities"),
+        ("train", train_command, "train a network on your own images and noisy labels"),
+    ):
+        own = commands.add_parser(
+            name,
+            help=help_text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            description=module.DESCRIPTION,
+            epilog=module.EXAMPLE,
+        )
+        module.add_arguments(own)
 
     data = commands.add_parser("data", help="find or fetch Fashion-MNIST, and check it")
     data.set_defaults(run=_data)

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from labelnoise.calibration import scaled
 from labelnoise.errors import InputError
-from labelnoise.inputs import as_rows, check_inputs
+from labelnoise.inputs import Floats, as_rows, check_inputs
+from labelnoise.noise import Labels
 from labelnoise.transitions import Matrix, validate
 
 
@@ -66,6 +67,16 @@ def maximum_likelihood(
         weights = np.stack([(1 / each) @ group for each, group in zip(likelihoods, groups, strict=True)], axis=1)
         matrix = as_rows(matrix * weights)
     return matrix
+
+
+def clean_posterior(clean_probs: Floats, noisy_labels: Labels, transition_matrix: Matrix) -> Floats:
+    """P(clean | x, noisy), from P(clean | x) and T by Bayes' rule: shape (n_samples, n_classes), rows sum to 1.
+
+    In proportion to ``clean_probs[n, i] * T[i, noisy_labels[n]]``, of which one must be above 0 in each row.
+    """
+    joint = clean_probs * transition_matrix[:, noisy_labels].T
+    posterior: Floats = joint / joint.sum(axis=1, keepdims=True)
+    return posterior
 
 
 TEMPERATURES = (0.5, 2.0)  # searched; held-out probabilities of a network needed 0.9 to 1.3

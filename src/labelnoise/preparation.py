@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelnoise import data, noise, transitions
@@ -80,20 +81,36 @@ def prepare(trial: Trial, device: str = "cpu") -> Prepared:
     chosen = order.permutation(len(dataset.train_labels))[: trial.images]
     noisy_labels, matrix = corruption(trial.dataset, trial.noise, trial.seed)
 
-    held_out = round(VALIDATION_SHARE * len(chosen))
-    train_rows, validation_rows = chosen[held_out:], chosen[:held_out]
-    pixels = dataset.train_images[train_rows].float()
-    mean, deviation = pixels.mean(), pixels.std()
-
-    def split(images: Tensor, noisy: noise.Labels, clean: noise.Labels) -> Split:
-        labels = (torch.from_numpy(noisy), torch.from_numpy(clean))
-        return Split(*(t.to(device) for t in ((images.float() - mean) / deviation, *labels)))
+    train_rows, validation_rows = parted(chosen)
+    scale = scale_of(dataset.train_images[train_rows])
 
     def rows(index: np.ndarray) -> Split:
-        return split(dataset.train_images[index], noisy_labels[index], dataset.train_labels[index])
+        labels = noisy_labels[index], dataset.train_labels[index]
+        return normalised(dataset.train_images[index], *labels, scale, device)
 
-    test = split(dataset.test_images[:], dataset.test_labels, dataset.test_labels)
+    test = normalised(dataset.test_images[:], dataset.test_labels, dataset.test_labels, scale, device)
     return Prepared(rows(train_rows), rows(validation_rows), test, matrix)
+
+
+def parted(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows in random order as those to train on and the `VALIDATION_SHARE` that is held out."""
+    held_out = round(VALIDATION_SHARE * len(order))
+    return order[held_out:], order[:held_out]
+
+
+def scale_of(images: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the deviation of all pixels of images, uint8."""
+    pixels = images.float()
+    return pixels.mean(), pixels.std()
+
+
+def normalised(
+    images: Tensor, noisy: noise.Labels, clean: noise.Labels, scale: tuple[Tensor, Tensor], device: str = "cpu"
+) -> Split:
+    """Images, uint8, and their labels as a network takes them: by a scale as `scale_of` gives it."""
+    mean, deviation = scale
+    labels = (torch.from_numpy(noisy), torch.from_numpy(clean))
+    return Split(*(t.to(device) for t in ((images.float() - mean) / deviation, *labels)))
 
 
 def initial_model(trial: Trial, device: str = "cpu", number: int | None = None) -> nn.Module:

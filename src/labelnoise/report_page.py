@@ -28,6 +28,8 @@ th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: right
 th { font-weight: 600; text-align: left; max-width: 16rem; overflow-wrap: anywhere; }
 .heat td { background: color-mix(in srgb, var(--heat) calc(var(--share) * 70%), transparent); }
 small { display: block; opacity: .85; white-space: nowrap; }
+.pictures { display: flex; flex-wrap: wrap; gap: .8rem; }
+figure { margin: 0; width: 7rem; font-size: .75rem; }
 img { width: 100%; max-width: 48rem; image-rendering: pixelated; border: 1px solid var(--line); }
 """
 

@@ -24,11 +24,11 @@ from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.graph import smooth_functions, smooth_probs
 from labelnoise.inputs import Floats
 from labelnoise.intervals import bootstrap_deviation
-from labelnoise.likelihood import tempered_likelihood
+from labelnoise.likelihood import clean_posterior, tempered_likelihood
 from labelnoise.methods import method
 from labelnoise.models import Pair
 from labelnoise.preparation import Prepared, derive_seed, initial_model, prepare
-from labelnoise.training import Fit, Split, as_columns, fit, predict_features, predict_probs
+from labelnoise.training import Fit, Settings, Split, as_columns, fit, predict_features, predict_probs
 from labelnoise.trials import Record, Trial
 
 Matrices = dict[str, transitions.Matrix]
@@ -76,7 +76,8 @@ def train(
     soft_labels = None
     if recipe.needs_soft_labels:
         assert matrix is not None
-        soft_labels = by_graph(trial, prepared.noisy.images, train.noisy_labels, matrix)
+        seed = derive_seed("graph", trial.dataset, trial.seed)
+        soft_labels = by_graph(prepared.noisy.images, train.noisy_labels, matrix, seed)
     loss = recipe.make_loss(matrix, trial.n_classes, len(train.images), soft_labels, **options)
     done = fit(
         model,
@@ -93,7 +94,7 @@ def train(
     return dataclasses.replace(done, best_model=done.model, best_epoch=len(done.history) - 1, best_loss=loss)
 
 
-def by_graph(trial: Trial, images: Tensor, noisy_labels: Tensor, matrix: transitions.Matrix) -> Floats:
+def by_graph(images: Tensor, noisy_labels: Tensor, matrix: transitions.Matrix, seed: int) -> Floats:
     """P(clean | x, noisy) of the first images, as many as there are labels, from a graph of all images.
 
     Shape (n_labels, n_classes); see `labelnoise.graph`.
@@ -101,11 +102,9 @@ def by_graph(trial: Trial, images: Tensor, noisy_labels: Tensor, matrix: transit
     labels = noisy_labels.cpu().numpy()
     # Its sums depend on the number of threads, and those of BLAS are not torch's.
     with threadpool_limits(1, user_api="blas"):
-        smooth = smooth_functions(images.cpu().numpy(), seed=derive_seed("graph", trial.dataset, trial.seed))
+        smooth = smooth_functions(images.cpu().numpy(), seed=seed)
         probs = smooth_probs(smooth, np.arange(len(labels)), labels, matrix)[: len(labels)]
-    joint = probs * matrix[:, labels].T
-    posterior: Floats = joint / joint.sum(axis=1, keepdims=True)
-    return posterior
+    return clean_posterior(probs, labels, matrix)
 
 
 def refitted_loss(model: nn.Module, validation: Split) -> float:
@@ -132,9 +131,7 @@ def in_folds(trial: Trial, prepared: Prepared, given: Record | None = None) -> t
     networks = [initial_model(trial, device, fold) for fold in range(recipe.folds)]
     seed = derive_seed("order", trial.dataset, trial.seed)
     if matrix is not None:
-        settings = trial.settings
-        rounds = [dataclasses.replace(settings, epochs=math.ceil(share * settings.epochs)) for share in ROUNDS]
-        turns = alternate(networks, prepared.noisy, prepared.test, matrix, rounds, seed=seed)
+        turns = alternate(networks, prepared.noisy, prepared.test, matrix, rounds(trial.settings), seed=seed)
         found = {f"round-{k}": each for k, each in enumerate(turns.matrices, 1)}
         found[trial.method] = turns.transition_matrix
         return turns.fit, found, {trial.method: turns.deviation}
@@ -147,6 +144,11 @@ def in_folds(trial: Trial, prepared: Prepared, given: Record | None = None) -> t
         for kind, probs in (("held out", done.probs), ("calibrated", calibrated))
         for name, estimate in ESTIMATORS.items()
     }, {}  # fmt: skip
+
+
+def rounds(settings: Settings) -> list[Settings]:
+    """How to train in each round of a method that alternates."""
+    return [dataclasses.replace(settings, epochs=math.ceil(share * settings.epochs)) for share in ROUNDS]
 
 
 def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Record:
