@@ -68,7 +68,7 @@ def witnessed(monkeypatch):
     """Training only remembers the images; lists those that each network learns from and is validated on."""
     splits = []
 
-    def fit(model, loss, train, validation, test, settings, *, seed):
+    def fit(model, loss, train, validation, test, settings, *, seed, after_epoch=None):
         splits.append((numbers(train.images), numbers(validation.images)))
         model.seen |= set(splits[-1][0])
         return Fit(model, model, 0, loss, (Epoch(0.0, 0.0, 0.0, 0.0, 0.0),) * settings.epochs)

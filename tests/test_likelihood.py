@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from labelnoise import noise, transitions
 from labelnoise.calibration import scaled
 from labelnoise.errors import InputError
-from labelnoise.likelihood import TEMPERATURES, maximum_likelihood, tempered_likelihood
+from labelnoise.likelihood import TEMPERATURES, clean_posterior, maximum_likelihood, tempered_likelihood
 
 quick = settings(deadline=None, max_examples=25)
 
@@ -226,3 +226,16 @@ def test_renaming_the_classes_renames_the_tempered_matrix_and_keeps_the_temperat
 def test_tempered_likelihood_refuses_what_maximum_likelihood_does():
     with pytest.raises(InputError, match=re.escape("Row 0 of clean_probs sums to 2")):
         tempered_likelihood([[1.0, 1.0], [0.5, 0.5]], [0, 1])
+
+
+@quick
+@given(st.integers(0, 2**32))
+def test_the_posterior_is_bayes_rule(seed):
+    posteriors, labels = random_case(seed)
+    matrix = np.random.default_rng(seed).dirichlet(np.ones(posteriors.shape[1]), size=posteriors.shape[1])
+    found = clean_posterior(posteriors, labels, matrix)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    n = np.arange(len(labels))
+    evidence = (posteriors @ matrix)[n, labels]  # P(noisy | x)
+    np.testing.assert_allclose(found * evidence[:, None], posteriors * matrix[:, labels].T)
+    np.testing.assert_array_equal(clean_posterior(posteriors, labels, np.eye(len(matrix)))[n, labels], 1)

@@ -25,7 +25,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 .wide { overflow-x: auto; max-height: 40rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: right; }
-th { font-weight: 600; text-align: left; max-width: 16rem; overflow-wrap: anywhere; }
+th { font-weight: 600; text-align: left; max-width: 16rem; overflow-wrap: break-word; }
+td { white-space: nowrap; }
 .heat td { background: color-mix(in srgb, var(--heat) calc(var(--share) * 70%), transparent); }
 small { display: block; opacity: .85; white-space: nowrap; }
 .pictures { display: flex; flex-wrap: wrap; gap: .8rem; }

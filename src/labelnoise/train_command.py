@@ -30,6 +30,7 @@ from labelnoise.preparation import derive_seed
 from labelnoise.report import Report, as_json, as_text, at_least_counted
 from labelnoise.report_page import page, table
 from labelnoise.sweep import duration
+from labelnoise.titles import MODEL_TITLES
 from labelnoise.trials import PROTOCOL, protocol
 
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
@@ -124,7 +125,8 @@ def run(options: argparse.Namespace) -> int:
     fit, turns = trained.fit, trained.alternation
     counts = np.bincount(own.data.noisy_labels, minlength=n_classes)
     bounds = at_least_counted(turns.transition_matrix, turns.deviation, counts)
-    title = f"{options.network} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
+    network = MODEL_TITLES.get(options.network, options.network)
+    title = f"{network} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
     report = Report(title, own.class_names, counts, bounds, NOTES)
     ranked, best = suggestions(own, trained), fit.history[fit.best_epoch]
     measured: dict[str, float] = {"epochs": len(fit.history), "best_epoch": fit.best_epoch + 1}
@@ -135,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
     weights = {key: value.contiguous() for key, value in fit.best_model.state_dict().items()}
     facts = pd.DataFrame({"": [key.replace("_", " ") for key in measured], "value": map(str, measured.values())})
     files = {
-        "report.html": page(report, table(facts) + _pictures(own, ranked)),
+        "report.html": page(report, f"<h2>Training</h2>{table(facts)}{_pictures(own, ranked)}"),
         "suggestions.csv": ranked.round(6).to_csv(index=False).encode(),
         "model.safetensors": save(weights, {"labelnoise": json.dumps(about)}),
     }
