@@ -244,9 +244,9 @@ def test_every_form_gives_the_same(tmp_path, seed, names):
         prob_file = write(tmp_path / f"probs{other}", probs, list(names))
         if other == ".npy" and names == ("1", "2", "10"):  # numbers count the columns where these have no names
             with pytest.raises(InputError, match="none of the classes"):
-                tabular.read_samples(label_file, prob_file)
+                estimate_command.read_samples(label_file, prob_file)
             continue
-        read_probs, read, read_names = tabular.read_samples(label_file, prob_file)
+        read_probs, read, read_names = estimate_command.read_samples(label_file, prob_file)
         np.testing.assert_array_equal(read, labels)
         np.testing.assert_array_equal(read_probs, probs)
         assert read_names == names

@@ -9,14 +9,14 @@ import numpy as np
 
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS
-from labelnoise.inputs import Floats
+from labelnoise.inputs import Floats, check_inputs
 from labelnoise.intervals import bootstrap_deviation
 from labelnoise.noise import Labels
 from labelnoise.outputs import check_folder, write_folder
 from labelnoise.report import Report, as_json, as_text, at_least_counted
 from labelnoise.report_page import page
 from labelnoise.running import RESAMPLES
-from labelnoise.tabular import read_samples
+from labelnoise.tabular import is_number, read_labels, read_probs
 from labelnoise.titles import source_title
 
 DEFAULT = "confident-learning"  # of those that read no features, the least error and the best coverage in the book
@@ -38,6 +38,44 @@ NOTES = (
     "The intervals hold what another draw of the samples would change. They don't know the bias of the estimator or "
     "of the model, so they cover the truth less often than they say; see the book's chapter on precision.",
 )
+
+
+def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, ...]]:
+    """Predicted probabilities, noisy labels of the same samples in the same order, and the names of the classes.
+
+    Labels are looked up among the names of the columns. Whole numbers count the columns from 0 where these have no
+    names or names that are words; and where the columns have no names, the names in the labels stand for them in
+    sorted order, as scikit-learn sorts them, if there are as many.
+
+    Raises:
+        InputError: files that can't be used or don't fit each other; values that are no probabilities; a class
+            without a label.
+    """
+    column, (values, names) = read_labels(labels), read_probs(probs)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise InputError(f"{probs} must have a row for each sample and a column for each class, not {values.shape}.")
+    if len(column.codes) != len(values):
+        raise InputError(
+            f"{labels} has {len(column.codes)} labels but {probs} has {len(values)} rows, headers not counted; "
+            "both must be of the same samples in the same order."
+        )
+    n_classes = values.shape[1]
+    numbers = tuple(map(str, range(n_classes)))
+    by_place = column.numbered and not any(map(is_number, names or ()))
+    if names is None and not by_place and len(column.texts) != n_classes:
+        raise InputError(
+            f"{labels} has {len(column.texts)} different names but {probs} has {n_classes} columns; save the "
+            "probabilities as CSV or Parquet with the classes as names of the columns."
+        )
+    class_names = names or (numbers if by_place else column.texts)
+    noisy_labels = column.placed(numbers if by_place else class_names, f", which are the columns of {probs}")
+    absent = set(class_names) - {class_names[k] for k in np.unique(noisy_labels)}
+    if absent:
+        name = min(absent, key=class_names.index)
+        raise InputError(
+            f"No label in {labels} is {name!r}, a column of {probs}; pass more samples or drop the column."
+        )
+    return *check_inputs(values, noisy_labels, name=str(probs)), class_names
 
 
 def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, ...], estimator: str) -> Report:

@@ -110,7 +110,8 @@ def as_text(report: Report) -> str:
     lines = [report.title, "", f"About {100 * report.noise_rate:.1f} % of the labels are wrong."]
     classes = report.classes()
     if len(names) <= WHOLE:
-        texts = np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 50 * (high - low))
+        half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
+        texts = np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half)
         frame = pd.DataFrame(texts, columns=names)
         frame.insert(0, "", names)
         lines += ["", "T in %, with 95 % intervals; rows are clean classes, columns labels", "", _table(frame)]
@@ -124,7 +125,8 @@ def as_text(report: Report) -> str:
     lines += ["", _table(found.head(SHOWN))] if len(found) else []
     for text in (*advice(report), *report.notes):
         lines += ["", *textwrap.wrap(text, 100)]
-    return "\n".join(lines)
+    # A name must not steer the terminal.
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n".join(lines))
 
 
 def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:
@@ -135,8 +137,7 @@ def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    safe = frame.map(lambda cell: "".join(c if c.isprintable() else "?" for c in str(cell))[:40])
-    return safe.to_string(index=False)
+    return frame.map(lambda cell: str(cell)[:40]).to_string(index=False)
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -18,7 +18,6 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from labelnoise.errors import InputError
-from labelnoise.inputs import Floats, check_inputs
 from labelnoise.noise import Labels
 
 LABEL_NAMES = ("noisy_label", "noisy_labels", "label", "labels")
@@ -42,7 +41,7 @@ class LabelColumn:
 
     @property
     def numbered(self) -> bool:
-        return all(map(_is_number, self.texts))
+        return all(map(is_number, self.texts))
 
     def placed(self, class_names: Sequence[str], names_in: str = "") -> Labels:
         """Each label's place among the names, shape (n_samples,).
@@ -134,7 +133,7 @@ def read_column(path: Path, wanted: Sequence[str] = LABEL_NAMES) -> Any:
     column = _csv(path, 1, 0, 0).column(0)
     # A word that does not come again is the name of the column.
     name = "".join(first)
-    named = not _is_number(name) and name not in {str(value).strip() for value in column.slice(1).unique()}
+    named = not is_number(name) and name not in {str(value).strip() for value in column.slice(1).unique()}
     return column.slice(int(named))
 
 
@@ -181,7 +180,7 @@ def read_probs(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
             fields = _first_row(path)
             # Whole numbers in a first row, each another, are names too: classes are often called 0, 1, 2.
             counted = all(map(str.isdigit, fields)) and len(set(fields)) == len(fields)
-            named = counted or not all(map(_is_number, fields))
+            named = counted or not all(map(is_number, fields))
             table = _csv(path, len(fields), int(named))
         kept = [k for k, field in enumerate(fields) if field and not field.startswith(INDEX)]
         names = [fields[k] for k in kept]
@@ -199,47 +198,10 @@ def read_probs(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
     return probs, tuple(names) if named else None
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text can be read as a number."""
     try:
         float(text)
     except ValueError:
         return False
     return True
-
-
-def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, ...]]:
-    """Predicted probabilities, noisy labels of the same samples in the same order, and the names of the classes.
-
-    Labels are looked up among the names of the columns. Whole numbers count the columns from 0 where these have no
-    names or names that are words; and where the columns have no names, the names in the labels stand for them in
-    sorted order, as scikit-learn sorts them, if there are as many.
-
-    Raises:
-        InputError: files that can't be used or don't fit each other; values that are no probabilities; a class
-            without a label.
-    """
-    column, (values, names) = read_labels(labels), read_probs(probs)
-    if values.ndim != 2 or values.shape[1] < 2:
-        raise InputError(f"{probs} must have a row for each sample and a column for each class, not {values.shape}.")
-    if len(column.codes) != len(values):
-        raise InputError(
-            f"{labels} has {len(column.codes)} labels but {probs} has {len(values)} rows, headers not counted; "
-            "both must be of the same samples in the same order."
-        )
-    n_classes = values.shape[1]
-    numbers = tuple(map(str, range(n_classes)))
-    by_place = column.numbered and not any(map(_is_number, names or ()))
-    if names is None and not by_place and len(column.texts) != n_classes:
-        raise InputError(
-            f"{labels} has {len(column.texts)} different names but {probs} has {n_classes} columns; save the "
-            "probabilities as CSV or Parquet with the classes as names of the columns."
-        )
-    class_names = names or (numbers if by_place else column.texts)
-    noisy_labels = column.placed(numbers if by_place else class_names, f", which are the columns of {probs}")
-    absent = set(class_names) - {class_names[k] for k in np.unique(noisy_labels)}
-    if absent:
-        name = min(absent, key=class_names.index)
-        raise InputError(
-            f"No label in {labels} is {name!r}, a column of {probs}; pass more samples or drop the column."
-        )
-    return *check_inputs(values, noisy_labels, name=str(probs)), class_names
