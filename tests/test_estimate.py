@@ -147,7 +147,7 @@ def test_a_mistake_gives_one_sentence_and_writes_nothing(files, capsys, spoil, m
     {
         "estimator": (["--estimator", "guess"], "Unknown estimator 'guess'; use one of: anchor-max"),
         "parent": (["--out", "none/report"], "There is no folder"),
-        "permission": (["--out", "/sys/report"], "can't be read or written: "),
+        "permission": (["--out", "/sys/report"], "/sys/report can't be written: "),
     }.values(),
 )
 def test_an_option_that_can_not_be_used_gives_one_sentence(files, capsys, options, message):
@@ -166,7 +166,7 @@ def test_a_full_disk_leaves_an_earlier_report_as_it_was(files, capsys, monkeypat
 
     monkeypatch.setattr(Path, "write_bytes", full)
     assert command("--out", "report", "--estimator", "dual-t") == 2
-    assert "No space left on device" in capsys.readouterr().err
+    assert "report can't be written: No space left on device" in capsys.readouterr().err
     assert tree(files) == before
 
 

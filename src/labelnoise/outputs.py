@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from labelnoise.errors import InputError
@@ -16,8 +17,8 @@ def check_folder(path: Path) -> None:
     """Whether a report may be written there; to be asked before the work for it is done.
 
     Raises:
-        InputError: it is a file, or holds something other than an earlier report; its parent is missing.
-        OSError: its parent may not be written to.
+        InputError: it is a file, or holds something other than an earlier report; its parent is missing or may not be
+            written to.
     """
     folder = path.resolve()
     if not folder.parent.is_dir():
@@ -31,8 +32,19 @@ def check_folder(path: Path) -> None:
         files = set()
     if held - files:
         raise InputError(f"{path} holds other files than a report ({min(held - files)}); name a new or empty folder.")
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-"):
+    with _beside(path):
         pass
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A temporary folder beside a path; what can't be written there is an `InputError`."""
+    folder = path.resolve()
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+            yield Path(beside)
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror}; nothing was changed there.") from None
 
 
 def write_folder(path: Path, report: Mapping[str, object], files: Mapping[str, bytes]) -> None:
@@ -44,13 +56,13 @@ def write_folder(path: Path, report: Mapping[str, object], files: Mapping[str, b
         files: name to content.
 
     Raises:
-        InputError, OSError: as `check_folder`; a full disk.
+        InputError: as `check_folder`; a full disk.
     """
     check_folder(path)
     folder = path.resolve()
     text = json.dumps({**report, "files": [MARK, *files]}, ensure_ascii=False, allow_nan=False)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
-        new, old = Path(beside) / "new", Path(beside) / "old"
+    with _beside(path) as beside:
+        new, old = beside / "new", beside / "old"
         new.mkdir()  # the temporary folder itself only its owner may read
         for name, content in {MARK: text.encode(), **files}.items():
             (new / name).write_bytes(content)
