@@ -63,7 +63,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     if options.fresh:
         Path(options.fresh).mkdir(parents=True, exist_ok=True)
         ledger = Ledger(Path(options.fresh) / "trials.jsonl")
-    trials = list(dict.fromkeys(trial for name in project.sources() for trial in parameters.planned(name)))
+    trials = parameters.planned_by_all()
     todo = sweep.missing(trials, ledger)
     print(f"{len(trials) - len(todo)} of {len(trials)} trials are on record in {ledger.path}.", flush=True)
     with _workers(options) as workers:

@@ -13,7 +13,7 @@ import nbformat
 
 from labelnoise.errors import InputError
 from labelnoise.plans import PLANS
-from labelnoise.project import source
+from labelnoise.project import source, sources
 from labelnoise.trials import Trial
 
 
@@ -107,3 +107,8 @@ def planned(
         for trial in plan(**{key: values[key] for key in inspect.signature(plan).parameters if key in values})
     )
     return list(dict.fromkeys(asked))
+
+
+def planned_by_all() -> list[Trial]:
+    """The trials of the book: those that its chapters ask for with their defaults, each once."""
+    return list(dict.fromkeys(trial for name in sources() for trial in planned(name)))
