@@ -38,7 +38,7 @@ $(BIN)/python:
 	$(BIN)/labelnoise data
 	@mkdir -p $(@D) && touch $@
 
-.make/chapters: .make/setup $(wildcard notebooks/*.ipynb src/labelnoise/*.py src/labelnoise/tuned.json results/trials.jsonl results/tuning.jsonl results/benchmarks/*.json)
+.make/chapters: .make/setup $(wildcard notebooks/*.ipynb src/labelnoise/*.* results/trials.jsonl results/tuning.jsonl results/benchmarks/*.json)
 	$(BIN)/labelnoise chapter --all --publish
 	@touch $@
 

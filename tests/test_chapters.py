@@ -21,7 +21,7 @@ from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.ledger import Ledger
 
 SOURCES = project.sources()
-NUMBERED = [name for name in SOURCES if name != project.FRONT_PAGE]
+NUMBERED = [name for name in SOURCES if name not in project.OVERVIEWS]
 KEYS_OF_A_RUN = re.compile(r"papermill|execut|iopub|shell|(start|end)_time|duration|timestamp", re.IGNORECASE)
 
 every_source = pytest.mark.parametrize("name", SOURCES)
@@ -76,9 +76,10 @@ def test_one_cell_has_the_parameters_each_with_a_type_a_comment_and_a_fitting_de
         assert parameter.check(parameter.default) == parameter.default
 
 
-def test_the_front_page_has_no_parameters():
-    assert parameters_cells(project.FRONT_PAGE) == []
-    assert parameters.declared(project.FRONT_PAGE) == {}
+@pytest.mark.parametrize("name", project.OVERVIEWS)
+def test_pages_of_all_chapters_have_no_parameters(name):
+    assert parameters_cells(name) == []
+    assert parameters.declared(name) == {}
 
 
 # The chapters as they are published.

@@ -17,6 +17,8 @@ ORDER = (
     "cost_figures", "parameters", "pages", "chapters", "replay",
     "tabular", "outputs", "report", "report_page", "estimate_command",
     "image_files", "own_training", "train_command", "cli",
+    "titles", "published", "prose", "style", "figures", "matrix_figures", "plans", "explore", "project",
+    "costs", "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

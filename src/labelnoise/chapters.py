@@ -31,16 +31,16 @@ KERNEL = Config({"KernelManager": {"transport": "ipc"}})
 
 
 def source_hash(name: str) -> str:
-    """Of the source, the modules it may use and the chosen settings: what a published page must stem from.
+    """Of the source, the modules it may use with the files beside them: what a published page must stem from.
 
-    The front page answers with the other chapters' trials, so it stems from their sources too.
+    The front page and its like show the other chapters' trials, so they stem from their sources too.
     """
     digest = hashlib.sha256()
-    for chapter in project.sources() if name == project.FRONT_PAGE else [name]:
+    for chapter in project.sources() if name in project.OVERVIEWS else [name]:
         for cell in nbformat.read(project.source(chapter), as_version=4).cells:
             digest.update(f"{cell.cell_type}\n{json.dumps(cell.metadata, sort_keys=True)}\n{cell.source}\n".encode())
     for module in sorted(Path(labelnoise.__file__).parent.glob("*.*")):
-        if module.suffix in (".py", ".json") and module.name not in OUTSIDE_THE_SCIENCE:
+        if module.suffix in (".py", ".json", ".js", ".css") and module.name not in OUTSIDE_THE_SCIENCE:
             digest.update(module.name.encode() + module.read_bytes())
     return digest.hexdigest()
 

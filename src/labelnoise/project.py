@@ -14,6 +14,7 @@ from labelnoise.ledger import Ledger
 from labelnoise.trials import Record, Trial
 
 FRONT_PAGE = "index"
+OVERVIEWS = (FRONT_PAGE, "explore")  # drawn from the trials of all chapters; they have no parameters of their own
 
 
 def root() -> Path:

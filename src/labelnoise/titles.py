@@ -5,6 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 MODEL_TITLES = {"lenet": "LeNet", "alexnet": "AlexNet"}
+DATASET_TITLES = {
+    "fashion-mnist-3": "Fashion-MNIST, three classes",
+    "fashion-mnist": "Fashion-MNIST",
+    "fashion-mnist-h-3": "Fashion-MNIST-H, three classes",
+    "fashion-mnist-h": "Fashion-MNIST-H",
+}
 SOURCE_TITLES = {
     "": "",
     "true": "true T",
@@ -42,6 +48,11 @@ METHOD_TITLES = {
     "cross-fitting": "cross-fitted cross-entropy",
     "alternating": "alternating likelihood",
 }
+
+
+def dataset_title(dataset: str) -> str:
+    """How a reader is told of a data set."""
+    return DATASET_TITLES.get(dataset, dataset)
 
 
 def noise_title(noise: str) -> str:
