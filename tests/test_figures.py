@@ -115,8 +115,12 @@ DRAWINGS = {
     ),
     "curves": lambda records: figures.accuracy_curves(tables.as_curves(records(3, NOISES, ["lenet"]))),
     "curves of one seed": lambda records: figures.accuracy_curves(tables.as_curves(records(1, ["clean"], ["lenet"]))),
-    "rates": lambda records: figures.accuracy_against_rate(tables.as_table(records(3, ["symmetric-0.2"], ["alexnet"]))),
-    "rates of one seed": lambda records: figures.accuracy_against_rate(tables.as_table(records(1, ["symmetric-0.2"]))),
+    "rates": lambda records: figures.accuracy_against_rate(
+        tables.by_rate(tables.as_table(records(3, ["clean", "symmetric-0.2", "pair-flip-0.2"], ["alexnet"])))
+    ),
+    "rates of one seed": lambda records: figures.accuracy_against_rate(
+        tables.by_rate(tables.as_table(records(1, ["symmetric-0.2"])))
+    ),
     "gains": lambda records: figures.gains(tables.gains(tables.as_table(records(3)))),
     "tries": lambda records: figures.tries(tables.tries(TRIED, SETTLED)),
     "ablation": lambda records: figures.ablation(parts(3)),
@@ -261,9 +265,10 @@ def test_curves_show_every_seed_and_the_mean(records):
 
 def test_rates_show_means_with_intervals_at_their_rate(records):
     table = tables.as_table(records(3, ["symmetric-0.2", "symmetric-0.6", "symmetric-0.4"], ["lenet"]))
+    table = tables.by_rate(table)
     for accuracy in ("best_accuracy", "last_accuracy"):
         (ax,) = figures.accuracy_against_rate(table, accuracy).axes
-        assert ax.get_title() == "LeNet, n = 3"
+        assert ax.get_title() == "LeNet, symmetric, n = 3"
         assert ax.get_xticks().tolist() == [0.2, 0.4, 0.6]
         for bars, (method, transition) in zip(ax.containers, ARMS, strict=True):
             arm = table[(table["method"] == method) & (table["transition"] == (transition or ""))]

@@ -9,16 +9,10 @@ ORDER = (
     "__init__", "errors", "transitions", "noise", "sources", "cifar", "data", "archives", "fast", "models", "losses",
     "robust", "learned", "augmentation", "training", "inputs", "calibration", "likelihood", "graph", "intervals",
     "alternation", "consensus", "columns", "selection", "estimators", "methods", "provenance", "trials",
-    "preparation", "running", "ledger", "sweep", "tuning", "cluster", "statistics", "tables", "matrix_tables",
-    "titles", "published", "prose", "style", "figures", "matrix_figures", "plans", "project", "costs",
-    "status", "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
-    "titles", "published", "prose", "drawn", "style", "figures", "matrix_figures", "plans", "project", "costs",
-    "cost_figures", "parameters", "stamps", "pages", "chapters", "replay", "cli",
-    "cost_figures", "parameters", "pages", "chapters", "replay",
-    "tabular", "outputs", "report", "report_page", "estimate_command",
-    "image_files", "own_training", "train_command", "cli",
-    "titles", "published", "prose", "style", "figures", "matrix_figures", "plans", "explore", "project",
-    "costs", "cost_figures", "parameters", "pages", "chapters", "replay", "cli",
+    "preparation", "running", "ledger", "sweep", "tuning", "cluster", "statistics", "rule", "tables", "matrix_tables",
+    "titles", "published", "prose", "drawn", "style", "figures", "matrix_figures", "plans", "explore", "project",
+    "costs", "status", "cost_figures", "parameters", "stamps", "pages", "chapters", "replay", "tabular", "outputs",
+    "report", "report_page", "estimate_command", "image_files", "own_training", "train_command", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

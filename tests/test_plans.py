@@ -20,13 +20,6 @@ CORRECTION = {
 }
 DISTORTED = {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "distorted_seeds": 2}
 ABLATION = {"noises": PAPER, "ablation_seeds": 2}
-RATES = {
-    "noise_rates": [0.2, 0.4],
-    "models": ["lenet", "alexnet"],
-    "rate_transitions": ["true", "anchor-97"],
-    "seeds": 3,
-    "rate_seeds": 2,
-}
 ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
 SGD = {"noises": PAPER, "sgd_seeds": 3}
 NOISE = {"noises": PAPER, "seeds": 3}
@@ -35,6 +28,11 @@ EPOCHS = {"noises": PAPER, "warm_epochs": [2, 4], "seeds": 3, "long_seeds": 2}
 LEARNERS = ["alternating", "t-revision", "volminnet", "total-variation"]
 ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "model": "lenet", "learners": LEARNERS,
           "ten_seeds": 2}  # fmt: skip
+RATES = {"rate_noises": ["symmetric-0.2", "pair-flip-0.3"], "alexnet_noises": ["symmetric-0.2"],
+         "models": ["lenet", "alexnet"], "rate_arms": ["forward, true", "generalised"],
+         "alexnet_arms": ["forward, true"], "rate_seeds": 2}  # fmt: skip
+CORRECTION_ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "models": ["lenet"],
+                     "ten_arms": ["forward, true"], "ten_seeds": 2}  # fmt: skip
 COVERAGE = {"noises": PAPER, "model": "lenet", "draws": 3}
 SIZES = {"noises": PAPER, "model": "lenet", "images": [1000, 2000], "seeds": 3}
 OTHER_NOISES = {"further_noises": ["symmetric-0.2"], "model": "lenet", "seeds": 3}
@@ -48,6 +46,7 @@ EVERY = [
     (plans.ablation, ABLATION),
     (plans.constant_sgd, SGD),
     (plans.over_rates, RATES),
+    (plans.correction_on_ten, CORRECTION_ON_TEN),
     (plans.coverage, COVERAGE),
     (plans.sizes, SIZES),
     (plans.other_noises, OTHER_NOISES),
@@ -77,17 +76,6 @@ corrections = st.fixed_dictionaries(
     }
 )
 
-rates = st.fixed_dictionaries(
-    {
-        "noise_rates": subsets([0.0, 0.1, 0.2, 0.4]),
-        "models": subsets(["lenet", "alexnet"]),
-        "rate_transitions": subsets(["true", "anchor-97", "anchor-max"]),
-        "seeds": st.integers(1, 4),
-        "rate_seeds": st.integers(1, 4),
-        "profile": st.sampled_from(["full", "smoke"]),
-    }
-)
-
 
 @every
 def test_a_value_that_is_named_twice_is_asked_for_once(plan, parameters):
@@ -105,33 +93,6 @@ def test_correction_has_as_many_trials_as_its_parameters_say(p):
     seeds = {"lenet": p["seeds"], "alexnet": p["alexnet_seeds"]}
     found = Counter(trial.model for trial in plans.correction(**p))
     assert found == {m: (ceiling + len(p["noises"]) * cells[m]) * seeds[m] for m in p["models"]}
-
-
-@settings(deadline=None, max_examples=30)
-@given(rates)
-def test_the_rates_have_as_many_trials_as_their_parameters_say(p):
-    cells = len(p["models"]) * len(p["noise_rates"]) * (1 + len(p["rate_transitions"]))
-    trials = plans.over_rates(**p)
-    assert len(trials) == cells * min(p["seeds"], p["rate_seeds"])
-    assert {t.noise for t in trials} == {f"symmetric-{rate}" for rate in p["noise_rates"]}
-    assert {t.seed for t in trials} == set(range(min(p["seeds"], p["rate_seeds"])))
-
-
-@settings(deadline=None, max_examples=30)
-@given(rates)
-def test_what_an_estimated_matrix_is_read_from_is_asked_for_too(p):
-    trials = set(plans.over_rates(**p))
-    needed = {trial.prerequisite() for trial in trials} - {None}
-    assert needed <= trials
-    assert bool(needed) == bool({"anchor-97", "anchor-max"} & set(p["rate_transitions"]))
-
-
-@settings(deadline=None, max_examples=30)
-@given(rates)
-def test_every_corrected_trial_has_its_cross_entropy_partner_of_the_same_seed(p):
-    trials = plans.over_rates(**p)
-    plain = {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials if t.method == "cross-entropy"}
-    assert {(t.model, t.noise, t.seed, t.settings, t.images) for t in trials} == plain
 
 
 @settings(deadline=None, max_examples=30)
@@ -289,11 +250,29 @@ def test_what_is_not_known_is_named(change, message):
 @pytest.mark.parametrize("rate", [1.5, -0.1, float("nan")])
 def test_a_rate_outside_of_0_to_1_is_named(rate):
     with pytest.raises(InputError, match=rf"A noise rate must lie in \[0, 1\], not {rate}"):
-        plans.over_rates(**{**RATES, "noise_rates": [0.2, rate]})
+        plans.correction(**{**CORRECTION, "noises": ["symmetric-0.2", f"symmetric-{rate}"]})
 
 
 def test_a_tiny_rate_is_taken():
-    assert len(plans.over_rates(**{**RATES, "noise_rates": [0.00001]})) == len(plans.over_rates(**RATES)) / 2
+    more = plans.correction(**{**CORRECTION, "noises": [*CORRECTION["noises"], "symmetric-0.00001"]})
+    assert {trial.noise for trial in more} == {"clean", *CORRECTION["noises"], "symmetric-0.00001"}
+
+
+def test_over_the_rates_alexnet_has_its_own_noises_and_arms():
+    asked = plans.over_rates(**RATES)
+    assert {(t.noise, t.method) for t in asked if t.model == "alexnet"} == {
+        ("clean", "cross-entropy"), ("symmetric-0.2", "cross-entropy"), ("symmetric-0.2", "forward")
+    }  # fmt: skip
+    assert {t.noise for t in asked if t.model == "lenet"} == {"clean", *RATES["rate_noises"]}
+    assert {t.seed for t in asked} == {0, 1}
+
+
+def test_ten_classes_have_the_first_network_and_their_own_clean_ceiling():
+    asked = plans.correction_on_ten(**{**CORRECTION_ON_TEN, "models": ["alexnet", "lenet"]})
+    assert {(t.dataset, t.model) for t in asked} == {("fashion-mnist", "alexnet")}
+    assert {(t.noise, t.method) for t in asked} == {
+        ("clean", "cross-entropy"), ("symmetric-0.2", "cross-entropy"), ("symmetric-0.2", "forward")
+    }  # fmt: skip
 
 
 def test_bfloat16_and_float32_are_paired_and_one_of_them_is_published():

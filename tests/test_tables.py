@@ -4,6 +4,7 @@ import pytest
 import scipy.stats
 
 from labelnoise import plans, tables, titles, tuning
+from labelnoise.errors import InputError
 from labelnoise.statistics import paired_difference
 
 HISTORY = {
@@ -188,3 +189,21 @@ def test_the_settings_are_those_of_each_network_and_of_our_recipe():
     assert shown.columns.tolist() == ["lenet", "lenet, our recipe"]
     assert shown.loc["epochs"].tolist() == [8, 20]
     assert shown.loc["augmentation"].tolist() == [None, "shift-flip"]
+
+
+def test_runs_without_noise_stand_at_rate_0_of_every_family_and_every_other_run_once(tiny, made_up):
+    noises = ["clean", "symmetric-0.2", "pair-flip-0.45", "instance-0.2", "symmetric-0.6"]
+    table = tables.as_table(made_up(tiny(noise=noise, seed=seed)) for noise in noises for seed in range(2))
+    found = tables.by_rate(table)
+    clean, noisy = found[found["noise"] == "clean"], found[found["noise"] != "clean"]
+    assert set(clean["family"]) == {"symmetric", "pair-flip", "instance"}
+    assert set(clean["rate"]) == {0.0}
+    assert sorted(noisy["key"]) == sorted(table[table["noise"] != "clean"]["key"])
+    assert (noisy["family"] + "-" + noisy["rate"].map("{:g}".format) == noisy["noise"]).all()
+
+
+@pytest.mark.parametrize("noise", ["human", "paper-0.5", "random-0.3-7"])
+def test_a_noise_that_has_no_rate_is_named(noise, tiny, made_up):
+    table = tables.as_table([made_up(tiny())]).assign(noise=noise)
+    with pytest.raises(InputError, match=f"Noise {noise} has no rate"):
+        tables.by_rate(table)

@@ -85,33 +85,40 @@ def accuracy_curves(
 
 
 @styled
-def accuracy_against_rate(table: pd.DataFrame, accuracy: str = "best_accuracy") -> Figure:
-    """Accuracy against the rate of symmetric noise: the mean over seeds and its 95 % interval.
+def accuracy_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> Figure:
+    """Accuracy against the noise rate, a panel a network and kind of noise: the mean over seeds and its 95 % interval.
 
     Args:
-        table: as `tables.as_table` gives it, of ``symmetric-RATE`` noises.
+        table: as `tables.by_rate` gives it.
         accuracy: "best_accuracy" or "last_accuracy".
     """
-    table = table.assign(rate=table["noise"].str.removeprefix("symmetric-").astype(float))
-    models = list(dict.fromkeys(table["model"]))
-    drawn = table[[*ARM, "seed", accuracy]]
-    figure, axes = new_axes(drawn, 1, len(models), 4.2 * len(models), 3.4, sharey=True)
+    models, families = (list(dict.fromkeys(table[name])) for name in ("model", "family"))
+    figure, axes = new_axes(
+        table[[*ARM, "family", "rate", "seed", accuracy]],
+        len(models), len(families), 3.4 * len(families), 2.7 * len(models) + 0.5, sharey="row",
+    )  # fmt: skip
     arms = list(dict.fromkeys(zip(table["method"], table["transition"], strict=True)))
-    for ax, model in zip(axes[0], models, strict=True):
-        for k, (method, transition) in enumerate(arms):
-            arm = table[(table["model"] == model) & (table["method"] == method) & (table["transition"] == transition)]
-            summaries = {rate: interval(100 * group[accuracy]) for rate, group in arm.groupby("rate")}
-            x = np.array(list(summaries)) + 0.006 * (k - (len(arms) - 1) / 2)
-            means = [s.mean for s in summaries.values()]
-            half = [np.nan_to_num(s.half_width) for s in summaries.values()]
-            ax.errorbar(
-                x, means, half, color=PALETTE[k], marker="o", markersize=4, label=method_title(method, transition)
-            )
-        ax.set(title=f"{MODEL_TITLES[model]}, n = {arm['seed'].nunique()}", xlabel="rate of symmetric noise")
-        ax.set_xticks(sorted(table["rate"].unique()))
-    axes[0, 0].set_ylabel("clean test accuracy (%)")
+    for axes_row, model in zip(axes, models, strict=True):
+        for ax, family in zip(axes_row, families, strict=True):
+            cell = table[(table["model"] == model) & (table["family"] == family)]
+            if not (cell["rate"] > 0).any():
+                ax.set_axis_off()
+                continue
+            for k, (method, transition) in enumerate(arms):
+                arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
+                summaries = {rate: interval(100 * group[accuracy]) for rate, group in arm.groupby("rate")}
+                x = np.array(list(summaries)) + 0.006 * (k - (len(arms) - 1) / 2)
+                means = [s.mean for s in summaries.values()]
+                half = [np.nan_to_num(s.half_width) for s in summaries.values()]
+                ax.errorbar(
+                    x, means, half, color=PALETTE[k], marker="o", markersize=4, label=method_title(method, transition)
+                )
+            ax.set_title(f"{MODEL_TITLES[model]}, {family}, n = {cell[cell['rate'] > 0]['seed'].nunique()}")
+            ax.set_xticks(sorted(cell["rate"].unique()))
+            ax.set_xlabel("noise rate")
+        axes_row[0].set_ylabel("clean test accuracy (%)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(arms), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(arms), 3), frameon=False)
     return figure
 
 

@@ -183,25 +183,41 @@ def ablation(
 def over_rates(
     *,
     dataset: str = "fashion-mnist-3",
-    noise_rates: Sequence[float],
+    rate_noises: Sequence[str],
+    alexnet_noises: Sequence[str],
     models: Sequence[str],
-    rate_transitions: Sequence[str],
-    seeds: int,
+    rate_arms: Sequence[str],
+    alexnet_arms: Sequence[str],
     rate_seeds: int,
     profile: str = "full",
 ) -> list[Trial]:
-    """Cross-entropy and forward correction with T from each of `rate_transitions`, on symmetric noise."""
-    _check(min(seeds, rate_seeds), noise_rates=noise_rates, models=models, rate_transitions=rate_transitions)
-    arms: list[Arm] = [("cross-entropy", None), *(("forward", t) for t in rate_transitions)]
+    """As `correction` on more noises, AlexNet on fewer of them."""
+    _check(rate_seeds, rate_noises=rate_noises, alexnet_noises=alexnet_noises, models=models)
+    common: dict[str, Any] = {"dataset": dataset, "arms": rate_arms, "alexnet_arms": alexnet_arms, "profile": profile}
     return _once(
-        trial(
-            dataset=dataset, noise=f"symmetric-{rate}", model=model, method=method, transition=source, seed=seed,
-            profile=profile,
-        )
+        asked
         for model in models
-        for seed in range(min(seeds, rate_seeds))
-        for rate in noise_rates
-        for method, source in arms
+        for asked in correction(
+            noises=alexnet_noises if model == "alexnet" else rate_noises, models=[model], seeds=rate_seeds,
+            alexnet_seeds=rate_seeds, **common,
+        )
+    )  # fmt: skip
+
+
+def correction_on_ten(
+    *,
+    ten_dataset: str,
+    ten_noises: Sequence[str],
+    models: Sequence[str],
+    ten_arms: Sequence[str],
+    ten_seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """As `correction`, for the first network on another data set."""
+    _check(ten_seeds, models=models)
+    return correction(
+        dataset=ten_dataset, noises=ten_noises, models=models[:1], arms=ten_arms, alexnet_arms=ten_arms,
+        seeds=ten_seeds, alexnet_seeds=ten_seeds, profile=profile,
     )  # fmt: skip
 
 
@@ -358,8 +374,11 @@ def tuned(*, noises: Sequence[str], models: Sequence[str]) -> list[Trial]:
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "01_noise": (noise,),
     "02_estimation": (estimation, on_ten),
-    "03_correction": (correction, distorted, ablation, constant_sgd, over_rates),
+    "03_correction": (correction, distorted, ablation, constant_sgd),
     "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out),
+    "05_robustness": (over_rates, correction_on_ten),
+    "06_when_to_correct": (correction, distorted, constant_sgd, over_rates, correction_on_ten),
+    "08_human_noise": (estimation, on_ten, correction, correction_on_ten),
     "07_tuning": (tuned,),
     "10_performance": (precision, epochs),
 }

@@ -20,6 +20,36 @@ ON_THE_PAPERS_SETS = (
 # Relative L1 errors of VolMinNet on MNIST, of T and its estimate as stored in output/ for one run each.
 VOLMINNET_ON_MNIST = {"symmetric-0.2": 0.030, "symmetric-0.5": 0.179, "pair-flip-0.2": 0.007, "pair-flip-0.45": 0.005}
 
+# Accuracy in percent of ResNet-18 on Fashion-MNIST with instance-dependent noise: Yao et al. 2021 (arXiv:2109.02986).
+ON_INSTANCE_NOISE = {
+    "cross-entropy": (88.5, 84.2, 52.3),
+    "forward": (90.1, 86.3, 58.2),
+    "T-Revision": (91.6, 89.5, 69.0),
+    "CausalNL": (90.8, 90.0, 78.2),
+}
+INSTANCE_NOISES = ("instance-0.2", "instance-0.4", "instance-0.5")
+
+
+def on_instance_noise(table: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy in percent on ten classes with instance-dependent noise: the published ones, then our means.
+
+    Args:
+        table: as `tables.as_table` gives it.
+    """
+    rows: list[list[object]] = [
+        [name, "ResNet-18", *values, "Yao et al. 2021"] for name, values in ON_INSTANCE_NOISE.items()
+    ]
+    means = 100 * table.pivot_table(
+        index=["model", "method", "transition"], columns="noise", values="last_accuracy", sort=False
+    ).reindex(columns=list(INSTANCE_NOISES))
+    for row in means.dropna(how="all").reset_index().to_dict("records"):
+        ours = [row[noise] for noise in INSTANCE_NOISES]
+        rows.append(
+            [titles.method_title(row["method"], row["transition"]), titles.MODEL_TITLES[row["model"]], *ours, HERE]
+        )
+    columns = ["method", "network", *map(titles.noise_title, INSTANCE_NOISES), "source"]
+    return pd.DataFrame(rows, columns=columns).round(1)
+
 
 def on_the_papers_sets(errors: pd.DataFrame, network: str) -> pd.DataFrame:
     """Relative Frobenius errors on the paper's sets: the published ones, then ours, a row an estimator and network.

@@ -112,6 +112,30 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     return measured.assign(n=cells["seed"].nunique()).reset_index()
 
 
+WITH_RATES = ("symmetric", "pair-flip", "instance")
+
+
+def by_rate(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the ``family`` and the ``rate`` of each noise; runs without noise stand at 0 in every family.
+
+    Args:
+        table: as `as_table` gives it, of noises such as ``symmetric-0.2``.
+
+    Raises:
+        InputError: a noise of another kind.
+    """
+    noisy = table[table["noise"] != "clean"]
+    named = noisy["noise"].str.rpartition("-")
+    other = noisy["noise"][~named[0].isin(WITH_RATES)]
+    if len(other):
+        kinds = ", ".join(f"{family}-RATE" for family in WITH_RATES)
+        raise InputError(f"Noise {other.iloc[0]} has no rate to be drawn at; use {kinds}.")
+    noisy = noisy.assign(family=named[0], rate=named[2].astype(float))
+    clean = table[table["noise"] == "clean"]
+    families = [clean.assign(family=family, rate=0.0) for family in dict.fromkeys(noisy["family"])]
+    return pd.concat([*families, noisy], ignore_index=True)
+
+
 def ablation(records: Iterable[Record]) -> pd.DataFrame:
     """As `as_table`, with a column ``part``: what of our own recipe is left out (see `plans.ablation`)."""
     records = list(records)

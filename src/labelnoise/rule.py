@@ -1,0 +1,86 @@
+"""Whether one classifier is better than another, told by noisy labels that neither has learned from."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from labelnoise.errors import InputError
+from labelnoise.noise import check_labels
+from labelnoise.statistics import Interval, interval
+from labelnoise.transitions import validate
+
+
+def slope(transition_matrix: ArrayLike) -> float:
+    """What a point of clean accuracy is worth in accuracy on noisy labels, both on images that were not learned from.
+
+    A right prediction agrees with the noisy label with the probability ``T[i, i]``, a wrong one with ``T[i, j]``; this
+    is the mean of the first less the mean of the others. Where T is symmetric noise, or classes and mistakes are all
+    equally frequent, it is exact. That noisy accuracy ranks classifiers as clean accuracy does is of Chen et al. 2021
+    (arXiv:2012.04193).
+
+    Args:
+        transition_matrix: shape (n_classes, n_classes), rows sum to 1.
+
+    Raises:
+        InputError: no transition matrix, or one of which noisy labels don't agree more with right predictions.
+    """
+    matrix = validate(transition_matrix)
+    n_classes = len(matrix)
+    right = float(np.trace(matrix)) / n_classes
+    found = right - (1 - right) / (n_classes - 1)
+    if found <= 0:
+        raise InputError(
+            f"The mean of T's diagonal is {right:.3g}, no more than a guess, so noisy labels can't rank classifiers."
+        )
+    return found
+
+
+def gain(first: ArrayLike, second: ArrayLike, noisy_labels: ArrayLike, transition_matrix: ArrayLike) -> Interval:
+    """How much more often the first classifier is right than the second, from noisy labels alone.
+
+    Args:
+        first, second: predicted classes of the same held-out images, shape (n_samples,), n_samples > 1.
+        noisy_labels: of these images, shape (n_samples,); neither classifier has learned from them.
+        transition_matrix: shape (n_classes, n_classes), rows sum to 1; an estimate will do.
+
+    Returns:
+        The difference of clean accuracies, a fraction, with its 95 % interval (see `slope`).
+
+    Raises:
+        InputError: as `slope`; labels outside the classes; or lengths that differ.
+    """
+    per_point, n_classes = slope(transition_matrix), len(np.asarray(transition_matrix))
+    labels = check_labels(noisy_labels, n_classes, "noisy_labels")
+    hits = []
+    for name, given in (("first", first), ("second", second)):
+        predicted = check_labels(given, n_classes, name)
+        if len(predicted) != len(labels):
+            raise InputError(f"There are {len(predicted)} labels in {name} but {len(labels)} noisy_labels.")
+        hits.append(predicted == labels)
+    return interval((hits[0].astype(float) - hits[1]) / per_point)
+
+
+def verdict(found: Interval) -> str:
+    """``gain`` or ``loss`` where the interval excludes 0, else ``can't tell``."""
+    if not found.excludes_zero:
+        return "can't tell"
+    return "gain" if found.mean > 0 else "loss"
+
+
+def resolution(n_samples: int, transition_matrix: ArrayLike, disagreement: float = 0.1) -> float:
+    """The half-width of the interval that `gain` will have, before any training.
+
+    Args:
+        n_samples: noisy labels held out.
+        transition_matrix: as for `gain`.
+        disagreement: share of the images on which one classifier agrees with the noisy label and the other does not.
+
+    Raises:
+        InputError: as `slope`, or no sample, or a share outside (0, 1].
+    """
+    if n_samples < 1 or not 0 < disagreement <= 1:
+        raise InputError(f"A resolution needs samples and a share in (0, 1], not {n_samples} and {disagreement}.")
+    return 1.96 * math.sqrt(disagreement / n_samples) / slope(transition_matrix)
