@@ -122,6 +122,15 @@ DRAWINGS = {
         tables.by_rate(tables.as_table(records(1, ["symmetric-0.2"])))
     ),
     "gains": lambda records: figures.gains(tables.gains(tables.as_table(records(3)))),
+    "predicted gains": lambda records: figures.predicted_gains(
+        pd.DataFrame(
+            [
+                ["here", "fashion-mnist-3", "lenet", "paper-0.5", "forward", "true", seed, seed - 1.0, seed]
+                for seed in (0, 4)
+            ],
+            columns=["training", "dataset", *tables.ARM, "seed", "predicted", "gain"],
+        )
+    ),
     "tries": lambda records: figures.tries(tables.tries(TRIED, SETTLED)),
     "ablation": lambda records: figures.ablation(parts(3)),
     "ablation of one seed": lambda records: figures.ablation(parts(1)),

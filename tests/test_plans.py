@@ -55,6 +55,7 @@ EVERY = [
     (plans.held_out, ESTIMATION),
     (plans.precision, PRECISION),
     (plans.epochs, EPOCHS),
+    (plans.five_times, {"noises": PAPER, "long_seeds": 2}),
 ]
 every = pytest.mark.parametrize(("plan", "parameters"), EVERY, ids=[plan.__name__ for plan, _ in EVERY])
 

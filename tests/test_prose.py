@@ -195,3 +195,29 @@ def test_standard_errors_and_costs_have_their_units():
     # Two seeds that differ by 2 millinats have a standard error of 1, and a normal's median is 0.6745 of that.
     assert text == "1.48 millinats for LeNet on “0.5”"
     assert prose.core_hours([1800, 5400]) == "2.0 core-hours"
+
+
+def test_the_range_names_the_noises_of_least_and_largest_gain_of_each_method():
+    gains = pd.DataFrame(
+        [["forward", "true", "symmetric-0.2", -0.3], ["forward", "true", "pair-flip-0.45", 2.0],
+         ["forward", "true", "symmetric-0.6", 1.0], ["mixup", "", "symmetric-0.2", 0.5]],
+        columns=["method", "transition", "noise", "gain"],
+    )  # fmt: skip
+    said = prose.range_sentence(gains, "with LeNet")
+    assert "forward, true T, between -0.3 points on symmetric 0.2 and +2.0 points on pair flip 0.45" in said
+    assert "mixup, between +0.5 points on symmetric 0.2 and +0.5 points on symmetric 0.2" in said
+
+
+def test_the_rule_is_right_where_its_sign_is_and_silent_where_it_cannot_tell():
+    rows = pd.DataFrame(
+        [[5.0, 6.0, "gain", 0.0, 1.0], [-4.0, 5.0, "gain", 3.0, 1.0], [0.4, 0.1, "can't tell", 0.0, 1.0]],
+        columns=["gain", "predicted", "verdict", "fall", "resolution"],
+    )
+    said = prose.rule_sentence(rows)
+    assert said.startswith("In 2 of 3 runs")
+    assert "in 1 of these 2 it is right" in said
+    assert "0.4 points in the median" in said
+    falls = prose.falls_sentence(rows)
+    assert "-4.0 points in the median of the 1 runs" in falls
+    assert "+2.7 points in the median of the 2 runs" in falls
+    assert "has not" not in prose.falls_sentence(rows[rows["fall"] > 0])

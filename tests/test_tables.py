@@ -1,10 +1,12 @@
 import dataclasses
 
+import pandas as pd
 import pytest
 import scipy.stats
 
-from labelnoise import plans, tables, titles, tuning
+from labelnoise import plans, rule, tables, titles, tuning
 from labelnoise.errors import InputError
+from labelnoise.preparation import n_validation
 from labelnoise.statistics import paired_difference
 
 HISTORY = {
@@ -207,3 +209,34 @@ def test_a_noise_that_has_no_rate_is_named(noise, tiny, made_up):
     table = tables.as_table([made_up(tiny())]).assign(noise=noise)
     with pytest.raises(InputError, match=f"Noise {noise} has no rate"):
         tables.by_rate(table)
+
+
+def a_run(made_up, asked, noisy, clean, **fields):
+    """A record whose accuracies on noisy validation and clean test labels after each epoch are these."""
+    history = {**HISTORY, "noisy_validation_accuracy": noisy, "clean_test_accuracy": clean}
+    return made_up(asked, history=history, transition_matrices={"confident-learning": SYMMETRIC}, **fields)
+
+
+SYMMETRIC = [[0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6]]
+
+
+def test_a_gain_is_foretold_by_noisy_labels_alone_and_its_own_refits_are_left_out(tiny, made_up):
+    plain = a_run(made_up, tiny(seed=1), [0.50, 0.52, 0.44], [0.8, 0.8, 0.7])
+    better = a_run(made_up, tiny(seed=1, method="forward", transition="true"), [0.5, 0.5, 0.52], [0.8, 0.8, 0.85])
+    alone = a_run(made_up, tiny(seed=2, method="forward", transition="true"), [0.5, 0.5, 0.52], [0.8, 0.8, 0.85])
+    refit = a_run(made_up, tiny(seed=1, method="mixup", refit=True), [0.5, 0.5, 0.9], [0.8, 0.8, 0.9])
+    (row,) = tables.predicted_gains([plain, better, alone, refit], "here").to_dict("records")
+    assert (row["training"], row["method"], row["seed"]) == ("here", "forward", 1)
+    assert row["gain"] == pytest.approx(15)
+    assert row["predicted"] == pytest.approx(100 * (0.52 - 0.44) / (0.6 - 0.2))
+    assert row["fall"] == pytest.approx(100 * (0.52 - 0.44) / (0.6 - 0.2))
+    assert row["resolution"] == pytest.approx(100 * rule.resolution(n_validation(plain.trial), SYMMETRIC))
+    assert row["verdict"] == rule.verdict(row["predicted"], row["resolution"])
+
+
+def test_how_often_the_rule_is_right_is_counted_by_the_size_of_the_gain():
+    rows = pd.DataFrame(
+        [[0.5, -1, "can't tell"], [-2, -3, "loss"], [2, 9, "gain"], [-5, 8, "gain"], [5, 1, "can't tell"]],
+        columns=["gain", "predicted", "verdict"],
+    )
+    assert tables.rightness(rows).values.tolist() == [[1, 0, 0, 0.0], [2, 2, 2, 1.0], [2, 1, 0, 0.5]]

@@ -288,6 +288,16 @@ def epochs(
     )  # fmt: skip
 
 
+def five_times(
+    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], long_seeds: int, profile: str = "full"
+) -> list[Trial]:
+    """LeNet with five times the epochs, with and without forward correction by the true T."""
+    asked = epochs(
+        dataset=dataset, noises=noises, warm_epochs=[1], seeds=long_seeds, long_seeds=long_seeds, profile=profile
+    )
+    return [each for each in asked if each.settings.learning_rate == LONG.learning_rate]
+
+
 def coverage(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], model: str, draws: int, profile: str = "full"
 ) -> list[Trial]:
@@ -377,7 +387,7 @@ PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "03_correction": (correction, distorted, ablation, constant_sgd),
     "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out),
     "05_robustness": (over_rates, correction_on_ten),
-    "06_when_to_correct": (correction, distorted, constant_sgd, over_rates, correction_on_ten),
+    "06_when_to_correct": (correction, over_rates, distorted, constant_sgd, five_times),
     "08_human_noise": (estimation, on_ten, correction, correction_on_ten),
     "07_tuning": (tuned,),
     "10_performance": (precision, epochs),

@@ -98,6 +98,11 @@ def parted(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
     return order[held_out:], order[:held_out]
 
 
+def n_validation(trial: Trial) -> int:
+    """How many noisy labels a trial holds out."""
+    return len(parted(np.arange(trial.images or len(_dataset(trial.dataset).train_labels)))[1])
+
+
 def scale_of(images: Tensor) -> tuple[Tensor, Tensor]:
     """The mean and the deviation of all pixels of images, uint8."""
     pixels = images.float()

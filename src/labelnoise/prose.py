@@ -72,6 +72,22 @@ def gains_sentence(gains: pd.DataFrame) -> str:
     )
 
 
+def range_sentence(gains: pd.DataFrame, where: str) -> str:
+    """The noises on which each method loses and gains most.
+
+    Args:
+        gains: as `tables.gains` gives it, of one network.
+        where: what the noises have in common, such as ``on three classes``.
+    """
+    parts = []
+    for asked in gains[["method", "transition"]].drop_duplicates().to_dict("records"):
+        arm = gains[(gains["method"] == asked["method"]) & (gains["transition"] == asked["transition"])]
+        ends = arm.sort_values("gain").iloc[[0, -1]].to_dict("records")
+        least, most = (f"{row['gain']:+.1f} points on {titles.noise_title(row['noise'])}" for row in ends)
+        parts.append(f"{titles.method_title(asked['method'], asked['transition'])}, between {least} and {most}")
+    return f"After the last epoch each method changes the accuracy of cross-entropy {where} by: {'; '.join(parts)}."
+
+
 def recipe_sentence(table: pd.DataFrame) -> str:
     """What accuracy our own recipe reaches with each T.
 
@@ -104,6 +120,39 @@ def tuning_sentence(tries: pd.DataFrame) -> str:
         f"a method, a network and a noise. In {int(protocol['reported'].sum())} of these no try was better than the "
         f"published settings by more than chance would have it, and they stay; in half of all they are at most "
         f"{protocol['behind'].median():.2f} millinats behind the best."
+    )
+
+
+def rule_sentence(rows: pd.DataFrame) -> str:
+    """How often the rule gives a verdict, and how often that is right.
+
+    Args:
+        rows: as `tables.predicted_gains` gives it.
+    """
+    told = rows[rows["verdict"] != "can't tell"]
+    right = int((np.sign(told["predicted"]) == np.sign(told["gain"])).sum())
+    return (
+        f"In {len(told)} of {len(rows)} runs the accuracy on held-out noisy labels says whether correcting gains or "
+        f"loses, and in {right} of these {len(told)} it is right. In the others it can't tell: there the change is "
+        f"{rows.drop(told.index)['gain'].abs().median():.1f} points in the median."
+    )
+
+
+def falls_sentence(rows: pd.DataFrame) -> str:
+    """What correction gains where cross-entropy itself is seen to fall, and where it is not.
+
+    Args:
+        rows: as `tables.predicted_gains` gives it.
+    """
+    falls = rows["fall"] > rows["resolution"]
+    parts = [
+        f"{cell['gain'].median():+.1f} points in the median of the {len(cell)} runs in which {what}"
+        for what, cell in (("it has fallen by more than chance", rows[falls]), ("it has not", rows[~falls]))
+        if len(cell)
+    ]
+    return (
+        "What cross-entropy's own accuracy on them has done by its last epoch tells beforehand: correction changes "
+        f"the accuracy by {listed(parts)}."
     )
 
 

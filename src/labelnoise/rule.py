@@ -63,11 +63,11 @@ def gain(first: ArrayLike, second: ArrayLike, noisy_labels: ArrayLike, transitio
     return interval((hits[0].astype(float) - hits[1]) / per_point)
 
 
-def verdict(found: Interval) -> str:
-    """``gain`` or ``loss`` where the interval excludes 0, else ``can't tell``."""
-    if not found.excludes_zero:
+def verdict(predicted: float, resolution: float) -> str:
+    """``gain`` or ``loss`` where what is predicted is further from 0 than its resolution, else ``can't tell``."""
+    if abs(predicted) <= resolution:
         return "can't tell"
-    return "gain" if found.mean > 0 else "loss"
+    return "gain" if predicted > 0 else "loss"
 
 
 def resolution(n_samples: int, transition_matrix: ArrayLike, disagreement: float = 0.1) -> float:

@@ -110,3 +110,15 @@ def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
     methods, cells = (list(dict.fromkeys(row[name] for row in shown)) for name in ("method", "cell"))
     pivoted = pd.DataFrame(shown).pivot(index="method", columns="cell", values="text").loc[methods, cells]
     return pivoted.fillna("").rename_axis(None, axis="columns")
+
+
+def by_noise(accuracies: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy after the last epoch, a row a method and a column a noise.
+
+    Args:
+        accuracies: as `tables.accuracies` gives it, of one network.
+    """
+    shown = titled(accuracies)
+    pivoted = shown.pivot(index="method", columns="noise", values="last epoch")
+    order = [list(dict.fromkeys(shown[name])) for name in ("method", "noise")]
+    return pivoted.loc[order[0], order[1]].fillna("").rename_axis(None, axis="columns")
