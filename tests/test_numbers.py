@@ -10,7 +10,22 @@ import pytest
 import scipy.stats
 from distributed.scheduler import dask
 
-from labelnoise import cli, costs, data, figures, graph, parameters, plans, running, sources, training, tuning
+from labelnoise import (
+    cli,
+    costs,
+    data,
+    drawn,
+    figures,
+    graph,
+    parameters,
+    plans,
+    rule,
+    running,
+    sources,
+    statistics,
+    training,
+    tuning,
+)  # fmt: skip
 from labelnoise.matrix_tables import LEVEL
 from labelnoise.methods import METHODS
 from labelnoise.models import LeNet
@@ -74,7 +89,13 @@ STATED = {
     r"one in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],
     r"± 1\.96": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
     r"three classes of Fashion-MNIST with two matrices": [len(data.PAPER_CLASSES), len(PAPER)],
-    r"(?i)(all|on) ten classes|^ten classes|## Ten classes": [len(data.DATASETS["fashion-mnist"])],
+    r"(?i)(all|on|of|in) ten classes|^ten classes|## Ten classes": [len(data.DATASETS["fashion-mnist"])],
+    r"(?i)(with|of|##) three classes(?! of)|Three classes are": [len(data.PAPER_CLASSES)],
+    r"on three classes and on ten": [len(data.PAPER_CLASSES), len(data.DATASETS["fashion-mnist"])],
+    r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
+    r"a tenth of held-out": [inspect.signature(rule.resolution).parameters["disagreement"].default],
+    r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
+    r"six significant digits": [written(drawn, r"%\.(\d)g")],
     r"the four files": [len(sources.SHA256)],
     r"trained on 80 %": [100 * (1 - V)],
     r"the other 20 %": [100 * V],
@@ -85,7 +106,7 @@ STATED = {
     r"Three networks, each": [FOLDS],
     r"the other two thirds": [FOLDS - 1, 1 / FOLDS],
     r"six matrices": [len(ESTIMATION["noises"] + ESTIMATION["ten_noises"])],
-    r"span the 3 to 97 % quantiles": [100 * running.PROB_QUANTILES[0], 100 * running.PROB_QUANTILES[-1]],
+    r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
     r"With 60 % of the labels wrong": [100 * noise_rate(TRUTH)],
     r"a hundredth of the information": [round(1 - scipy.stats.entropy(TRUTH[0], base=3), 2)],
     r"ten nearest neighbours, in the 100 principal": [graph.NEIGHBOURS, graph.COMPONENTS],
@@ -113,6 +134,8 @@ STATED = {
 # What is neither a setting nor a result, and why it may stand.
 OTHER = {
     r"sums? to 1|[Bb]etween 0 and 1,?|from 0 to 1|is not 0 at|seed 0": "probabilities, scales and names",
+    r"further from 0 than|at the rate 0 stands|integers from 0,": "where a scale starts",
+    r"(version|after) 1\.0": "names of versions",
     r"a millinat is a thousandth|A thousandth of a nat": "a unit",
     r"(equations?|theorem) \d+( and \d+)?": "of the work that is cited",
     r"starts eight processes|asks for forty jobs": "the command or script beside it says so",

@@ -221,3 +221,23 @@ def test_the_rule_is_right_where_its_sign_is_and_silent_where_it_cannot_tell():
     assert "-4.0 points in the median of the 1 runs" in falls
     assert "+2.7 points in the median of the 2 runs" in falls
     assert "has not" not in prose.falls_sentence(rows[rows["fall"] > 0])
+
+
+def test_the_votes_are_told_with_the_least_and_the_largest_ratio():
+    spread = pd.DataFrame({"ratio": [4.24, 13.4, 7.0], "p_value": [0.0, 1e-20, 3e-9]})
+    assert prose.votes_sentence(spread) == (
+        "From image to image of one class, the share of votes for it has 4.2 to 13.4 times the variance that chance "
+        "gives (p at most 3e-09 for each class)."
+    )
+    assert "p at most 1e-300" in prose.votes_sentence(spread.assign(p_value=0.0))
+
+
+def test_the_methods_that_stand_are_counted_on_each_noise():
+    columns = ["noise", "method", "transition", "gain", "low", "high", "n"]
+    rows = [["human", "forward", "true", 2.0, 1.0, 3.0, 5], ["human", "mixup", "", -2.0, -3.0, -1.0, 5],
+            ["paper-0.5", "mixup", "", 0.1, -1.0, 1.2, 5]]  # fmt: skip
+    assert prose.standing_sentence(pd.DataFrame(rows, columns=columns)) == (
+        "On human, 1 of 2 methods gain on cross-entropy by a 95 % interval above zero and 1 lose, with +2.0 points "
+        "(+1.0 to +3.0, n = 5) at the most (forward, true T); on “0.5”, 0 of 1 methods gain on cross-entropy by a 95 % "
+        "interval above zero and 0 lose, with +0.1 points (-1.0 to +1.2, n = 5) at the most (mixup)."
+    )

@@ -1,8 +1,9 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from labelnoise import provenance
+from labelnoise import provenance, sources
 from labelnoise.errors import InputError
 from labelnoise.ledger import Ledger
 from labelnoise.replay import LOSS_TOLERANCE, Comparison, choose, replay
@@ -136,6 +137,15 @@ def test_the_choice_depends_on_the_seed_and_not_on_the_order_of_lines(filled):
 def test_every_record_can_be_chosen(filled):
     ledger = filled("one", range(4))
     assert {record.trial for seed in range(100) for record in choose(ledger, 1, seed)} == {r.trial for r in ledger}
+
+
+@pytest.mark.parametrize("place", [None, Path("votes.csv")])
+def test_votes_that_are_not_here_are_not_trained_with_again(filled, monkeypatch, made_up, tiny, place):
+    ledger = filled("one", range(3))
+    human = made_up(tiny(dataset="fashion-mnist-h-3", noise="human"))
+    ledger.append(human)
+    monkeypatch.setattr(sources, "found_votes", lambda: place)
+    assert (human.trial in {record.trial for record in choose(ledger, 9, seed=0)}) == (place is not None)
 
 
 def test_where_there_are_fewer_all_are_chosen(filled):

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from labelnoise import transitions
 from labelnoise.errors import InputError
 from labelnoise.noise import corrupt
-from labelnoise.statistics import goodness_of_fit, holm, interval, paired_difference
+from labelnoise.statistics import (
+    QUANTILES,
+    class_quantiles,
+    goodness_of_fit,
+    holm,
+    interval,
+    overdispersion,
+    paired_difference,
+)  # fmt: skip
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20)
 
@@ -176,3 +184,40 @@ def test_by_chance_one_in_twenty_families_has_a_corrected_p_value_below_5_percen
 def test_what_is_no_list_of_p_values_is_refused(values):
     with pytest.raises(InputError, match="p-values must be a list of numbers in"):
         holm(values)
+
+
+@pytest.mark.parametrize("row", [[0.9, 0.1], [0.6, 0.3, 0.1, 0]])
+def test_votes_of_one_distribution_vary_as_chance_has_it(row):
+    n, m = 400, 67
+    found = [overdispersion(np.random.default_rng(seed).multinomial(m, row, size=n)) for seed in range(100)]
+    ratios, p_values = np.array(found).T
+    freedom = (n - 1) * (np.count_nonzero(row) - 1)
+    # The statistic has a variance of about two degrees of freedom; six deviations of the mean: one in 10^8 fails.
+    assert abs(ratios.mean() - 1) < 6 * (2 / freedom / len(ratios)) ** 0.5 + 1 / (n * m)
+    assert p_values.min() > 1e-8
+    assert abs(np.mean(p_values < 0.5) - 0.5) < 6 * 0.05
+
+
+def test_votes_with_a_probability_of_each_image_vary_as_beta_binomial_ones():
+    n, m, a, b = 2000, 67, 3, 1
+    generator = np.random.default_rng(0)
+    right = generator.binomial(m, generator.beta(a, b, size=n))
+    ratio, p_value = overdispersion(np.stack([right, m - right], axis=1))
+    assert ratio == pytest.approx(1 + (m - 1) / (a + b + 1), rel=0.2)
+    assert p_value < 1e-100
+
+
+@pytest.mark.parametrize("counts", [[[3, 4]], [[3, 0], [2, 0]], [[3, 1], [0, 0]], [1, 2], []])
+def test_homogeneity_needs_rows_and_columns_with_counts(counts):
+    with pytest.raises(InputError, match="needs two or more rows and columns"):
+        overdispersion(counts)
+
+
+def test_quantiles_of_classes_rise_and_those_of_a_rank_are_the_values_of_that_rank():
+    labels = np.repeat([0, 1], 101)
+    values = np.random.default_rng(0).random((202, 2))
+    found = class_quantiles(values, labels)
+    assert found.shape == (2, 2, len(QUANTILES))
+    for i in range(2):
+        ordered = np.sort(values[labels == i], axis=0)
+        np.testing.assert_allclose(found[i].T, ordered[np.round(100 * np.array(QUANTILES)).astype(int)])

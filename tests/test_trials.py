@@ -15,6 +15,7 @@ from labelnoise.losses import Forward
 from labelnoise.methods import METHODS, Method
 from labelnoise.preparation import derive_seed, initial_model, prepare
 from labelnoise.running import run
+from labelnoise.statistics import QUANTILES
 from labelnoise.training import Settings
 from labelnoise.trials import GIVEN_BY_METHODS, OF_DATASET, PROTOCOL, Record, Trial, protocol, trial
 
@@ -462,7 +463,7 @@ def test_the_oracle_is_counted_on_training_and_validation_labels(small, tiny):
 
 def test_probability_quantiles_rise(small, tiny):
     quantiles = np.array(run(tiny()).prob_quantiles)
-    assert quantiles.shape == (3, 3, len(running.PROB_QUANTILES))
+    assert quantiles.shape == (3, 3, len(QUANTILES))
     assert (np.diff(quantiles, axis=2) >= 0).all()
     assert (quantiles >= 0).all()
     assert (quantiles <= 1).all()

@@ -87,14 +87,18 @@ def transition_heatmaps(
 
 @styled
 def predicted_probabilities(
-    quantiles: Mapping[str, np.ndarray], truths: Mapping[str, Matrix], class_names: Sequence[str]
+    quantiles: Mapping[str, np.ndarray],
+    truths: Mapping[str, Matrix],
+    class_names: Sequence[str],
+    label: str = "predicted P(noisy | x)",
 ) -> Figure:
-    """How a network's predicted probabilities spread in each clean class, beside T.
+    """How a network's predicted probabilities, or other shares, spread in each clean class, beside T.
 
     Args:
         quantiles: noise to the 3, 25, 50, 75 and 97 % quantiles, shape (n_classes, n_classes, 5).
         truths: noise to T, shape (n_classes, n_classes).
         class_names: one a class.
+        label: what they are of.
     """
     true_or_quantile = ("q3", "q25", "q50", "q75", "q97", "true")
     both = {noise: np.concatenate([values, truths[noise][..., None]], axis=2) for noise, values in quantiles.items()}
@@ -118,7 +122,7 @@ def predicted_probabilities(
     handles = [Line2D([], [], color=PALETTE[j % len(PALETTE)], linewidth=6) for j in range(n)]
     handles.append(Line2D([], [], color="black", marker="_", markersize=14, markeredgewidth=2, linestyle=""))
     labels = [*class_names, "true T"]
-    axes[0, 0].set_ylabel("predicted P(noisy | x)")
+    axes[0, 0].set_ylabel(label)
     figure.legend(handles, labels, loc="outside lower center", ncols=min(n + 1, 6), frameon=False, title="noisy class")
     return figure
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from labelnoise import data, noise, transitions
+from labelnoise import data, noise, transitions, votes
 from labelnoise.models import build
 from labelnoise.training import Split
 from labelnoise.trials import Trial
@@ -69,7 +69,9 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
 @functools.lru_cache(maxsize=64)
 def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
     """As `corruption`, T alone."""
-    if noise_name == noise.HUMAN or noise.instance_rate(noise_name) is not None:
+    if noise_name == noise.HUMAN:
+        return votes.told(dataset).transition_matrix
+    if noise.instance_rate(noise_name) is not None:
         return corruption(dataset, noise_name, seed)[1]
     return transitions.named(noise_name, len(data.DATASETS[dataset]))
 

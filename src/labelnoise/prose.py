@@ -271,3 +271,35 @@ def precision_sentence(precision: pd.DataFrame) -> str:
             + (f" (the others' at most {100 * others['coverage'].max():.0f} %)" if len(others) else "")
         )
     return f"{sentence(listed(parts))} (n = {precision['n'].iloc[0]})."
+
+
+def votes_sentence(spread: pd.DataFrame) -> str:
+    """How many times as much the votes vary over the images of a class as by chance.
+
+    Args:
+        spread: as `tables.vote_spread` gives it.
+    """
+    ratio, p_value = spread["ratio"], max(spread["p_value"].max(), 1e-300)  # smaller ones are 0 in floating point
+    return (
+        f"From image to image of one class, the share of votes for it has {ratio.min():.1f} to {ratio.max():.1f} times "
+        f"the variance that chance gives (p at most {p_value:.0e} for each class)."
+    )
+
+
+def standing_sentence(gains: pd.DataFrame) -> str:
+    """How many methods gain and lose on each noise, and which gains most.
+
+    Args:
+        gains: as `tables.gains` gives it.
+    """
+    parts = []
+    for noise in dict.fromkeys(gains["noise"]):
+        rows = gains[gains["noise"] == noise]
+        best = rows.loc[rows["gain"].idxmax()].to_dict()
+        gain = Interval(best["gain"], best["low"], best["high"], float("nan"), best["n"])
+        parts.append(
+            f"on {titles.noise_title(noise)}, {(rows['low'] > 0).sum()} of {len(rows)} methods gain on cross-entropy "
+            f"by a 95 % interval above zero and {(rows['high'] < 0).sum()} lose, with {with_interval(gain)} at the "
+            f"most ({titles.method_title(best['method'], best['transition'])})"
+        )
+    return f"{sentence('; '.join(parts))}."

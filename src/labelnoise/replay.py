@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labelnoise import provenance
+from labelnoise import data, provenance, sources
 from labelnoise.ledger import Ledger
 from labelnoise.methods import method
 from labelnoise.running import run
@@ -48,8 +48,12 @@ class Comparison:
 
 
 def choose(ledger: Ledger, n: int, seed: int) -> list[Record]:
-    """n recorded trials, drawn at random; all if there are fewer."""
-    records = sorted(ledger, key=lambda record: record.trial.key)
+    """n recorded trials, drawn at random; all if there are fewer.
+
+    Those with people's votes take part only where the votes are on this machine.
+    """
+    left_out = () if sources.found_votes() else data.WITH_VOTES
+    records = sorted((r for r in ledger if r.trial.dataset not in left_out), key=lambda record: record.trial.key)
     return random.Random(seed).sample(records, min(n, len(records)))
 
 

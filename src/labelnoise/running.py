@@ -28,6 +28,7 @@ from labelnoise.likelihood import clean_posterior, tempered_likelihood
 from labelnoise.methods import method
 from labelnoise.models import Pair
 from labelnoise.preparation import Prepared, derive_seed, initial_model, prepare
+from labelnoise.statistics import class_quantiles
 from labelnoise.training import Fit, Settings, Split, as_columns, fit, predict_features, predict_probs
 from labelnoise.trials import Record, Trial
 
@@ -35,7 +36,6 @@ Matrices = dict[str, transitions.Matrix]
 
 ROUNDS = (0.75, 0.375, 0.375)  # of a method that alternates: epochs of each, as shares of the trial's
 RESAMPLES = 40  # for the deviation of an estimate, known by them to 11 %
-PROB_QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
 
 
 def start(trial: Trial, prepared: Prepared, given: Record | None = None) -> tuple[nn.Module, transitions.Matrix | None]:
@@ -246,8 +246,7 @@ def _read_noise(trial: Trial, noisy: Split, model: nn.Module) -> dict[str, Any]:
         deviations[name] = _listed(spread)
     features = predict_features(model, noisy.images)
     matrices |= {name: _listed(estimate(features, noisy_labels)) for name, estimate in FEATURE_ESTIMATORS.items()}
-    of_class = (pred_probs[clean_labels == i] for i in range(trial.n_classes))
-    quantiles = [np.quantile(probs, PROB_QUANTILES, axis=0).T.round(4).tolist() for probs in of_class]
+    quantiles = class_quantiles(pred_probs, clean_labels).round(4).tolist()
     return {"transition_matrices": matrices, "deviations": deviations, "prob_quantiles": quantiles}
 
 

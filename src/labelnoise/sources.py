@@ -165,6 +165,16 @@ def _download(url: str) -> bytes:
         return bytes(answer.read())
 
 
+def found_votes() -> Path | None:
+    """Where the human votes for Fashion-MNIST are on this machine, if they are; checked."""
+    for folder in folders():
+        for name in (VOTES, VOTES_URL.rpartition("/")[2]):
+            if (folder / name).is_file():
+                _check_votes((folder / name).read_bytes(), folder / name)
+                return folder / name
+    return None
+
+
 def fashion_mnist_h() -> Path:
     """The checked file of human votes for the test images of Fashion-MNIST, as CSV without a header.
 
@@ -175,11 +185,8 @@ def fashion_mnist_h() -> Path:
     Raises:
         InputError: a file with another content, or no source at all.
     """
-    for folder in folders():
-        for name in (VOTES, VOTES_URL.rpartition("/")[2]):
-            if (folder / name).is_file():
-                _check_votes((folder / name).read_bytes(), folder / name)
-                return folder / name
+    if found := found_votes():
+        return found
     try:
         content = _download(VOTES_URL)
     except OSError as error:

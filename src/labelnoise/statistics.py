@@ -1,4 +1,4 @@
-"""Intervals, paired comparisons and a goodness-of-fit test."""
+"""Intervals, quantiles, paired comparisons, a goodness-of-fit test and one of homogeneity."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from labelnoise.errors import InputError
 from labelnoise.noise import count_transitions
 from labelnoise.transitions import validate
+
+QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
 
 
 @dataclass(frozen=True)
@@ -126,3 +128,42 @@ def goodness_of_fit(clean_labels: ArrayLike, noisy_labels: ArrayLike, transition
     statistic = ((counts - expected)[possible] ** 2 / expected[possible]).sum()
     freedom = int((possible.sum(axis=1) - 1).clip(0).sum())
     return float(scipy.stats.chi2.sf(statistic, freedom)) if freedom else 1.0
+
+
+def class_quantiles(values: ArrayLike, clean_labels: ArrayLike) -> NDArray[np.float64]:
+    """Quantiles, at `QUANTILES`, of what is known of each class for each image, over the images of each class.
+
+    Args:
+        values: such as predicted probabilities, shape (n_samples, n_classes).
+        clean_labels: shape (n_samples,); each class occurs.
+
+    Returns:
+        Shape (n_classes, n_classes, n_quantiles).
+    """
+    array, labels = np.asarray(values), np.asarray(clean_labels)
+    return np.stack([np.quantile(array[labels == i], QUANTILES, axis=0).T for i in range(array.shape[1])])
+
+
+def overdispersion(counts: ArrayLike) -> tuple[float, float]:
+    """How much more counts vary from row to row than if all rows were drawn with the same probabilities.
+
+    Pearson's chi-square test of homogeneity. The statistic over its degrees of freedom is about 1 for rows that are
+    multinomial with the same probabilities; of two columns it is the variance of the shares over the binomial one.
+
+    Args:
+        counts: shape (n_rows, n_columns), such as the votes for each image; a column of zeros takes no part.
+
+    Returns:
+        That ratio and the p-value.
+
+    Raises:
+        InputError: a row without a count, or fewer than two rows or two columns that have any.
+    """
+    array = np.asarray(counts)
+    seen = array[:, array.any(axis=0)] if array.ndim == 2 else array
+    if seen.ndim != 2 or min(seen.shape) < 2 or not seen.any(axis=1).all():
+        raise InputError(
+            f"A test of homogeneity needs two or more rows and columns, each with a count, not shape {seen.shape}."
+        )
+    found = scipy.stats.chi2_contingency(seen, correction=False)
+    return float(found.statistic / found.dof), float(found.pvalue)

@@ -56,7 +56,9 @@ def dataset_title(dataset: str) -> str:
 
 
 def noise_title(noise: str) -> str:
-    """How figures and tables name a noise: the paper's two as "0.5" and "0.6", in quotes."""
+    """How figures and tables name a noise: the paper's as "0.5" and "0.6", in quotes; a data set stands for its own."""
+    if noise in DATASET_TITLES:
+        return DATASET_TITLES[noise]
     return f"“{noise.removeprefix('paper-')}”" if noise.startswith("paper-") else noise.replace("-", " ")
 
 

@@ -207,7 +207,7 @@ class Record:
         trace: estimator to its T after each epoch, where the trial asks for it.
         refitted_loss: of the noisy validation labels at the best epoch (see `running.refitted_loss`); None where
             there are none that were not learned from: with networks in folds, and in a refit.
-        prob_quantiles: for cross-entropy, the `running.PROB_QUANTILES` of the predicted probability of noisy
+        prob_quantiles: for cross-entropy, the `statistics.QUANTILES` of the predicted probability of noisy
             class j over the images of clean class i, shape (n_classes, n_classes, 5).
         weights_sha256: of the last weights, or of the best ones of the networks of all folds, so that two runs can be
             compared to the bit.

@@ -1,0 +1,95 @@
+"""What the votes of many people for each image tell: their mean T, and whether all images of a class share it.
+
+The votes themselves are not the book's to hand on, so what is told of them is kept in ``votes.json``, beside this
+module; ``benchmarks/votes.py`` writes it from the votes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from labelnoise.errors import InputError
+from labelnoise.noise import Labels, mean_transition_matrix
+from labelnoise.statistics import class_quantiles, overdispersion
+from labelnoise.transitions import Matrix
+
+KEPT = Path(__file__).with_name("votes.json")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the votes for a data set tell.
+
+    Attributes:
+        transition_matrix: the mean shares of the labels in each class, shape (n_classes, n_classes).
+        spread: as `spread` gives it.
+        quantiles: of each label's share of an image's votes, of people's and of as many drawn from T; as
+            `statistics.class_quantiles` gives them.
+    """
+
+    transition_matrix: Matrix
+    spread: pd.DataFrame
+    quantiles: dict[str, NDArray[np.float64]]
+
+
+def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -> pd.DataFrame:
+    """How the votes for the clean class vary over its images, one row a class.
+
+    Args:
+        votes: for each image, shape (n_samples, n_classes).
+        clean_labels: shape (n_samples,).
+        class_names: one a class.
+
+    Returns:
+        ``majority``, the share of the images with most votes for their class; ``share``, of the votes for it; its
+        ``deviation`` over the images and ``by_chance``, that of binomial votes; and ``ratio`` and ``p_value`` of
+        `statistics.overdispersion`.
+
+    Raises:
+        InputError: a class with fewer than two images, or with votes for it alone, or for others alone.
+    """
+    rows = []
+    for i, name in enumerate(class_names):
+        of_class = np.asarray(votes)[clean_labels == i]
+        right, total = of_class[:, i], of_class.sum(axis=1)
+        tested = overdispersion(np.stack([right, total - right], axis=1))
+        share = right.sum() / total.sum()
+        by_chance = np.sqrt(share * (1 - share) * (1 / total).mean())
+        majority, deviation = (of_class.argmax(axis=1) == i).mean(), (right / total).std(ddof=1)
+        rows.append([name, majority, share, deviation, by_chance, *tested])
+    return pd.DataFrame(rows, columns=["class", "majority", "share", "deviation", "by_chance", "ratio", "p_value"])
+
+
+def tell(
+    votes: NDArray[np.int64], clean_labels: Labels, class_names: Sequence[str], generator: np.random.Generator
+) -> Told:
+    """All of it: what people's votes have, beside as many votes for each image that follow T alone."""
+    total = votes.sum(axis=1)
+    matrix = mean_transition_matrix(votes / total[:, None], clean_labels)
+    by_chance = generator.multinomial(total, matrix[clean_labels])
+    shown = {"votes of people": votes, "as many drawn from T": by_chance}
+    shares = {name: class_quantiles(each / total[:, None], clean_labels) for name, each in shown.items()}
+    return Told(matrix, spread(votes, clean_labels, class_names), shares)
+
+
+@functools.cache
+def told(dataset: str) -> Told:
+    """What was kept of a data set's votes.
+
+    Raises:
+        InputError: a data set that has none.
+    """
+    kept = json.loads(KEPT.read_text())
+    if dataset not in kept:
+        raise InputError(f"There are no votes of people for {dataset}; use one of: {', '.join(kept)}.")
+    found = kept[dataset]
+    shares = {name: np.array(values) for name, values in found["quantiles"].items()}
+    return Told(np.array(found["transition_matrix"]), pd.DataFrame(found["spread"]), shares)
