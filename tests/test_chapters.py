@@ -258,11 +258,11 @@ def test_the_planned_trials_are_those_of_the_chapters_plans():
     asked = plans.estimation(noises=["symmetric-0.2"], seeds=2, **other)
     asked += plans.on_ten(**{**on_ten, **other})
     assert parameters.planned("02_estimation", {"noises": ["symmetric-0.2"], "seeds": 2, **other}) == asked
-    given = {"noise_rates": [0, 0.3], "sgd_seeds": 1, "seeds": 1, "noises": [*paper, "symmetric-0.3"]}
+    given = {"sgd_seeds": 1, "seeds": 1, "noises": [*paper, "paper-0.5", "symmetric-0.3"]}
     planned = parameters.planned("03_correction", given)
-    assert len(set(planned)) == len(planned)  # one noise is named and has its rate listed
+    assert len(set(planned)) == len(planned)  # one noise is named twice
     assert set(plans.constant_sgd(noises=paper, sgd_seeds=1)) <= set(planned)
-    assert {t.noise for t in planned} == {"clean", *paper, "symmetric-0.0", "symmetric-0.3"}
+    assert {t.noise for t in planned} == {"clean", *paper, "symmetric-0.3"}
     assert parameters.planned("01_noise") == parameters.planned("index") == []
 
 
@@ -284,7 +284,8 @@ def made_up_in_full(trial, made_up, accuracy):
         names, spread = {*ESTIMATORS, *FEATURE_ESTIMATORS}, set(ESTIMATORS)
     elif trial.method == "cross-fitting":
         names = {f"{name}, {kind}" for name in ESTIMATORS for kind in ("held out", "calibrated")}
-    history = {"noisy_validation_loss": [1.0], "memorised": [0.1], "clean_test_accuracy": [accuracy]}
+    measured = {"noisy_validation_accuracy": 0.5, "memorised": 0.1, "clean_test_accuracy": accuracy}
+    history = {"noisy_validation_loss": [1.0]} | {name: [value] for name, value in measured.items()}
     return made_up(
         trial,
         history=history,
@@ -317,7 +318,10 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
         ("02_estimation", {"seeds": 2, "ten_seeds": 2}),
         ("04_precision", {"draws": 2, "seeds": 2, "traced_seeds": 1}),
         ("10_performance", {"seeds": 2, "long_seeds": 1, "warm_epochs": [3]}),
-        ("03_correction", {"seeds": 3, "alexnet_seeds": 2, "rate_seeds": 1, "sgd_seeds": 2, "noise_rates": [0.3]}),
+        ("05_robustness", {"rate_seeds": 2, "ten_seeds": 1, "ten_noises": ["instance-0.2"]}),
+        ("06_when_to_correct", {"seeds": 2, "alexnet_seeds": 1, "rate_seeds": 1, "long_seeds": 1, "sgd_seeds": 1}),
+        ("08_human_noise", {"seeds": 2, "ten_seeds": 2}),
+        ("03_correction", {"seeds": 3, "alexnet_seeds": 2, "distorted_seeds": 2, "ablation_seeds": 2, "sgd_seeds": 2}),
     ],
 )
 def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, capsys, name, values):
@@ -375,7 +379,15 @@ def test_the_source_hash_follows_every_module_and_what_was_chosen_but_those_outs
         if chapters.source_hash("01_toy") != first:
             followed.add(name)
         (package / name).write_text("")
-    assert followed == set(names) - {"chapters.py", "cluster.py", "pages.py", "stamps.py", "cli.py", "py.typed"}
+    assert followed == set(names) - {
+        "chapters.py",
+        "cluster.py",
+        "pages.py",
+        "stamps.py",
+        "cli.py",
+        "__init__.pyi",
+        "py.typed",
+    }
 
 
 # Putting a chapter in place.

@@ -41,13 +41,16 @@ MISTAKES = {
     "no chapter": (["chapter"], "Name one chapter, or pass --all"),
     "a chapter and all": (["chapter", "01_noise", "--all"], "Name one chapter, or pass --all"),
     "unknown parameter": (["chapter", "03_correction", "-p", "rates", "[0.1]"], "has no parameter 'rates'; use one of"),
-    "a parameter of some chapters only": (["chapter", "--all", "-p", "noise_rates", "[0.1]"], "has no parameter"),
-    "text for a list": (["chapter", "03_correction", "-p", "noise_rates", "0.1,0.3"], "must be list[float]"),
-    "a number for a list": (["chapter", "03_correction", "-p", "noise_rates", "0.1"], "must be list[float]"),
+    "a parameter of some chapters only": (["chapter", "--all", "-p", "warm_epochs", "[2]"], "has no parameter"),
+    "text for a list": (
+        ["chapter", "03_correction", "-p", "noises", "symmetric-0.1,symmetric-0.3"],
+        "must be list[str]",
+    ),
+    "a number for a list": (["chapter", "03_correction", "-p", "noises", "0.1"], "must be list[str]"),
     "a fraction for a count": (["chapter", "02_estimation", "-p", "seeds", "1.5"], "Parameter seeds must be int"),
     "yes for a count": (["chapter", "02_estimation", "-p", "seeds", "true"], "Parameter seeds must be int"),
     "nothing for a count": (["chapter", "02_estimation", "-p", "seeds", ""], "Parameter seeds must be int"),
-    "unreadable value": (["chapter", "03_correction", "-p", "noise_rates", "[0.1, 0.3"], "'[0.1, 0.3' of parameter"),
+    "unreadable value": (["chapter", "03_correction", "-p", "noises", "[clean, human"], "'[clean, human' of parameter"),
     "a date that is none": (["chapter", "02_estimation", "-p", "seeds", "2020-13-45"], "'2020-13-45' of parameter"),
     "unknown noise": (["chapter", "02_estimation", "-p", "noises", "[paper-0.7]"], "Unknown noise 'paper-0.7'"),
     "unknown noise to look at": (["chapter", "01_noise", "-p", "noises", "[paper-0.7]"], "Unknown noise 'paper-0.7'"),
@@ -61,9 +64,15 @@ MISTAKES = {
     ),
     "unknown data set": (["chapter", "01_noise", "-p", "dataset", "mnist"], "Unknown data set 'mnist'"),
     "unknown profile": (["chapter", "02_estimation", "-p", "profile", "tiny"], "Unknown profile 'tiny'"),
-    "a rate above 1": (["chapter", "03_correction", "-p", "noise_rates", "[1.5]"], "must lie in [0, 1], not 1.5"),
-    "a rate below 0": (["chapter", "03_correction", "-p", "noise_rates", "[-0.1]"], "must lie in [0, 1], not -0.1"),
-    "a rate that is none": (["chapter", "03_correction", "-p", "noise_rates", "[.nan]"], "must lie in [0, 1], not nan"),
+    "a rate above 1": (["chapter", "03_correction", "-p", "noises", "[symmetric-1.5]"], "must lie in [0, 1], not 1.5"),
+    "a rate below 0": (
+        ["chapter", "03_correction", "-p", "noises", "[symmetric--0.1]"],
+        "must lie in [0, 1], not -0.1",
+    ),
+    "a rate that is none": (
+        ["chapter", "03_correction", "-p", "noises", "[symmetric-nan]"],
+        "must lie in [0, 1], not nan",
+    ),
     "no seed": (["chapter", "02_estimation", "-p", "seeds", "0"], "at least one seed, not 0"),
     "no seed to look at": (["chapter", "01_noise", "-p", "seeds", "0"], "at least one seed, not 0"),
     "less than no seed": (["chapter", "03_correction", "-p", "sgd_seeds", "-1"], "at least one seed, not -1"),
@@ -181,9 +190,9 @@ def asked(monkeypatch, tmp_path):
 
 
 def test_parameters_are_read_as_values_with_their_type(asked, capsys):
-    given = ["-p", "noise_rates", "[0.1, 0.3]", "-p", "seeds", "2", "-p", "profile", "smoke", "-p", "models", "[lenet]"]
+    given = ["-p", "noises", "[symmetric-0.1]", "-p", "seeds", "2", "-p", "profile", "smoke", "-p", "models", "[lenet]"]
     assert cli.main(["chapter", "03_correction", *given, "--workers", "3"]) == 0
-    expected = {"noise_rates": [0.1, 0.3], "seeds": 2, "profile": "smoke", "models": ["lenet"]}
+    expected = {"noises": ["symmetric-0.1"], "seeds": 2, "profile": "smoke", "models": ["lenet"]}
     assert asked == [("03_correction", expected, False, 3)]
     assert capsys.readouterr().out == "03_correction: 03_correction.html\n"
 
@@ -193,10 +202,10 @@ def test_the_last_value_of_a_parameter_counts(asked):
     assert asked == [("03_correction", {"seeds": 3}, True, None)]
 
 
-def test_all_chapters_run_in_order_with_the_front_page_last(asked):
+def test_all_chapters_run_in_order_with_those_that_show_the_others_last(asked):
     assert cli.main(["chapter", "--all", "--publish"]) == 0
     assert asked == [(name, {}, True, None) for name in project.sources()]
-    assert asked[-1][0] == project.FRONT_PAGE
+    assert {name for name, *_ in asked[-len(project.OVERVIEWS) :]} == set(project.OVERVIEWS)
 
 
 def trained_lines(folder):

@@ -223,7 +223,7 @@ def test_at_least_one_seed_is_needed(plan, parameters, name, seeds):
     [
         (*case, name)
         for case in [*EVERY, (plans.noise, NOISE)]
-        for name in ("noises", "noise_rates", "models", "arms", "alexnet_arms", "precision_noises", "warm_epochs")
+        for name in ("noises", "rate_noises", "models", "arms", "alexnet_arms", "precision_noises", "warm_epochs")
         if name in case[1]
     ],
 )

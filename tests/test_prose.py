@@ -215,12 +215,22 @@ def test_the_rule_is_right_where_its_sign_is_and_silent_where_it_cannot_tell():
     )
     said = prose.rule_sentence(rows)
     assert said.startswith("In 2 of 3 runs")
-    assert "in 1 of these 2 it is right" in said
+    assert "in 1 of these 2 rightly" in said
     assert "0.4 points in the median" in said
     falls = prose.falls_sentence(rows)
     assert "-4.0 points in the median of the 1 runs" in falls
     assert "+2.7 points in the median of the 2 runs" in falls
     assert "has not" not in prose.falls_sentence(rows[rows["fall"] > 0])
+
+
+def test_a_method_is_told_by_its_least_and_largest_gain():
+    columns = ["method", "transition", "gain", "low", "high"]
+    gains = pd.DataFrame([["forward", "true", 0.84, 0.3, 1.3], ["forward", "true", -2.0, -3, -1]], columns=columns)
+    assert prose.arm_sentence(gains) == (
+        "Forward, true T, changes the accuracy of cross-entropy by -2.0 to +0.8 points, and of the 95 % intervals of 2 "
+        "pairs of a network and a noise 1 lie above zero and 1 below."
+    )
+    assert "not among the arms" in prose.arm_sentence(gains.iloc[:0])
 
 
 def test_the_votes_are_told_with_the_least_and_the_largest_ratio():

@@ -65,3 +65,23 @@ def test_benchmarks_say_where_they_were_measured(name):
     measured = costs.measured(name)
     (row,) = status.measured_on({name: measured}).to_dict("records")
     assert row["processor"] == measured["provenance"]["processor"]
+
+
+def test_the_version_stands_with_the_dates_of_the_first_and_the_last_record(made_up):
+    records = [made_up(provenance=HERE | {"date": date}) for date in ("2026-01-03", "2026-01-01", "2026-01-02")]
+    assert status.version_line(records).endswith("with records of 2026-01-01 to 2026-01-03.")
+
+
+def test_a_citation_file_is_told_as_bibtex():
+    text = (
+        "title: A\nversion: 1.2\ndate-released: 2026-05-01\nauthors: [{name: The B}, {family-names: C, given-names: D}]"
+    )
+    assert status.bibtex(text).splitlines() == [
+        "@software{labelnoise2026,",
+        "  author = {{The B} and C, D},",
+        "  title = {{A}},",
+        "  year = {2026},",
+        "  version = {1.2},",
+        "}",
+    ]
+    assert "url = {https://a.org}" in status.bibtex(text + "\nurl: https://a.org")

@@ -18,6 +18,7 @@ def drawn(n=60, seed=0):
 
 def test_the_shares_of_each_class_are_counted():
     told = votes.spread([[3, 1], [1, 3], [0, 4], [2, 2]], np.array([0, 0, 1, 1]), NAMES).set_index("class")
+    assert told["images"].tolist() == [2, 2]
     assert told["majority"].tolist() == [0.5, 0.5]  # of two equal ones the first counts
     assert told["share"].tolist() == [0.5, 0.75]
     assert told["deviation"].tolist() == pytest.approx([0.125**0.5] * 2)

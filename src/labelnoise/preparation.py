@@ -102,7 +102,14 @@ def parted(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 def n_validation(trial: Trial) -> int:
     """How many noisy labels a trial holds out."""
-    return len(parted(np.arange(trial.images or len(_dataset(trial.dataset).train_labels)))[1])
+    return len(parted(np.arange(trial.images or n_images(trial.dataset)))[1])
+
+
+def n_images(dataset: str) -> int:
+    """How many training images a data set has; of one with people's votes, without reading them."""
+    if dataset in data.WITH_VOTES:
+        return int(votes.told(dataset).spread["images"].sum())
+    return len(_dataset(dataset).train_labels)
 
 
 def scale_of(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -72,6 +72,23 @@ def gains_sentence(gains: pd.DataFrame) -> str:
     )
 
 
+def arm_sentence(gains: pd.DataFrame) -> str:
+    """Between what a method changes the accuracy on several noises and networks.
+
+    Args:
+        gains: rows of `tables.gains`, all of one method and source of T.
+    """
+    if gains.empty:
+        return "The method asked for is not among the arms of this run."
+    first, n = gains.iloc[0].to_dict(), len(gains)
+    above, below = (int((gains[end] * sign > 0).sum()) for end, sign in (("low", 1), ("high", -1)))
+    return (
+        f"{sentence(titles.method_title(first['method'], first['transition']))}, changes the accuracy of cross-entropy "
+        f"by {gains['gain'].min():+.1f} to {gains['gain'].max():+.1f} points, and of the 95 % intervals of {n} pairs "
+        f"of a network and a noise {above} lie above zero and {below} below."
+    )
+
+
 def range_sentence(gains: pd.DataFrame, where: str) -> str:
     """The noises on which each method loses and gains most.
 
@@ -133,7 +150,7 @@ def rule_sentence(rows: pd.DataFrame) -> str:
     right = int((np.sign(told["predicted"]) == np.sign(told["gain"])).sum())
     return (
         f"In {len(told)} of {len(rows)} runs the accuracy on held-out noisy labels says whether correcting gains or "
-        f"loses, and in {right} of these {len(told)} it is right. In the others it can't tell: there the change is "
+        f"loses, in {right} of these {len(told)} rightly; in the others it can't tell, and the change is "
         f"{rows.drop(told.index)['gain'].abs().median():.1f} points in the median."
     )
 

@@ -161,9 +161,13 @@ def _made_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
 def _own_run_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
     defaults = parameters.defaults(stamp["chapter"])
     changed = {key: value for key, value in stamp["parameters"].items() if value != defaults[key]}
+    published = project.published_path(stamp["chapter"])
+    book = project.root() / "book"
+    page = book / "_build" / "html" / published.relative_to(book).with_suffix(".html")
     text = (
         ":::{warning}\n**Your own run, not the published chapter.** It was executed with "
         + ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
-        + f". The published one is `{project.published_path(stamp['chapter']).relative_to(project.root())}`.\n:::"
+        + f'. Beside it stands <a href="{page.as_uri()}">the published chapter</a>, once `make book` has built it from '
+        + f"`{published.relative_to(project.root())}`.\n:::"
     )
     return nbformat.v4.new_markdown_cell(text, id="own-run")

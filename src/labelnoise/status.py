@@ -1,4 +1,4 @@
-"""What the numbers of the book were made on, from the records themselves: processors, versions, dates and hashes."""
+"""What the numbers of the book were made on, from the records: processors, versions, dates, hashes, and its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
+import labelnoise
 from labelnoise import sources
 from labelnoise.titles import MODEL_TITLES, method_title, noise_title
 from labelnoise.trials import Record
@@ -67,3 +69,29 @@ def hashes(paths: Sequence[Path]) -> pd.DataFrame:
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     found |= sources.SHA256 | {sources.VOTES: sources.VOTES_SHA256}
     return pd.DataFrame(found.items(), columns=["file", "sha256"])
+
+
+def version_line(records: Iterable[Record]) -> str:
+    """Which version this is, and from when to when its records were made."""
+    dates = sorted(record.provenance.get("date", "") for record in records)
+    return f"This is version {labelnoise.__version__}, with records of {dates[0]} to {dates[-1]}."
+
+
+def bibtex(citation: str) -> str:
+    """How to cite the book, as BibTeX.
+
+    Args:
+        citation: in the Citation File Format, 1.2.0.
+    """
+    told = yaml.safe_load(citation)
+    fields = {
+        "author": " and ".join(
+            f"{{{who['name']}}}" if "name" in who else f"{who['family-names']}, {who['given-names']}"
+            for who in told["authors"]
+        ),
+        "title": f"{{{told['title']}}}",
+        "year": str(told["date-released"])[:4],
+        "version": str(told["version"]),
+    } | ({"url": told["url"]} if "url" in told else {})
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
+    return "\n".join([f"@software{{labelnoise{fields['year']},", *lines, "}"])

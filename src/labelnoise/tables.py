@@ -204,6 +204,24 @@ def rightness(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(found, orient="index", columns=columns)
 
 
+def ruled(rows: pd.DataFrame) -> pd.DataFrame:
+    """What the rule says of each method on each data set, a row each.
+
+    Args:
+        rows: as `predicted_gains` gives it.
+
+    Returns:
+        Columns dataset, method, transition, ``runs``, ``told``, ``right``, and the mean ``predicted`` and ``gain``.
+    """
+    told = rows["verdict"] != "can't tell"
+    right = told & (np.sign(rows["predicted"]) == np.sign(rows["gain"]))
+    cells = rows.assign(told=told, right=right).groupby(["dataset", "method", "transition"], sort=False)
+    return cells.agg(
+        runs=("gain", "size"), told=("told", "sum"), right=("right", "sum"),
+        predicted=("predicted", "mean"), gain=("gain", "mean"),
+    ).reset_index()  # fmt: skip
+
+
 def ablation(records: Iterable[Record]) -> pd.DataFrame:
     """As `as_table`, with a column ``part``: what of our own recipe is left out (see `plans.ablation`)."""
     records = list(records)

@@ -49,9 +49,9 @@ def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -
         class_names: one a class.
 
     Returns:
-        ``majority``, the share of the images with most votes for their class; ``share``, of the votes for it; its
-        ``deviation`` over the images and ``by_chance``, that of binomial votes; and ``ratio`` and ``p_value`` of
-        `statistics.overdispersion`.
+        The number of ``images``; ``majority``, the share of them with most votes for their class; ``share``, of the
+        votes for it; its ``deviation`` over the images and ``by_chance``, that of binomial votes; and ``ratio`` and
+        ``p_value`` of `statistics.overdispersion`.
 
     Raises:
         InputError: a class with fewer than two images, or with votes for it alone, or for others alone.
@@ -64,8 +64,9 @@ def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -
         share = right.sum() / total.sum()
         by_chance = np.sqrt(share * (1 - share) * (1 / total).mean())
         majority, deviation = (of_class.argmax(axis=1) == i).mean(), (right / total).std(ddof=1)
-        rows.append([name, majority, share, deviation, by_chance, *tested])
-    return pd.DataFrame(rows, columns=["class", "majority", "share", "deviation", "by_chance", "ratio", "p_value"])
+        rows.append([name, len(of_class), majority, share, deviation, by_chance, *tested])
+    columns = ["class", "images", "majority", "share", "deviation", "by_chance", "ratio", "p_value"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def tell(
