@@ -103,6 +103,27 @@ def test_coverage_counts_entries_within_the_stated_deviations(tiny, made_up):
     assert row["coverage"] == pytest.approx((1 + 7 / 9) / 2)
 
 
+def test_an_interval_of_the_right_width_misses_what_the_bias_takes(tiny, made_up):
+    generator = np.random.default_rng(0)
+    records = [
+        made_up(
+            tiny(seed=s),
+            transition_matrices={
+                "oracle": TRUTH.tolist(),
+                "even": (TRUTH + 0.01 * generator.standard_normal((3, 3))).tolist(),
+                "biased": (TRUTH + 0.05 + 0.01 * generator.standard_normal((3, 3))).tolist(),
+            },
+            deviations={},
+        )
+        for s in range(100)
+    ]
+    even, biased = matrix_tables.precision(records).to_dict("records")
+    assert (even["estimator"], biased["estimator"]) == ("even", "biased")
+    assert np.isnan([even["stated"], even["coverage"], even["low"]]).all()
+    assert abs(even["at_best"] - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 900)
+    assert biased["at_best"] < 0.05  # five deviations off: by chance one entry in a thousand is within two
+
+
 def test_coverage_of_normal_estimates_is_nominal(tiny, made_up):
     generator = np.random.default_rng(0)
     records = [

@@ -87,7 +87,7 @@ STATED = {
     r"95 % (t )?intervals?|nominal 95 %": [100 * LEVEL],
     r"at 5 %": [100 * (1 - LEVEL)],
     r"one in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],
-    r"± 1\.96": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
+    r"± 1\.96|1\.96 times": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
     r"three classes of Fashion-MNIST with two matrices": [len(data.PAPER_CLASSES), len(PAPER)],
     r"(?i)(all|on|of|in) ten classes|^ten classes|## Ten classes": [len(data.DATASETS["fashion-mnist"])],
     r"(?i)(with|of|##) three classes(?! of)|Three classes are": [len(data.PAPER_CLASSES)],

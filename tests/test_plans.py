@@ -33,7 +33,7 @@ RATES = {"rate_noises": ["symmetric-0.2", "pair-flip-0.3"], "alexnet_noises": ["
          "alexnet_arms": ["forward, true"], "rate_seeds": 2}  # fmt: skip
 CORRECTION_ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "models": ["lenet"],
                      "ten_arms": ["forward, true"], "ten_seeds": 2}  # fmt: skip
-COVERAGE = {"noises": PAPER, "model": "lenet", "draws": 3}
+COVERAGE = {"noises": PAPER, "model": "lenet", "learners": ["alternating"], "draws": 3}
 SIZES = {"noises": PAPER, "model": "lenet", "images": [1000, 2000], "seeds": 3}
 OTHER_NOISES = {"further_noises": ["symmetric-0.2"], "model": "lenet", "seeds": 3}
 OTHER_NETWORKS = {"noises": PAPER, "further_models": ["alexnet"], "seeds": 3}

@@ -146,6 +146,7 @@ def test_the_most_precise_estimator_is_told_with_its_coverage():
         ["paper-0.5", "alternating", 0.002, 0.012, 0.012, 0.944, 0.9, 0.98, 40],
         ["paper-0.6", "anchor-97", 0.001, 0.002, 0.012, 0.7, 0.6, 0.8, 40],
         ["paper-0.6", "alternating", 0.02, 0.01, 0.01, 0.5, 0.4, 0.6, 40],
+        ["paper-0.6", "hoc", 0.0, 0.0, np.nan, np.nan, np.nan, np.nan, 40],
     ]
     columns = ["noise", "estimator", "bias", "spread", "stated", "coverage", "low", "high", "n"]
     text = prose.precision_sentence(pd.DataFrame(rows, columns=columns))

@@ -192,7 +192,7 @@ def error_curves(table: pd.DataFrame, x: str, label: str, estimators: Sequence[s
 
 @styled
 def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
-    """Share of the entries of T within their 95 % interval, with its own interval over the draws, a panel a noise.
+    """Share of the entries of T within their 95 % interval, as stated and of the right width, a panel a noise.
 
     Args:
         table: as `matrix_tables.precision` gives it.
@@ -207,12 +207,16 @@ def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
         ax.axvline(0.95, color="0.4", linewidth=1)
         for k, name in enumerate(names):
             row = rows.loc[name]
+            ax.plot(
+                row["at_best"], k, "D", color=PALETTE[1], fillstyle="none", label="" if k else "with the right width"
+            )
             ax.plot([row["low"], row["high"]], [k, k], color=PALETTE[0])
-            ax.plot(row["coverage"], k, "o", color=PALETTE[0])
+            ax.plot(row["coverage"], k, "o", color=PALETTE[0], label="" if k else "as stated")
         ax.set(title=noise_title(noise), xlabel="coverage of 95 % intervals", xlim=(-0.03, 1.03))
         ax.set_yticks(range(len(names)), [source_title(name) for name in names])
         ax.grid(False, axis="y")
     axes[0, 0].invert_yaxis()
+    _legend_below(figure, axes[0, 0])
     return figure
 
 

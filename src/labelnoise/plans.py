@@ -299,12 +299,16 @@ def five_times(
 
 
 def coverage(
-    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], model: str, draws: int, profile: str = "full"
+    *,
+    dataset: str = "fashion-mnist-3",
+    noises: Sequence[str],
+    model: str,
+    learners: Sequence[str],
+    draws: int,
+    profile: str = "full",
 ) -> list[Trial]:
-    """Many independent draws of the noise, the split and the weights, for estimators and alternating likelihood."""
-    return estimation(
-        dataset=dataset, noises=noises, model=model, learners=["alternating"], seeds=draws, profile=profile
-    )
+    """Many independent draws of the noise, the split and the weights, for estimators and methods that learn T."""
+    return estimation(dataset=dataset, noises=noises, model=model, learners=learners, seeds=draws, profile=profile)
 
 
 def sizes(

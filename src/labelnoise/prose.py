@@ -271,11 +271,12 @@ def errors_sentence(*tables: pd.DataFrame) -> str:
 
 
 def precision_sentence(precision: pd.DataFrame) -> str:
-    """Which estimator has the least bias and spread together, and what its intervals cover.
+    """Which of the estimators that state intervals has the least bias and spread together, and what they cover.
 
     Args:
         precision: as `matrix_tables.precision` gives it.
     """
+    precision = precision[precision["coverage"].notna()]
     total = precision["bias"] + precision["spread"]
     parts = []
     for noise in dict.fromkeys(precision["noise"]):
@@ -287,7 +288,7 @@ def precision_sentence(precision: pd.DataFrame) -> str:
             f"a spread of {row['spread']:.3f}, and its 95 % intervals hold {100 * row['coverage']:.0f} % of the entries"
             + (f" (the others' at most {100 * others['coverage'].max():.0f} %)" if len(others) else "")
         )
-    return f"{sentence(listed(parts))} (n = {precision['n'].iloc[0]})."
+    return f"Of the estimators that state intervals, {listed(parts)} (n = {precision['n'].iloc[0]})."
 
 
 def votes_sentence(spread: pd.DataFrame) -> str:
