@@ -115,10 +115,10 @@ DRAWINGS = {
     ),
     "curves": lambda records: figures.accuracy_curves(tables.as_curves(records(3, NOISES, ["lenet"]))),
     "curves of one seed": lambda records: figures.accuracy_curves(tables.as_curves(records(1, ["clean"], ["lenet"]))),
-    "rates": lambda records: figures.accuracy_against_rate(
+    "rates": lambda records: figures.error_against_rate(
         tables.by_rate(tables.as_table(records(3, ["clean", "symmetric-0.2", "pair-flip-0.2"], ["alexnet"])))
     ),
-    "rates of one seed": lambda records: figures.accuracy_against_rate(
+    "rates of one seed": lambda records: figures.error_against_rate(
         tables.by_rate(tables.as_table(records(1, ["symmetric-0.2"])))
     ),
     "gains": lambda records: figures.gains(tables.gains(tables.as_table(records(3)))),
@@ -272,21 +272,21 @@ def test_curves_show_every_seed_and_the_mean(records):
         assert legend == [titles.method_title(method, transition or "") for method, transition in ARMS]
 
 
-def test_rates_show_means_with_intervals_at_their_rate(records):
+def test_rates_show_each_seed_and_the_mean_error_at_their_rate(records):
     table = tables.as_table(records(3, ["symmetric-0.2", "symmetric-0.6", "symmetric-0.4"], ["lenet"]))
     table = tables.by_rate(table)
     for accuracy in ("best_accuracy", "last_accuracy"):
-        (ax,) = figures.accuracy_against_rate(table, accuracy).axes
+        (ax,) = figures.error_against_rate(table, accuracy).axes
         assert ax.get_title() == "LeNet, symmetric, n = 3"
         assert ax.get_xticks().tolist() == [0.2, 0.4, 0.6]
-        for bars, (method, transition) in zip(ax.containers, ARMS, strict=True):
+        lines = [line.get_xydata().T for line in ax.get_lines()]
+        for k, (method, transition) in enumerate(ARMS):
             arm = table[(table["method"] == method) & (table["transition"] == (transition or ""))]
-            expected = [interval(100 * arm[arm["noise"] == f"symmetric-{r}"][accuracy]) for r in (0.2, 0.4, 0.6)]
-            x, y = bars[0].get_xydata().T
-            np.testing.assert_allclose(x, [0.2, 0.4, 0.6], atol=0.02)  # side by side
-            np.testing.assert_allclose(y, [e.mean for e in expected])
-            (segments,) = (collection.get_segments() for collection in bars[2])
-            np.testing.assert_allclose([s[:, 1] for s in segments], [[e.low, e.high] for e in expected])
+            (rates, errors), (x, means) = lines[2 * k], lines[2 * k + 1]
+            np.testing.assert_allclose(rates, arm["rate"], atol=0.02)  # side by side
+            np.testing.assert_allclose(errors, 100 - 100 * arm[accuracy])
+            np.testing.assert_allclose(x, [0.2, 0.4, 0.6], atol=0.02)
+            np.testing.assert_allclose(means, (100 - 100 * arm[accuracy]).groupby(arm["rate"]).mean())
 
 
 def test_gains_show_every_row_with_its_interval_beside_zero(records):

@@ -13,11 +13,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from labelnoise.data import Images
 from labelnoise.noise import Labels
-from labelnoise.statistics import interval
 from labelnoise.style import PALETTE, new_axes, styled
 from labelnoise.tables import ARM
 from labelnoise.titles import MODEL_TITLES, method_title, noise_title
@@ -85,8 +85,8 @@ def accuracy_curves(
 
 
 @styled
-def accuracy_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> Figure:
-    """Accuracy against the noise rate, a panel a network and kind of noise: the mean over seeds and its 95 % interval.
+def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> Figure:
+    """Error against the noise rate, on a logarithmic scale, a panel a network and kind of noise: seeds and their means.
 
     Args:
         table: as `tables.by_rate` gives it.
@@ -106,17 +106,18 @@ def accuracy_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") 
                 continue
             for k, (method, transition) in enumerate(arms):
                 arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
-                summaries = {rate: interval(100 * group[accuracy]) for rate, group in arm.groupby("rate")}
-                x = np.array(list(summaries)) + 0.006 * (k - (len(arms) - 1) / 2)
-                means = [s.mean for s in summaries.values()]
-                half = [np.nan_to_num(s.half_width) for s in summaries.values()]
-                ax.errorbar(
-                    x, means, half, color=PALETTE[k], marker="o", markersize=4, label=method_title(method, transition)
-                )
+                error, shift = 100 * (1 - arm[accuracy]), 0.006 * (k - (len(arms) - 1) / 2)
+                means = error.groupby(arm["rate"]).mean()
+                ax.plot(arm["rate"] + shift, error, "o", markersize=3, alpha=0.5, color=PALETTE[k])
+                ax.plot(means.index + shift, means, color=PALETTE[k], label=method_title(method, transition))
+            ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
             ax.set_title(f"{MODEL_TITLES[model]}, {family}, n = {cell[cell['rate'] > 0]['seed'].nunique()}")
             ax.set_xticks(sorted(cell["rate"].unique()))
             ax.set_xlabel("noise rate")
-        axes_row[0].set_ylabel("clean test accuracy (%)")
+        axes_row[0].set_ylabel("error on clean test labels (%)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(arms), 3), frameon=False)
     return figure
