@@ -184,23 +184,17 @@ def over_rates(
     *,
     dataset: str = "fashion-mnist-3",
     rate_noises: Sequence[str],
-    alexnet_noises: Sequence[str],
     models: Sequence[str],
     rate_arms: Sequence[str],
     alexnet_arms: Sequence[str],
     rate_seeds: int,
     profile: str = "full",
 ) -> list[Trial]:
-    """As `correction` on more noises, AlexNet on fewer of them."""
-    _check(rate_seeds, rate_noises=rate_noises, alexnet_noises=alexnet_noises, models=models)
-    common: dict[str, Any] = {"dataset": dataset, "arms": rate_arms, "alexnet_arms": alexnet_arms, "profile": profile}
-    return _once(
-        asked
-        for model in models
-        for asked in correction(
-            noises=alexnet_noises if model == "alexnet" else rate_noises, models=[model], seeds=rate_seeds,
-            alexnet_seeds=rate_seeds, **common,
-        )
+    """As `correction` on more noises."""
+    _check(rate_seeds, rate_noises=rate_noises)
+    return correction(
+        dataset=dataset, noises=rate_noises, models=models, arms=rate_arms, alexnet_arms=alexnet_arms,
+        seeds=rate_seeds, alexnet_seeds=rate_seeds, profile=profile,
     )  # fmt: skip
 
 
