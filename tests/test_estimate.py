@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labelnoise import cli, estimate_command, noise, tabular
+from labelnoise import cli, estimate_command, noise, rule, tabular
 from labelnoise.errors import InputError
 from labelnoise.report import advice, at_least_counted
-from labelnoise.transitions import named
+from labelnoise.statistics import Interval, interval
+from labelnoise.transitions import named, symmetric
 
 NAMES = ("cat", "dog", "owl")
 LABELS = [0, 1, 2, 0, 1, 2, 0, 0]
@@ -227,6 +228,37 @@ def test_advice_names_the_classes_in_which_another_label_is_as_frequent():
         bounds = at_least_counted(matrix, np.zeros((3, 3)), counts)
         said = " ".join(advice(estimate_command.Report("", NAMES, counts, bounds, ())))
         assert tuple(name for name in NAMES if name in said) == expected
+
+
+def said_of(matrix, counts, gain=None):
+    bounds = at_least_counted(matrix, np.zeros_like(matrix), counts)
+    return advice(estimate_command.Report("", NAMES, counts, bounds, (), gain))[-1]
+
+
+@given(st.floats(0, 0.6), st.integers(10, 10**6))
+def test_advice_divides_by_what_a_point_is_worth_and_names_the_gain_that_the_labels_can_tell(rate, n):
+    matrix, held_out = symmetric(3, rate), round(0.2 * 3 * n)
+    said = said_of(matrix, np.array([n] * 3))
+    assert f"hold {held_out:,} of the samples out" in said
+    assert f"divided by {matrix[0, 0] - matrix[0, 1]:.2f}, " in said
+    points = 100 * rule.gain_resolution(held_out, matrix)
+    assert (f"a gain of {points:.1f} points or more" if points < 100 else "tell no gain from chance") in said
+
+
+@pytest.mark.parametrize("matrix", [symmetric(3, 2 / 3), np.roll(np.eye(3), 1, axis=1)], ids=str)
+def test_advice_does_not_send_to_labels_that_can_not_rank(matrix):
+    for gain in (None, interval([0.1, 0.2])):
+        said = said_of(matrix, np.array([100] * 3), gain)
+        assert "noisy labels can't rank classifiers" in said
+        assert "hold" not in said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"), [(0.01, 0.03, "a gain"), (-0.03, -0.01, "a loss"), (-0.1, 0.2, "within chance")]
+)
+def test_a_gain_that_was_seen_is_said_with_its_interval_and_verdict(low, high, word):
+    said = said_of(symmetric(3, 0.2), np.array([100] * 3), Interval((low + high) / 2, low, high, 1.0, 60))
+    assert said.endswith(f"({100 * low:+.1f} to {100 * high:+.1f}, n = 60): {word}.")
 
 
 # The same data in every form.

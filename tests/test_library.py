@@ -22,7 +22,7 @@ ARRAYS = re.compile(r"ArrayLike|Tensor|Labels|Matrix|NDArray")
 # What comes from no paper.
 OWN = {
     "Batch", "Bounds", "Dataset", "InputError", "NoisySet", "corrupt", "draw", "frobenius_error",
-    "mean_transition_matrix", "noise_rate", "oracle", "read_npz", "validate", "write_npz",
+    "gain_resolution", "mean_transition_matrix", "noise_rate", "oracle", "read_npz", "validate", "write_npz",
 }  # fmt: skip
 
 
@@ -95,6 +95,13 @@ def test_the_estimates_of_the_page_are_nearer_to_the_truth_than_no_noise_is(page
     assert page["error"] < labelnoise.l1_error(np.eye(10), truth) / 2
     assert page["bounds"].covers(page["T_hat"]).all()
     assert set(page["estimates"]) == set(labelnoise.ESTIMATORS)
+
+
+def test_the_gain_of_the_page_is_seen_in_clean_labels_too(page):
+    clean = page["clean_labels"][page["train"]]
+    difference = np.mean(page["pred_probs"].argmax(axis=1) == clean) - np.mean(page["second"] == clean)
+    assert page["gain"].low > 0
+    assert difference > 0
 
 
 def test_the_loops_of_the_page_learn_clean_classes(page):

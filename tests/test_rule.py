@@ -28,8 +28,8 @@ def test_identical_classifiers_gain_nothing_and_the_gain_changes_its_sign_with_t
     generator = np.random.default_rng(0)
     labels, first, second = (generator.integers(3, size=200) for _ in range(3))
     matrix = symmetric(3, 0.4)
-    assert rule.gain(first, first, labels, matrix).mean == 0
-    one, other = rule.gain(first, second, labels, matrix), rule.gain(second, first, labels, matrix)
+    assert rule.predicted_gain(first, first, labels, matrix).mean == 0
+    one, other = rule.predicted_gain(first, second, labels, matrix), rule.predicted_gain(second, first, labels, matrix)
     assert (one.mean, one.low) == pytest.approx((-other.mean, -other.high))
 
 
@@ -43,7 +43,7 @@ def test_from_noisy_labels_alone_the_interval_holds_the_difference_of_clean_accu
         noisy = corrupt(clean, matrix, generator)
         first = predictions(clean, 0.9, n_classes, generator)
         second = predictions(clean, 0.8, n_classes, generator)
-        found = rule.gain(first, second, noisy, matrix)
+        found = rule.predicted_gain(first, second, noisy, matrix)
         held += found.low <= 0.9 - 0.8 <= found.high
     assert abs(held / draws - 0.95) <= 4 * np.sqrt(0.95 * 0.05 / draws)
 
@@ -56,8 +56,8 @@ def test_the_resolution_is_the_half_width_that_the_gain_then_has():
     first, second = predictions(clean, 0.9, 3, generator), predictions(clean, 0.88, 3, generator)
     disagreement = np.mean((first == noisy) != (second == noisy))
     # The variance differs from the disagreement by the square of the mean alone, and 1.96 from t by less.
-    assert rule.resolution(n, matrix, disagreement) == pytest.approx(
-        rule.gain(first, second, noisy, matrix).half_width, rel=0.01
+    assert rule.gain_resolution(n, matrix, disagreement) == pytest.approx(
+        rule.predicted_gain(first, second, noisy, matrix).half_width, rel=0.01
     )
 
 
@@ -70,6 +70,6 @@ def test_a_verdict_needs_more_than_the_resolution():
 def test_lengths_that_differ_and_shares_outside_of_0_to_1_are_named():
     matrix = symmetric(3, 0.2)
     with pytest.raises(InputError, match="There are 2 labels in second but 3 noisy_labels"):
-        rule.gain([0, 1, 2], [0, 1], [0, 1, 2], matrix)
+        rule.predicted_gain([0, 1, 2], [0, 1], [0, 1, 2], matrix)
     with pytest.raises(InputError, match="not 100 and 0"):
-        rule.resolution(100, matrix, 0)
+        rule.gain_resolution(100, matrix, 0)

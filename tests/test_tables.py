@@ -230,7 +230,7 @@ def test_a_gain_is_foretold_by_noisy_labels_alone_and_its_own_refits_are_left_ou
     assert row["gain"] == pytest.approx(15)
     assert row["predicted"] == pytest.approx(100 * (0.52 - 0.44) / (0.6 - 0.2))
     assert row["fall"] == pytest.approx(100 * (0.52 - 0.44) / (0.6 - 0.2))
-    assert row["resolution"] == pytest.approx(100 * rule.resolution(n_validation(plain.trial), SYMMETRIC))
+    assert row["resolution"] == pytest.approx(100 * rule.gain_resolution(n_validation(plain.trial), SYMMETRIC))
     assert row["verdict"] == rule.verdict(row["predicted"], row["resolution"])
 
 

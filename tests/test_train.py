@@ -132,6 +132,9 @@ def test_wrong_labels_are_ranked_first_and_the_network_learns_the_clean_ones(qui
     report = json.loads(Path("report/report.json").read_text())
     assert report["noise_rate"] == pytest.approx(wrong / N, abs=0.03)
     assert report["clean_test_accuracy"] > 0.95
+    gain = report["gain"]
+    assert gain["low"] <= gain["mean"] <= gain["high"]
+    assert f"{100 * gain['mean']:+.1f} points" in " ".join(shown.out.split())
 
     with safe_open("report/model.safetensors", "pt") as file:
         about = json.loads(file.metadata()["labelnoise"])
@@ -147,7 +150,9 @@ def test_methods_of_every_kind_train(quick, name, monkeypatch):
     images, labels = stripes(60)
     as_npz("own.npz", images, labels)
     assert cli.main(["train", "own.npz", "--method", name]) == 0
-    assert json.loads(Path("report/report.json").read_text())["epochs"] == 8
+    report = json.loads(Path("report/report.json").read_text())
+    assert report["epochs"] == 8
+    assert (report["gain"] is None) == (name == "cross-entropy")
 
 
 def test_a_network_of_ones_own(quick):

@@ -38,6 +38,8 @@ from labelnoise.robust import EarlyLearning as EarlyLearning
 from labelnoise.robust import GeneralisedCrossEntropy as GeneralisedCrossEntropy
 from labelnoise.robust import Mixup as Mixup
 from labelnoise.robust import SymmetricCrossEntropy as SymmetricCrossEntropy
+from labelnoise.rule import gain_resolution as gain_resolution
+from labelnoise.rule import predicted_gain as predicted_gain
 from labelnoise.selection import selective_costs as selective_costs
 from labelnoise.selection import selective_threshold as selective_threshold
 from labelnoise.transitions import frobenius_error as frobenius_error

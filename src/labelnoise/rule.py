@@ -12,6 +12,8 @@ from labelnoise.noise import check_labels
 from labelnoise.statistics import Interval, interval
 from labelnoise.transitions import validate
 
+DISAGREEMENT = 0.1  # share of labels on which one classifier agrees and another does not, before any training
+
 
 def slope(transition_matrix: ArrayLike) -> float:
     """What a point of clean accuracy is worth in accuracy on noisy labels, both on images that were not learned from.
@@ -38,8 +40,14 @@ def slope(transition_matrix: ArrayLike) -> float:
     return found
 
 
-def gain(first: ArrayLike, second: ArrayLike, noisy_labels: ArrayLike, transition_matrix: ArrayLike) -> Interval:
+def predicted_gain(
+    first: ArrayLike, second: ArrayLike, noisy_labels: ArrayLike, transition_matrix: ArrayLike
+) -> Interval:
     """How much more often the first classifier is right than the second, from noisy labels alone.
+
+    It is the difference of their agreements with the labels, divided by the mean of T's diagonal less the mean of its
+    other entries (`slope`). That such agreement ranks classifiers as clean accuracy does is of Chen et al. 2021
+    (arXiv:2012.04193). It errs where most labels of some images are wrong: agreeing with them then counts as right.
 
     Args:
         first, second: predicted classes of the same held-out images, shape (n_samples,), n_samples > 1.
@@ -47,10 +55,11 @@ def gain(first: ArrayLike, second: ArrayLike, noisy_labels: ArrayLike, transitio
         transition_matrix: shape (n_classes, n_classes), rows sum to 1; an estimate will do.
 
     Returns:
-        The difference of clean accuracies, a fraction, with its 95 % interval (see `slope`).
+        The difference of clean accuracies, a fraction, with its 95 % interval: `mean`, `low` and `high`.
 
     Raises:
-        InputError: as `slope`; labels outside the classes; or lengths that differ.
+        InputError: no transition matrix, or one of which noisy labels don't agree more with right predictions; labels
+            outside the classes; or lengths that differ.
     """
     per_point, n_classes = slope(transition_matrix), len(np.asarray(transition_matrix))
     labels = check_labels(noisy_labels, n_classes, "noisy_labels")
@@ -70,16 +79,16 @@ def verdict(predicted: float, resolution: float) -> str:
     return "gain" if predicted > 0 else "loss"
 
 
-def resolution(n_samples: int, transition_matrix: ArrayLike, disagreement: float = 0.1) -> float:
-    """The half-width of the interval that `gain` will have, before any training.
+def gain_resolution(n_samples: int, transition_matrix: ArrayLike, disagreement: float = DISAGREEMENT) -> float:
+    """The half-width of the interval that `predicted_gain` will have, before any training.
 
     Args:
         n_samples: noisy labels held out.
-        transition_matrix: as for `gain`.
+        transition_matrix: shape (n_classes, n_classes), rows sum to 1; an estimate will do.
         disagreement: share of the images on which one classifier agrees with the noisy label and the other does not.
 
     Raises:
-        InputError: as `slope`, or no sample, or a share outside (0, 1].
+        InputError: as `predicted_gain`, or no sample, or a share outside (0, 1].
     """
     if n_samples < 1 or not 0 < disagreement <= 1:
         raise InputError(f"A resolution needs samples and a share in (0, 1], not {n_samples} and {disagreement}.")

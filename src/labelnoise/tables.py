@@ -168,7 +168,7 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         per_point = rule.slope(matrix) / 100
         seen, before = (np.array(r.history["noisy_validation_accuracy"]) / per_point for r in (record, other))
         measured = [100 * r.history["clean_test_accuracy"][-1] for r in (record, other)]
-        predicted, resolution = seen[-1] - before[-1], 100 * rule.resolution(n_validation(asked), matrix)
+        predicted, resolution = seen[-1] - before[-1], 100 * rule.gain_resolution(n_validation(asked), matrix)
         rows.append(
             {
                 "training": training, "dataset": asked.dataset, "model": asked.model, "noise": asked.noise,

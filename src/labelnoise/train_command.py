@@ -10,7 +10,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from labelnoise.report import Report, as_json, as_text, at_least_counted
 from labelnoise.report_page import page, table
 from labelnoise.sweep import duration
 from labelnoise.titles import MODEL_TITLES
+from labelnoise.training import Fit
 from labelnoise.trials import PROTOCOL, protocol
 
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
@@ -50,6 +51,7 @@ NOTES = (
     "depend on the class alone, not on the image.",
     "The intervals hold what another draw of the images and another round of training would change, for networks of "
     "this kind; see the book's chapter on precision.",
+    "The noisy labels that were held out to compare this network with cross-entropy also chose the epoch of both.",
     "A suggestion is the likeliest clean class by Bayes' rule from a network's P(clean | x) and T. Look at an image "
     "before you change its label.",
 )
@@ -112,36 +114,68 @@ def _pictures(own: OwnSet, ranked: pd.DataFrame) -> str:
     return f'<h2>Labels that are likeliest to be wrong</h2><div class="pictures">{figures}</div>'
 
 
+def trained_report(
+    own: OwnSet,
+    network: str,
+    name: str,
+    seed: int,
+    progress: Callable[[int], Callable[[nn.Module], None]] | None = None,
+) -> tuple[Trained, Report]:
+    """Train on a set, and what is found of its labels.
+
+    Args:
+        own: the set.
+        network: as `network_maker` takes it.
+        name: a method, or "auto".
+        seed: of the weights, the split and the order of the images.
+        progress: takes how many epochs there are in all to what is called after each.
+
+    Raises:
+        InputError: an unknown network or method.
+    """
+    name = check_method(name)
+    (n, channels, size, _), n_classes = own.data.train_images.shape, len(own.class_names)
+    make = network_maker(network, n_classes, channels, size, seed)
+    settings = scaled_settings(protocol("", network if network in PROTOCOL else "lenet", name), n)
+    after_epoch = progress(epochs_in_all(settings)) if progress else None
+    trained = train(own.data, make, name, settings, seed=seed, after_epoch=after_epoch)
+    counts = np.bincount(own.data.noisy_labels, minlength=n_classes)
+    bounds = at_least_counted(trained.alternation.transition_matrix, trained.alternation.deviation, counts)
+    title = f"{MODEL_TITLES.get(network, network)} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
+    return trained, Report(title, own.class_names, counts, bounds, NOTES, trained.gain)
+
+
+def measured(own: OwnSet, fit: Fit) -> dict[str, float]:
+    """How long the best epoch was in coming, and how accurate the network is then on held-out labels."""
+    best = fit.history[fit.best_epoch]
+    found: dict[str, float] = {"epochs": len(fit.history), "best_epoch": fit.best_epoch + 1}
+    found |= {"noisy_validation_accuracy": round(best.noisy_validation_accuracy, 4)}
+    return found | ({} if own.data.test_images is None else {"clean_test_accuracy": round(best.clean_test_accuracy, 4)})
+
+
+def as_table(facts: Mapping[str, float]) -> pd.DataFrame:
+    """Facts by name as they are shown."""
+    return pd.DataFrame({"": [key.replace("_", " ") for key in facts], "value": map(str, facts.values())})
+
+
 def run(options: argparse.Namespace) -> int:
     """The command; all that it finds goes to a folder, and the report to the terminal too."""
     check_folder(options.out)
-    name = check_method(options.method)
+    check_method(options.method)
     own = read_images(options.data)
-    (n, channels, size, _), n_classes = own.data.train_images.shape, len(own.class_names)
-    make = network_maker(options.network, n_classes, channels, size, options.seed)
-    known = options.network if options.network in PROTOCOL else "lenet"
-    settings = scaled_settings(protocol("", known, name), n)
-    trained = train(own.data, make, name, settings, seed=options.seed, after_epoch=_progress(epochs_in_all(settings)))
-    fit, turns = trained.fit, trained.alternation
-    counts = np.bincount(own.data.noisy_labels, minlength=n_classes)
-    bounds = at_least_counted(turns.transition_matrix, turns.deviation, counts)
-    network = MODEL_TITLES.get(options.network, options.network)
-    title = f"{network} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
-    report = Report(title, own.class_names, counts, bounds, NOTES)
-    ranked, best = suggestions(own, trained), fit.history[fit.best_epoch]
-    measured: dict[str, float] = {"epochs": len(fit.history), "best_epoch": fit.best_epoch + 1}
-    measured |= {"noisy_validation_accuracy": round(best.noisy_validation_accuracy, 4)}
-    measured |= {"clean_test_accuracy": round(best.clean_test_accuracy, 4)} if own.data.test_images is not None else {}
+    trained, report = trained_report(own, options.network, options.method, options.seed, _progress)
+    ranked, found, fit = suggestions(own, trained), measured(own, trained.fit), trained.fit
+    channels, size = own.data.train_images.shape[1:3]
     about = {"network": options.network, "in_channels": channels, "image_size": size, "class_names": own.class_names}
     about |= {"mean": trained.scale[0], "deviation": trained.scale[1]}
     weights = {key: value.contiguous() for key, value in fit.best_model.state_dict().items()}
-    facts = pd.DataFrame({"": [key.replace("_", " ") for key in measured], "value": map(str, measured.values())})
+    facts = as_table(found)
     files = {
         "report.html": page(report, f"<h2>Training</h2>{table(facts)}{_pictures(own, ranked)}"),
         "suggestions.csv": ranked.round(6).to_csv(index=False).encode(),
         "model.safetensors": save(weights, {"labelnoise": json.dumps(about)}),
     }
-    write_folder(options.out, as_json(report) | measured | about, files)
+    write_folder(options.out, as_json(report) | found | about, files)
     print(as_text(report), "", facts.to_string(index=False, header=False), "", sep="\n")
     print(f"Written to {options.out}: report.json, {', '.join(files)}.")
     return 0
