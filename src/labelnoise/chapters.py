@@ -104,6 +104,7 @@ def execute(name: str, given: Mapping[str, Any], ledger: Ledger) -> nbformat.Not
     start = time.perf_counter()
     variables = {
         "LABELNOISE_LEDGER": str(ledger.path),
+        "LABELNOISE_FOLDER": os.environ.get("LABELNOISE_FOLDER", str(Path.cwd())),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a kernel's debugger warns about frozen modules on stderr
     }
     with tempfile.TemporaryDirectory() as folder, _environment(variables):

@@ -14,11 +14,15 @@ import pyarrow.parquet
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from labelnoise import data
 from labelnoise.archives import NoisySet, read_npz
 from labelnoise.errors import InputError
+from labelnoise.preparation import corruption
 from labelnoise.tabular import LABEL_NAMES, LabelColumn, read_column, read_labels, reading
 
 IMAGE_NAMES = ("image", "image_file", "file_name", "filename", "file", "path")
+SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}
+SAMPLED, TESTED = 3000, 600  # images of the sample, to learn from and to test with
 LEAST = 10  # images a class, on average
 
 
@@ -72,6 +76,14 @@ def read_images(path: Path) -> OwnSet:
             f"{LEAST} images for each."
         )
     return own
+
+
+def sample() -> OwnSet:
+    """A small set to try things on: images of the source paper with its noise, and clean test images."""
+    whole, (noisy, _) = data.load(SAMPLE["dataset"]), corruption(**SAMPLE, seed=0)
+    tests = whole.test_images[:TESTED], whole.test_labels[:TESTED]
+    names = tuple(map(str, range(SAMPLED)))
+    return OwnSet(NoisySet(whole.train_images[:SAMPLED], noisy[:SAMPLED], *tests), whole.class_names, names)
 
 
 def _from_folder(folder: Path) -> OwnSet:

@@ -80,6 +80,11 @@ def recorded(trials: Sequence[Trial]) -> list[Record]:
     return [record for trial in trials if (record := known.find(trial)) is not None]
 
 
+def given_path(text: str) -> Path:
+    """A path that a reader gave a chapter, seen from ``$LABELNOISE_FOLDER``: where `labelnoise chapter` was called."""
+    return Path(os.environ.get("LABELNOISE_FOLDER", ""), text)
+
+
 def obtain(trials: Sequence[Trial]) -> list[Record]:
     """The records of these trials: read, or trained now with progress shown while it lasts."""
     shown = False

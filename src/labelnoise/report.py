@@ -93,6 +93,16 @@ def at_least_counted(matrix: Matrix, deviation: Matrix, label_counts: NDArray[np
     return combined(matrix[None], np.maximum(deviation, np.sqrt(moved * (1 - moved) / n)))
 
 
+def headline(report: Report) -> str:
+    """How many labels are wrong, in which classes most and least, and which confusion stands out."""
+    classes = report.classes().sort_values("noise_rate", kind="stable")
+    least, most = (f"{100 * row['noise_rate']:.1f} % of {row['class']}" for _, row in classes.iloc[[0, -1]].iterrows())
+    text = f"About {100 * report.noise_rate:.1f} % of the labels are wrong, from {least} to {most}."
+    for _, row in report.confusions().head(1).iterrows():
+        text += f" What stands out most is {row['clean']} labelled {row['label']}, {100 * row['share']:.1f} %."
+    return text
+
+
 def advice(report: Report) -> list[str]:
     """What T says of training without correction, and whether correction gains or how to find out, a text each."""
     return [_of_classes(report), _of_gain(report)]
@@ -142,7 +152,7 @@ def _of_gain(report: Report) -> str:
 def as_text(report: Report) -> str:
     """A report for a terminal: all of T of up to `WHOLE` classes, of more only what stands out."""
     names, (estimate, low, high) = list(report.class_names), _parts(report.bounds)
-    lines = [report.title, "", f"About {100 * report.noise_rate:.1f} % of the labels are wrong."]
+    lines = [report.title, "", *textwrap.wrap(headline(report), 100)]
     classes = report.classes()
     if len(names) <= WHOLE:
         half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1

@@ -11,7 +11,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 
-from labelnoise.report import Report, advice, shown
+from labelnoise.report import Report, advice, headline, shown
 from labelnoise.transitions import Matrix
 
 PRINTED = 30  # classes up to which a heatmap has its numbers in it
@@ -46,7 +46,7 @@ def page(report: Report, more: str = "") -> bytes:
     flips = np.where(np.eye(len(names), dtype=bool), 0, bounds.estimate)
     parts = [
         f"<h1>{html.escape(report.title)}</h1>",
-        f"<p>About {100 * report.noise_rate:.1f} % of the labels are wrong.</p>",
+        f"<p>{html.escape(headline(report))}</p>",
         *(f"<p>{html.escape(text)}</p>" for text in advice(report)),
         "<h2>T: of each clean class (row), the share that bears each label (column), in %</h2>",
         heatmap(bounds.estimate, names, bounds.low, bounds.high),
