@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from labelnoise import cli, estimate_command, noise, rule, tabular
 from labelnoise.errors import InputError
-from labelnoise.report import advice, at_least_counted
+from labelnoise.report import advice, at_least_counted, headline
 from labelnoise.statistics import Interval, interval
 from labelnoise.transitions import named, symmetric
 
@@ -228,6 +228,14 @@ def test_advice_names_the_classes_in_which_another_label_is_as_frequent():
         bounds = at_least_counted(matrix, np.zeros((3, 3)), counts)
         said = " ".join(advice(estimate_command.Report("", NAMES, counts, bounds, ())))
         assert tuple(name for name in NAMES if name in said) == expected
+
+
+def test_the_headline_has_the_classes_of_least_and_most_noise_and_the_first_confusion():
+    matrix = np.array([[0.9, 0.05, 0.05], [0.25, 0.7, 0.05], [0.1, 0.1, 0.8]])
+    bounds = at_least_counted(matrix, np.zeros((3, 3)), np.array([10_000] * 3))
+    said = headline(estimate_command.Report("", NAMES, np.array([10_000] * 3), bounds, ()))
+    assert said.index("10.0 % of cat") < said.index("30.0 % of dog") < said.index("dog labelled cat, 25.0 %")
+    assert "owl" not in said
 
 
 def said_of(matrix, counts, gain=None):

@@ -4,6 +4,7 @@ import io
 import json
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pyarrow
@@ -15,10 +16,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors import safe_open
 
-from labelnoise import cli, models, noise, own_training, train_command
+from labelnoise import chapters, cli, image_files, models, noise, own_training, project, train_command
 from labelnoise.archives import NoisySet, write_npz
+from labelnoise.data import load
+from labelnoise.errors import InputError
 from labelnoise.image_files import read_images
-from labelnoise.transitions import symmetric
+from labelnoise.ledger import Ledger
+from labelnoise.transitions import l1_error, symmetric
 from labelnoise.trials import PROTOCOL
 
 N, CLASSES = 180, 3
@@ -163,6 +167,42 @@ def test_a_network_of_ones_own(quick):
     as_npz("own.npz", *stripes(60))
     assert cli.main(["train", "own.npz", "--network", "mine_of_test:make"]) == 0
     assert json.loads(Path("report/report.json").read_text())["network"] == "mine_of_test:make"
+
+
+def test_the_chapter_on_a_set_of_ones_own_finds_its_noise_from_where_the_reader_is(quick, monkeypatch):
+    images, clean = stripes(N)
+    truth = symmetric(CLASSES, 0.3)
+    labels = noise.corrupt(clean, truth, np.random.default_rng(1))
+    as_npz("own.npz", images, labels)
+    monkeypatch.setenv("LABELNOISE_FOLDER", str(quick))
+    monkeypatch.chdir("/")
+    names = {}
+    for cell in nbformat.read(project.source("09_your_data"), as_version=4).cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+            names |= {"data": "own.npz"} if cell.id == "parameters" else {}
+    assert names["labels"].tolist() == labels.tolist()
+    np.testing.assert_allclose(names["trained"].pred_probs.sum(axis=1), 1)
+    for found in (names["found"], names["second"]):
+        assert l1_error(found.bounds.estimate, truth) < l1_error(np.eye(CLASSES), truth) / 2
+    wrong = int((labels != clean).sum())
+    assert (labels != clean)[names["rows"][:wrong]].mean() > 0.95
+
+
+@pytest.mark.parametrize(("given", "message"), [({"data": "none.npz"}, "There is no file {}/none.npz."),
+                                                ({"method": "magic"}, "Unknown method 'magic'")])  # fmt: skip
+def test_a_mistake_in_the_parameters_of_that_chapter_gives_its_sentence(tmp_path, monkeypatch, given, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"^{message.format(tmp_path)}"):
+        chapters.execute("09_your_data", given, Ledger(tmp_path / "trials.jsonl"))
+
+
+def test_the_sample_has_the_noise_that_it_is_said_to_have():
+    own = image_files.sample()
+    assert len(own.data.train_images) == len(own.data.noisy_labels) == len(own.image_names)
+    clean = load(image_files.SAMPLE["dataset"]).train_labels[: len(own.image_names)]
+    right = np.mean(clean == own.data.noisy_labels)
+    assert abs(right - 0.5) < 4 * np.sqrt(0.25 / len(clean))
 
 
 # Mistakes.

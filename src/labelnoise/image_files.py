@@ -22,7 +22,7 @@ from labelnoise.tabular import LABEL_NAMES, LabelColumn, read_column, read_label
 
 IMAGE_NAMES = ("image", "image_file", "file_name", "filename", "file", "path")
 SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}
-SAMPLED, TESTED = 3000, 600  # images of the sample, to learn from and to test with
+SAMPLED, TESTED = 12_000, 1000  # images of the sample, to learn from and to test with
 LEAST = 10  # images a class, on average
 
 
