@@ -299,9 +299,15 @@ def test_the_noise_needs_no_trial_but_is_checked():
         plans.noise(noises=["paper-0.7"], seeds=1)
 
 
+def test_own_data_need_no_trial_but_a_file(tmp_path):
+    assert plans.own_data(data="") == plans.own_data(data=str(tmp_path)) == []
+    with pytest.raises(InputError, match=r"^There is no file none\.npz\.$"):
+        plans.own_data(data="none.npz")
+
+
 def test_every_plan_belongs_to_a_chapter():
     listed = {plan for several in plans.PLANS.values() for plan in several}
-    assert listed == {plans.noise, plans.tuned, *(plan for plan, _ in EVERY)}
+    assert listed == {plans.noise, plans.tuned, plans.own_data, *(plan for plan, _ in EVERY)}
 
 
 def test_what_was_not_tuned_is_named():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from labelnoise import tuning
@@ -378,6 +379,13 @@ def tuned(*, noises: Sequence[str], models: Sequence[str]) -> list[Trial]:
     return []
 
 
+def own_data(*, data: str) -> list[Trial]:
+    """None: the chapter trains by itself. Whether there is such a file or folder is said before it is executed."""
+    if data and not Path(data).exists():
+        raise InputError(f"There is no file {data}.")
+    return []
+
+
 # Chapter to its plans; each takes the chapter's parameters that it names.
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "01_noise": (noise,),
@@ -388,5 +396,6 @@ PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "06_when_to_correct": (correction, over_rates, distorted, constant_sgd, five_times),
     "07_tuning": (tuned,),
     "08_human_noise": (estimation, on_ten, correction, correction_on_ten),
+    "09_your_data": (own_data,),
     "10_performance": (precision, epochs),
 }
