@@ -234,7 +234,9 @@ def test_the_headline_has_the_classes_of_least_and_most_noise_and_the_first_conf
     matrix = np.array([[0.9, 0.05, 0.05], [0.25, 0.7, 0.05], [0.1, 0.1, 0.8]])
     bounds = at_least_counted(matrix, np.zeros((3, 3)), np.array([10_000] * 3))
     said = headline(estimate_command.Report("", NAMES, np.array([10_000] * 3), bounds, ()))
-    assert said.index("10.0 % of cat") < said.index("30.0 % of dog") < said.index("dog labelled cat, 25.0 %")
+    assert (
+        said.index("10.0 % of class cat") < said.index("30.0 % of class dog") < said.index("dog labelled cat, 25.0 %")
+    )
     assert "owl" not in said
 
 

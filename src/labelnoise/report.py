@@ -96,10 +96,12 @@ def at_least_counted(matrix: Matrix, deviation: Matrix, label_counts: NDArray[np
 def headline(report: Report) -> str:
     """How many labels are wrong, in which classes most and least, and which confusion stands out."""
     classes = report.classes().sort_values("noise_rate", kind="stable")
-    least, most = (f"{100 * row['noise_rate']:.1f} % of {row['class']}" for _, row in classes.iloc[[0, -1]].iterrows())
+    least, most = (
+        f"{100 * row['noise_rate']:.1f} % of class {row['class']}" for _, row in classes.iloc[[0, -1]].iterrows()
+    )
     text = f"About {100 * report.noise_rate:.1f} % of the labels are wrong, from {least} to {most}."
     for _, row in report.confusions().head(1).iterrows():
-        text += f" What stands out most is {row['clean']} labelled {row['label']}, {100 * row['share']:.1f} %."
+        text += f" What stands out most is class {row['clean']} labelled {row['label']}, {100 * row['share']:.1f} %."
     return text
 
 
