@@ -93,7 +93,7 @@ STATED = {
     r"(?i)(with|of|##) three classes(?! of)|Three classes are": [len(data.PAPER_CLASSES)],
     r"on three classes and on ten": [len(data.PAPER_CLASSES), len(data.DATASETS["fashion-mnist"])],
     r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
-    r"a tenth of held-out": [inspect.signature(rule.resolution).parameters["disagreement"].default],
+    r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
     r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
     r"six significant digits": [written(drawn, r"%\.(\d)g")],
     r"the four files": [len(sources.SHA256)],
