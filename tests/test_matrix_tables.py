@@ -171,3 +171,10 @@ def test_probabilities_in_sample_stand_beside_those_held_out(tiny, made_up):
     compared = matrix_tables.held_out(matrix_tables.matrix_errors(plain), matrix_tables.matrix_errors(folds), ["x"])
     (row,) = compared.to_dict("records")
     assert (row["in sample"], row["held out"], row["calibrated"]) == pytest.approx((0.02, 0.04, 0.06))
+
+
+def test_classes_in_which_another_label_leads_are_counted(tiny, made_up):
+    one, none = [[0.4, 0.6, 0], [0, 1, 0], [0, 0, 1]], np.eye(3).tolist()
+    records = [made_up(tiny(seed=s), transition_matrices={"x": m}) for s, m in enumerate((one, one, none, none))]
+    (row,) = matrix_tables.beaten(records, ["x", "y"]).to_dict("records")
+    assert (row["estimator"], row["classes"], row["found"], row["n"]) == ("x", 0, 0.5, 4)

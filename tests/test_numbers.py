@@ -87,7 +87,7 @@ STATED = {
     r"95 % (t )?intervals?|nominal 95 %": [100 * LEVEL],
     r"at 5 %": [100 * (1 - LEVEL)],
     r"one in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],
-    r"± 1\.96|1\.96 times": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
+    r"± 1\.96|1\.96 standard": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
     r"three classes of Fashion-MNIST with two matrices": [len(data.PAPER_CLASSES), len(PAPER)],
     r"(?i)(all|on|of|in) ten classes|^ten classes|## Ten classes": [len(data.DATASETS["fashion-mnist"])],
     r"(?i)(with|of|##) three classes(?! of)|Three classes are": [len(data.PAPER_CLASSES)],
@@ -134,7 +134,7 @@ STATED = {
 # What is neither a setting nor a result, and why it may stand.
 OTHER = {
     r"sums? to 1|[Bb]etween 0 and 1,?|from 0 to 1|is not 0 at|seed 0": "probabilities, scales and names",
-    r"further from 0 than|at the rate 0 stands|integers from 0,": "where a scale starts",
+    r"further from 0 than|the p-value, 0 where|at the rate 0 stands|integers from 0,": "where a scale starts",
     r"(version|after) 1\.0": "names of versions",
     r"a millinat is a thousandth|A thousandth of a nat": "a unit",
     r"(equations?|theorem) \d+( and \d+)?": "of the work that is cited",

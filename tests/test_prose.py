@@ -200,28 +200,40 @@ def test_standard_errors_and_costs_have_their_units():
 
 def test_the_range_names_the_noises_of_least_and_largest_gain_of_each_method():
     gains = pd.DataFrame(
-        [["forward", "true", "symmetric-0.2", -0.3], ["forward", "true", "pair-flip-0.45", 2.0],
-         ["forward", "true", "symmetric-0.6", 1.0], ["mixup", "", "symmetric-0.2", 0.5]],
-        columns=["method", "transition", "noise", "gain"],
+        [["forward", "true", "symmetric-0.2", -0.3, 3], ["forward", "true", "pair-flip-0.45", 2.0, 3],
+         ["forward", "true", "symmetric-0.6", 1.0, 3], ["mixup", "", "symmetric-0.2", 0.5, 3]],
+        columns=["method", "transition", "noise", "gain", "n"],
     )  # fmt: skip
     said = prose.range_sentence(gains, "with LeNet")
+    assert "of cross-entropy with LeNet by, in the mean (n = 3): " in said
+    assert "(n = 1 to 3)" in prose.range_sentence(gains.assign(n=[1, 3, 2, 3]), "with LeNet")
     assert "forward, true T, between -0.3 points on symmetric 0.2 and +2.0 points on pair flip 0.45" in said
     assert "mixup, between +0.5 points on symmetric 0.2 and +0.5 points on symmetric 0.2" in said
 
 
 def test_the_rule_is_right_where_its_sign_is_and_silent_where_it_cannot_tell():
     rows = pd.DataFrame(
-        [[5.0, 6.0, "gain", 0.0, 1.0], [-4.0, 5.0, "gain", 3.0, 1.0], [0.4, 0.1, "can't tell", 0.0, 1.0]],
-        columns=["gain", "predicted", "verdict", "fall", "resolution"],
+        [[5.0, 6.0, "gain"], [-4.0, 5.0, "gain"], [0.4, 0.1, "can't tell"], [-8.0, 0.1, "can't tell"]],
+        columns=["gain", "predicted", "verdict"],
     )
-    said = prose.rule_sentence(rows)
-    assert said.startswith("In 2 of 3 runs")
-    assert "in 1 of these 2 rightly" in said
-    assert "0.4 points in the median" in said
-    falls = prose.falls_sentence(rows)
-    assert "-4.0 points in the median of the 1 runs" in falls
-    assert "+2.7 points in the median of the 2 runs" in falls
-    assert "has not" not in prose.falls_sentence(rows[rows["fall"] > 0])
+    said = prose.rule_sentence(rows, "of these")
+    assert said.startswith("In 2 of 4 runs of these the accuracy")
+    assert "in 1 of these 2 rightly; in the others" in said
+    assert "by -8.0 to +0.4 points, 4.2 in the median" in said
+    assert prose.rule_sentence(rows.iloc[:2], "of these").endswith("in 1 of these 2 rightly.")
+
+
+def test_falls_beyond_the_resolution_are_told_with_what_correction_changes():
+    cell = ["usual", "lenet", "paper-0.5"]
+    rows = pd.DataFrame(
+        [[*cell, 5.0, 3.0], [*cell, -4.0, 3.0], ["long", *cell[1:], 1.0, 3.0], [*cell, 0.4, 0.0], [*cell, 0.2, 1.0]],
+        columns=["training", "model", "noise", "gain", "fall"],
+    ).assign(resolution=1.0)
+    said = prose.falls_sentence(rows)
+    assert said.startswith("In 3 of 5 runs, of 2 pairs of a training and a noise, ")
+    assert said.endswith("by -4.0 to +5.0 points; in the others by +0.3 in the median.")
+    assert prose.falls_sentence(rows.iloc[:3]).endswith("by -4.0 to +5.0 points.")
+    assert prose.falls_sentence(rows.iloc[3:]).startswith("In no run")
 
 
 def test_a_method_is_told_by_its_least_and_largest_gain():
@@ -243,12 +255,13 @@ def test_the_votes_are_told_with_the_least_and_the_largest_ratio():
     assert "p at most 1e-300" in prose.votes_sentence(spread.assign(p_value=0.0))
 
 
-def test_the_methods_that_stand_are_counted_on_each_noise():
-    columns = ["noise", "method", "transition", "gain", "low", "high", "n"]
-    rows = [["human", "forward", "true", 2.0, 1.0, 3.0, 5], ["human", "mixup", "", -2.0, -3.0, -1.0, 5],
-            ["paper-0.5", "mixup", "", 0.1, -1.0, 1.2, 5]]  # fmt: skip
+def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values():
+    columns = ["noise", "method", "transition", "gain", "low", "high", "n", "corrected"]
+    rows = [["human", "forward", "true", 2.0, 1.0, 3.0, 5, 0.04], ["human", "mixup", "", -2.0, -3.0, -1.0, 5, 0.01],
+            ["human", "graph-forward", "true", 9.0, 8.0, 10.0, 5, 0.01],
+            ["paper-0.5", "mixup", "", 0.1, 0.0, 0.2, 5, 0.06]]  # fmt: skip
     assert prose.standing_sentence(pd.DataFrame(rows, columns=columns)) == (
-        "On human, 1 of 2 methods gain on cross-entropy by a 95 % interval above zero and 1 lose, with +2.0 points "
-        "(+1.0 to +3.0, n = 5) at the most (forward, true T); on “0.5”, 0 of 1 methods gain on cross-entropy by a 95 % "
-        "interval above zero and 0 lose, with +0.1 points (-1.0 to +1.2, n = 5) at the most (mixup)."
+        "On human, of 2 methods 1 gain on cross-entropy beyond chance and 1 lose; the largest gain is +2.0 points "
+        "(+1.0 to +3.0, n = 5) (forward, true T); on “0.5”, of 1 methods 0 gain on cross-entropy beyond chance and "
+        "0 lose; the largest gain is +0.1 points (+0.0 to +0.2, n = 5) (mixup)."
     )

@@ -242,11 +242,16 @@ def test_how_often_the_rule_is_right_is_counted_by_the_size_of_the_gain():
     assert tables.rightness(rows).values.tolist() == [[1, 0, 0, 0.0], [2, 2, 2, 1.0], [2, 1, 0, 0.5]]
 
 
-def test_what_the_rule_says_is_counted_by_method():
-    columns = ["dataset", "method", "transition", "gain", "predicted", "verdict"]
-    cell = ["d", "forward", "true"]
-    rows = [[*cell, 3.0, -2.0, "loss"], [*cell, 1.0, 4.0, "gain"], ["d", "mixup", "", 1.0, 0.5, "can't tell"]]
-    assert tables.ruled(pd.DataFrame(rows, columns=columns)).values.tolist() == [
-        ["d", "forward", "true", 2, 2, 1, 1.0, 2.0],
-        ["d", "mixup", "", 1, 0, 0, 0.5, 1.0],
+def test_what_the_rule_says_is_counted_by_what_runs_have_in_common():
+    columns = ["dataset", "method", "gain", "predicted", "verdict"]
+    rows = [
+        ["d", "forward", 3.0, -2.0, "loss"],
+        ["d", "forward", 1.0, 4.0, "gain"],
+        ["d", "mixup", 1, 0.5, "can't tell"],
     ]
+    table = pd.DataFrame(rows, columns=columns).assign(resolution=3.5)
+    assert tables.ruled(table, ["dataset", "method"]).values.tolist() == [
+        ["d", "forward", 2, 2, 1, 0.5, 1.0, 2.0],
+        ["d", "mixup", 1, 0, 0, 1.0, 0.5, 1.0],
+    ]
+    assert tables.ruled(table, ["dataset"])["runs"].tolist() == [3]

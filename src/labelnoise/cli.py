@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
         "chapter",
         help="run a chapter, with other parameters if you like",
         description="Train the trials that are missing, execute the chapter and render its page under runs/.",
-        epilog='example: labelnoise chapter 03_correction -p noises "[symmetric-0.1, symmetric-0.3]" -p seeds 2',
+        epilog='example: labelnoise chapter 05_robustness -p models "[lenet]" -p rate_noises "[symmetric-0.3]"',
     )
     chapter.add_argument("name", nargs="?", help="its name, such as 03_correction")
     chapter.add_argument("--all", action="store_true", help="every chapter")

@@ -29,23 +29,26 @@ def image_grid(
 ) -> Figure:
     """The first images of each clean class in a row, titled with their noisy label, in orange where it is wrong.
 
+    Of more than ten classes with images, the first ten.
+
     Args:
         images: shape (n, channels, height, width), uint8.
         clean_labels, noisy_labels: shape (n,).
     """
-    shown = np.concatenate([np.flatnonzero(clean_labels == i)[:columns] for i in range(len(class_names))])
+    classes = np.unique(clean_labels)[:10]
+    shown = np.concatenate([np.flatnonzero(clean_labels == i)[:columns] for i in classes])
     drawn = pd.DataFrame({"image": shown, "clean_label": clean_labels[shown], "noisy_label": noisy_labels[shown]})
-    figure, axes = new_axes(drawn, len(class_names), columns, 8, 1.15 * len(class_names) + 0.3)
-    for i, name in enumerate(class_names):
-        for ax, row in zip(axes[i], np.flatnonzero(clean_labels == i)[:columns], strict=False):
+    figure, axes = new_axes(drawn, len(classes), columns, 8, 1.15 * len(classes) + 0.3)
+    for axes_row, i in zip(axes, classes, strict=True):
+        for ax, row in zip(axes_row, np.flatnonzero(clean_labels == i)[:columns], strict=False):
             ax.imshow(images[row].permute(1, 2, 0).squeeze().numpy(), cmap="gray_r")
             flipped = noisy_labels[row] != i
             ax.set_title(class_names[noisy_labels[row]], fontsize=8, color=PALETTE[3] if flipped else "0.4")
-        for ax in axes[i]:
+        for ax in axes_row:
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
             sns.despine(ax=ax, left=True, bottom=True)
-        axes[i, 0].set_ylabel(name)
+        axes_row[0].set_ylabel(class_names[i])
     return figure
 
 

@@ -62,6 +62,29 @@ def errors(table: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["noise", "estimator", "mean", "deviation", "n", "times_oracle", "frobenius"])
 
 
+def beaten(records: Iterable[Record], estimators: Sequence[str]) -> pd.DataFrame:
+    """In how many classes another label is at least as frequent as the right one, by T and by its estimates.
+
+    Returns:
+        One row a data set and estimator: ``classes`` by the true T, ``found``, the mean by the estimates, and ``n``.
+    """
+    rows = []
+    for record in records:
+        truth = _truth(record)
+        for name in estimators:
+            if name in record.transition_matrices:
+                estimate = np.array(record.transition_matrices[name])
+                rows.append([record.trial.dataset, name, _beaten(truth), _beaten(estimate)])
+    table = pd.DataFrame(rows, columns=["dataset", "estimator", "classes", "found"])
+    cells = table.groupby(["dataset", "estimator"], sort=False)
+    return cells.agg(classes=("classes", "mean"), found=("found", "mean"), n=("found", "size")).reset_index()
+
+
+def _beaten(matrix: transitions.Matrix) -> int:
+    others = np.where(np.eye(len(matrix), dtype=bool), 0, matrix).max(axis=1)
+    return int((others >= matrix.diagonal()).sum())
+
+
 def rounds(*tables: pd.DataFrame) -> pd.DataFrame:
     """Mean relative L1 error of alternating likelihood's T, of each round alone and of all together, one row a noise.
 

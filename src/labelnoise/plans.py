@@ -221,15 +221,7 @@ def constant_sgd(
 ) -> list[Trial]:
     """LeNet with plain SGD at a constant rate, with and without forward correction by the true T."""
     _check(sgd_seeds, noises=noises)
-    return _once(
-        trial(
-            dataset=dataset, noise=noise, model="lenet", method=method, transition=source, seed=seed,
-            settings=CONSTANT_SGD, profile=profile,
-        )
-        for noise in noises
-        for method, source in (("cross-entropy", None), ("forward", "true"))
-        for seed in range(sgd_seeds)
-    )  # fmt: skip
+    return _with_and_without(CONSTANT_SGD, sgd_seeds, dataset=dataset, noises=noises, profile=profile)
 
 
 def precision(
@@ -266,31 +258,42 @@ def epochs(
     """LeNet with the published settings, with five times the epochs, and with forward correction from a warm start."""
     _check(min(seeds, long_seeds), noises=noises, warm_epochs=warm_epochs)
     short = protocol(dataset, "lenet")
-    arms: list[tuple[str, str | None, Settings, Settings | None, int]] = [
-        (method, source, settings, None, n)
-        for settings, n in ((short, seeds), (LONG, min(seeds, long_seeds)))
-        for method, source in (("cross-entropy", None), ("forward", "true"))
-    ]
-    arms += [("forward-warm", "true", dataclasses.replace(short, epochs=n), short, seeds) for n in warm_epochs]
-    return _once(
+    common: dict[str, Any] = {"dataset": dataset, "noises": noises, "profile": profile}
+    trials = _with_and_without(short, seeds, **common)
+    trials += five_times(long_seeds=min(seeds, long_seeds), **common)
+    trials += [
         trial(
-            dataset=dataset, noise=noise, model="lenet", method=method, transition=source, seed=seed,
-            settings=settings, base=base, profile=profile,
+            dataset=dataset, noise=noise, model="lenet", method="forward-warm", transition="true", seed=seed,
+            settings=dataclasses.replace(short, epochs=n), base=short, profile=profile,
         )
         for noise in noises
-        for method, source, settings, base, n in arms
-        for seed in range(n)
-    )  # fmt: skip
+        for n in warm_epochs
+        for seed in range(seeds)
+    ]  # fmt: skip
+    return _once(trials)
 
 
 def five_times(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], long_seeds: int, profile: str = "full"
 ) -> list[Trial]:
     """LeNet with five times the epochs, with and without forward correction by the true T."""
-    asked = epochs(
-        dataset=dataset, noises=noises, warm_epochs=[1], seeds=long_seeds, long_seeds=long_seeds, profile=profile
-    )
-    return [each for each in asked if each.settings.learning_rate == LONG.learning_rate]
+    _check(long_seeds, noises=noises)
+    return _with_and_without(LONG, long_seeds, dataset=dataset, noises=noises, profile=profile)
+
+
+def _with_and_without(
+    settings: Settings, seeds: int, *, dataset: str, noises: Sequence[str], profile: str
+) -> list[Trial]:
+    """LeNet with these settings, without and with forward correction by the true T."""
+    return _once(
+        trial(
+            dataset=dataset, noise=noise, model="lenet", method=method, transition=source, seed=seed,
+            settings=settings, profile=profile,
+        )
+        for noise in noises
+        for method, source in (("cross-entropy", None), ("forward", "true"))
+        for seed in range(seeds)
+    )  # fmt: skip
 
 
 def coverage(

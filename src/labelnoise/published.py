@@ -48,7 +48,7 @@ def on_instance_noise(table: pd.DataFrame) -> pd.DataFrame:
             [titles.method_title(row["method"], row["transition"]), titles.MODEL_TITLES[row["model"]], *ours, HERE]
         )
     columns = ["method", "network", *map(titles.noise_title, INSTANCE_NOISES), "source"]
-    return pd.DataFrame(rows, columns=columns).round(1)
+    return pd.DataFrame(rows, columns=columns).round(1).astype(object).fillna("")
 
 
 def on_the_papers_sets(errors: pd.DataFrame, network: str) -> pd.DataFrame:

@@ -116,8 +116,9 @@ def _of_classes(report: Report) -> str:
     beaten = [report.class_names[i] for i in np.flatnonzero(others >= matrix.diagonal())]
     if not beaten:
         return (
-            "In every class the right label is the most frequent one. A network that predicts the likeliest label is "
-            "then right about the classes without correction too; T can still keep it from learning wrong labels."
+            "By this estimate the right label is the most frequent one in every class. A network that predicts the "
+            "likeliest label is then right about the classes without correction too; T can still keep it from learning "
+            "wrong labels. Where errors depend on the sample, it can miss a class in which another label leads."
         )
     listed = ", ".join(beaten[:5]) + (f" and {len(beaten) - 5} more" if len(beaten) > 5 else "")
     return (
@@ -145,9 +146,10 @@ def _of_gain(report: Report) -> str:
     return (
         f"To find out whether correction gains, hold {held_out:,} of the samples out, train with and without it, and "
         "compare how often the two networks agree with the held-out labels. The difference divided by "
-        f"{per_point:.2f}, for this T, is the gain in clean accuracy. So many labels tell "
+        f"{per_point:.2f}, for this T, is the gain in clean accuracy. With so many labels "
         + (f"a gain of {100 * told:.1f} points or more" if told < 1 else "no gain")
-        + f" from chance, if the networks part on {100 * DISAGREEMENT:.0f} % of them; see the book on when to correct."
+        + f" can be told from chance, if just one of the networks agrees with {100 * DISAGREEMENT:.0f} % of them; see "
+        "the book on when to correct."
     )
 
 

@@ -20,8 +20,7 @@ def slope(transition_matrix: ArrayLike) -> float:
 
     A right prediction agrees with the noisy label with the probability ``T[i, i]``, a wrong one with ``T[i, j]``; this
     is the mean of the first less the mean of the others. Where T is symmetric noise, or classes and mistakes are all
-    equally frequent, it is exact. That noisy accuracy ranks classifiers as clean accuracy does is of Chen et al. 2021
-    (arXiv:2012.04193).
+    equally frequent, it is exact. Where a network mistakes classes as T flips them, it is too large.
 
     Args:
         transition_matrix: shape (n_classes, n_classes), rows sum to 1.
@@ -46,8 +45,10 @@ def predicted_gain(
     """How much more often the first classifier is right than the second, from noisy labels alone.
 
     It is the difference of their agreements with the labels, divided by the mean of T's diagonal less the mean of its
-    other entries (`slope`). That such agreement ranks classifiers as clean accuracy does is of Chen et al. 2021
-    (arXiv:2012.04193). It errs where most labels of some images are wrong: agreeing with them then counts as right.
+    other entries (`slope`). Under noise by class, with the right label the most frequent in every class, the classifier
+    that agrees most of all with noisy labels is the most accurate one (Chen et al. 2021, arXiv:2012.04193). Where most
+    labels of some images are wrong, agreeing with them counts as right, and where mistakes follow T the gain is larger
+    than what is said. The interval knows of chance alone.
 
     Args:
         first, second: predicted classes of the same held-out images, shape (n_samples,), n_samples > 1.
@@ -85,7 +86,7 @@ def gain_resolution(n_samples: int, transition_matrix: ArrayLike, disagreement: 
     Args:
         n_samples: noisy labels held out.
         transition_matrix: shape (n_classes, n_classes), rows sum to 1; an estimate will do.
-        disagreement: share of the images on which one classifier agrees with the noisy label and the other does not.
+        disagreement: share of the samples whose noisy label one classifier predicts and the other does not.
 
     Raises:
         InputError: as `predicted_gain`, or no sample, or a share outside (0, 1].

@@ -162,12 +162,12 @@ def _own_run_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
     defaults = parameters.defaults(stamp["chapter"])
     changed = {key: value for key, value in stamp["parameters"].items() if value != defaults[key]}
     published = project.published_path(stamp["chapter"])
-    book = project.root() / "book"
-    page = book / "_build" / "html" / published.relative_to(book).with_suffix(".html")
+    # From the page of an own run, runs/NAME/html/chapters/NAME.html, which lies beside book/ and moves with it.
+    page = f"../../../../book/_build/html/chapters/{published.stem}.html"
     text = (
         ":::{warning}\n**Your own run, not the published chapter.** It was executed with "
         + ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
-        + f'. Beside it stands <a href="{page.as_uri()}">the published chapter</a>, once `make book` has built it from '
+        + f'. Beside it stands <a href="{page}">the published chapter</a>, once `make book` has built it from '
         + f"`{published.relative_to(project.root())}`.\n:::"
     )
     return nbformat.v4.new_markdown_cell(text, id="own-run")

@@ -204,20 +204,23 @@ def rightness(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(found, orient="index", columns=columns)
 
 
-def ruled(rows: pd.DataFrame) -> pd.DataFrame:
-    """What the rule says of each method on each data set, a row each.
+def ruled(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """What the rule says of runs that have something in common, a row each.
 
     Args:
         rows: as `predicted_gains` gives it.
+        by: columns of it.
 
     Returns:
-        Columns dataset, method, transition, ``runs``, ``told``, ``right``, and the mean ``predicted`` and ``gain``.
+        Those columns, ``runs``, ``told`` and ``right`` as in `rightness`; ``within``, the share of all whose gain is no
+        further from what was predicted than the resolution; and the mean ``predicted`` and ``gain``.
     """
     told = rows["verdict"] != "can't tell"
     right = told & (np.sign(rows["predicted"]) == np.sign(rows["gain"]))
-    cells = rows.assign(told=told, right=right).groupby(["dataset", "method", "transition"], sort=False)
+    within = (rows["gain"] - rows["predicted"]).abs() <= rows["resolution"]
+    cells = rows.assign(told=told, right=right, within=within).groupby(list(by), sort=False)
     return cells.agg(
-        runs=("gain", "size"), told=("told", "sum"), right=("right", "sum"),
+        runs=("gain", "size"), told=("told", "sum"), right=("right", "sum"), within=("within", "mean"),
         predicted=("predicted", "mean"), gain=("gain", "mean"),
     ).reset_index()  # fmt: skip
 

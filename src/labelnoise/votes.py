@@ -49,9 +49,9 @@ def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -
         class_names: one a class.
 
     Returns:
-        The number of ``images``; ``majority``, the share of them with most votes for their class; ``share``, of the
-        votes for it; its ``deviation`` over the images and ``by_chance``, that of binomial votes; and ``ratio`` and
-        ``p_value`` of `statistics.overdispersion`.
+        The number of ``images``; ``majority``, the share of them with more votes for their class than for any other;
+        ``share``, of the votes for it; its ``deviation`` over the images and ``by_chance``, that of binomial votes; and
+        ``ratio`` and ``p_value`` of `statistics.overdispersion`.
 
     Raises:
         InputError: a class with fewer than two images, or with votes for it alone, or for others alone.
@@ -63,8 +63,8 @@ def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -
         tested = overdispersion(np.stack([right, total - right], axis=1))
         share = right.sum() / total.sum()
         by_chance = np.sqrt(share * (1 - share) * (1 / total).mean())
-        majority, deviation = (of_class.argmax(axis=1) == i).mean(), (right / total).std(ddof=1)
-        rows.append([name, len(of_class), majority, share, deviation, by_chance, *tested])
+        majority = (right > np.delete(of_class, i, axis=1).max(axis=1)).mean()
+        rows.append([name, len(of_class), majority, share, (right / total).std(ddof=1), by_chance, *tested])
     columns = ["class", "images", "majority", "share", "deviation", "by_chance", "ratio", "p_value"]
     return pd.DataFrame(rows, columns=columns)
 
