@@ -90,7 +90,7 @@ STATED = {
     r"± 1\.96|1\.96 standard": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
     r"three classes of Fashion-MNIST with two matrices": [len(data.PAPER_CLASSES), len(PAPER)],
     r"(?i)(all|on|of|in) ten classes|^ten classes|## Ten classes": [len(data.DATASETS["fashion-mnist"])],
-    r"(?i)(with|of|##) three classes(?! of)|Three classes are": [len(data.PAPER_CLASSES)],
+    r"(?i)(on|with|of|##) three classes(?! (of|and on ten))|Three classes are": [len(data.PAPER_CLASSES)],
     r"on three classes and on ten": [len(data.PAPER_CLASSES), len(data.DATASETS["fashion-mnist"])],
     r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
     r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
