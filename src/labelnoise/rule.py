@@ -56,7 +56,7 @@ def predicted_gain(
         transition_matrix: shape (n_classes, n_classes), rows sum to 1; an estimate will do.
 
     Returns:
-        The difference of clean accuracies, a fraction, with its 95 % interval: `mean`, `low` and `high`.
+        The difference of clean accuracies, a fraction, with its 95 % interval in `mean`, `low` and `high`.
 
     Raises:
         InputError: no transition matrix, or one of which noisy labels don't agree more with right predictions; labels
