@@ -319,7 +319,10 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
         ("04_precision", {"draws": 2, "seeds": 2, "traced_seeds": 1}),
         ("10_performance", {"seeds": 2, "long_seeds": 1, "warm_epochs": [3]}),
         ("05_robustness", {"rate_seeds": 2, "ten_seeds": 1, "ten_noises": ["instance-0.2"]}),
-        ("06_when_to_correct", {"seeds": 2, "alexnet_seeds": 1, "rate_seeds": 1, "long_seeds": 1, "sgd_seeds": 1}),
+        (
+            "06_when_to_correct",
+            {"seeds": 2, "distorted_seeds": 2, "alexnet_seeds": 1, "rate_seeds": 1, "long_seeds": 1, "sgd_seeds": 1},
+        ),
         ("08_human_noise", {"seeds": 2, "ten_seeds": 2}),
         ("03_correction", {"seeds": 3, "alexnet_seeds": 2, "distorted_seeds": 2, "ablation_seeds": 2, "sgd_seeds": 2}),
     ],

@@ -122,6 +122,17 @@ DRAWINGS = {
         tables.by_rate(tables.as_table(records(1, ["symmetric-0.2"])))
     ),
     "gains": lambda records: figures.gains(tables.gains(tables.as_table(records(3)))),
+    "gains by margin": lambda records: figures.gains_by_margin(
+        pd.DataFrame(
+            [
+                ["fashion-mnist-3", "lenet", noise, "forward", "true", seed, 0.1 + 0.2 * seed, seed - 1.0]
+                for noise in ("paper-0.5", "instance-0.2")
+                for seed in (0, 4)
+            ],
+            columns=["dataset", *tables.ARM, "seed", "margin", "gain"],
+        ),
+        0.3,
+    ),
     "predicted gains": lambda records: figures.predicted_gains(
         pd.DataFrame(
             [

@@ -240,8 +240,8 @@ def test_a_method_is_told_by_its_least_and_largest_gain():
     columns = ["method", "transition", "gain", "low", "high"]
     gains = pd.DataFrame([["forward", "true", 0.84, 0.3, 1.3], ["forward", "true", -2.0, -3, -1]], columns=columns)
     assert prose.arm_sentence(gains) == (
-        "Forward, true T, changes the accuracy of cross-entropy by -2.0 to +0.8 points, and of the 95 % intervals of 2 "
-        "pairs of a network and a noise 1 lie above zero and 1 below."
+        "Forward with the true T changes the accuracy of cross-entropy by -2.0 to +0.8 points, and of the 95 % "
+        "intervals of 2 pairs of a network and a noise 1 lie above zero and 1 below."
     )
     assert "not among the arms" in prose.arm_sentence(gains.iloc[:0])
 
@@ -265,3 +265,13 @@ def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values(
         "(+1.0 to +3.0, n = 5) (forward, true T); on “0.5”, of 1 methods 0 gain on cross-entropy beyond chance and "
         "0 lose; the largest gain is +0.1 points (+0.0 to +0.2, n = 5) (mixup)."
     )
+
+
+def test_the_lead_of_the_right_label_parts_the_cells():
+    cells = pd.DataFrame({"margin": [0.1, 0.2, 0.5, 0.9], "gain": [4.0, -1.0, 0.2, -0.1]})
+    clear, close = prose.margin_sentence(cells).split("; ")
+    assert "by more than 0.3 in every class, correction changes the accuracy by -0.1 to +0.2 points" in clear
+    assert "+0.1 in the median, and 1 of 2 means are gains" in clear
+    assert "by less in some class, correction changes the accuracy by -1.0 to +4.0 points" in close
+    assert "by less in some class than 0.3, " in prose.margin_sentence(cells.iloc[:2])
+    assert "less" not in prose.margin_sentence(cells.iloc[2:])

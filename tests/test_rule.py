@@ -73,3 +73,18 @@ def test_lengths_that_differ_and_shares_outside_of_0_to_1_are_named():
         rule.predicted_gain([0, 1, 2], [0, 1], [0, 1, 2], matrix)
     with pytest.raises(InputError, match="not 100 and 0"):
         rule.gain_resolution(100, matrix, 0)
+
+
+def test_the_margin_is_the_smallest_lead_of_a_right_label():
+    assert rule.margin(np.eye(3)) == 1
+    assert rule.margin([[0.6, 0.3, 0.1], [0.25, 0.5, 0.25], [0, 0, 1]]) == pytest.approx(0.25)
+    assert rule.margin([[0.3, 0.7], [0, 1]]) == pytest.approx(-0.4)
+    with pytest.raises(InputError):
+        rule.margin([[0.5, 0.6], [0, 1]])
+
+
+@given(st.integers(2, 6), st.integers(0, 1000))
+def test_the_margin_does_not_depend_on_the_order_of_the_classes(n, seed):
+    generator = np.random.default_rng(seed)
+    matrix, order = generator.dirichlet(np.ones(n), size=n), generator.permutation(n)
+    assert rule.margin(matrix[np.ix_(order, order)]) == rule.margin(matrix)

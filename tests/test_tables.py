@@ -228,6 +228,7 @@ def test_a_gain_is_foretold_by_noisy_labels_alone_and_its_own_refits_are_left_ou
     (row,) = tables.predicted_gains([plain, better, alone, refit], "here").to_dict("records")
     assert (row["training"], row["method"], row["seed"]) == ("here", "forward", 1)
     assert row["gain"] == pytest.approx(15)
+    assert row["margin"] == pytest.approx(rule.margin(SYMMETRIC))
     assert row["predicted"] == pytest.approx(100 * (0.52 - 0.44) / (0.6 - 0.2))
     assert row["fall"] == pytest.approx(100 * (0.52 - 0.44) / (0.6 - 0.2))
     assert row["resolution"] == pytest.approx(100 * rule.gain_resolution(n_validation(plain.trial), SYMMETRIC))
@@ -249,9 +250,19 @@ def test_what_the_rule_says_is_counted_by_what_runs_have_in_common():
         ["d", "forward", 1.0, 4.0, "gain"],
         ["d", "mixup", 1, 0.5, "can't tell"],
     ]
-    table = pd.DataFrame(rows, columns=columns).assign(resolution=3.5)
+    table = pd.DataFrame(rows, columns=columns).assign(resolution=3.5, margin=[0.2, 0.4, 0.5])
     assert tables.ruled(table, ["dataset", "method"]).values.tolist() == [
-        ["d", "forward", 2, 2, 1, 0.5, 1.0, 2.0],
-        ["d", "mixup", 1, 0, 0, 1.0, 0.5, 1.0],
+        ["d", "forward", 2, 2, 1, 0.5, 1.0, 2.0, pytest.approx(0.3)],
+        ["d", "mixup", 1, 0, 0, 1.0, 0.5, 1.0, 0.5],
     ]
     assert tables.ruled(table, ["dataset"])["runs"].tolist() == [3]
+
+
+def test_a_cell_has_the_mean_margin_and_gain_of_its_runs():
+    cell = ["d", "lenet", "paper-0.5", "forward", "true"]
+    rows = pd.DataFrame([[*cell, 0.2, 1.0], [*cell, 0.4, 3.0], [*cell[:-1], "oracle", 0.2, -1.0]],
+                        columns=["dataset", *tables.ARM, "margin", "gain"])  # fmt: skip
+    assert tables.by_margin(rows).values.tolist() == [
+        [*cell, pytest.approx(0.3), 2.0, 2],
+        [*cell[:-1], "oracle", 0.2, -1.0, 1],
+    ]

@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from labelnoise.data import Images
-from labelnoise.noise import Labels
+from labelnoise.noise import HUMAN, Labels, instance_rate
 from labelnoise.style import PALETTE, new_axes, styled
 from labelnoise.tables import ARM
 from labelnoise.titles import MODEL_TITLES, method_title, noise_title
@@ -170,6 +170,32 @@ def _a_row_an_arm(
     for ax in axes[-1]:
         ax.set_xlabel(label)
     return figure, panels
+
+
+@styled
+def gains_by_margin(rows: pd.DataFrame, bound: float) -> Figure:
+    """The gain over cross-entropy against the margin of T: a pale dot a run, a full one the mean of a cell.
+
+    Args:
+        rows: as `tables.predicted_gains` gives it.
+        bound: of the margin, drawn as a line.
+    """
+    cells = ["dataset", *ARM]
+    figure, axes = new_axes(rows[[*cells, "seed", "margin", "gain"]], 1, 1, 6.4, 4)
+    ax = axes[0, 0]
+    ax.axhline(0, color="0.3", linewidth=1)
+    ax.axvline(bound, color="0.6", linestyle=":")
+    by_image = rows["noise"].map(lambda noise: noise == HUMAN or instance_rate(noise) is not None)
+    for k, (title, group) in enumerate((("noise by class", rows[~by_image]), ("noise by image", rows[by_image]))):
+        means = group.groupby(cells, sort=False)[["margin", "gain"]].mean()
+        ax.plot(group["margin"], group["gain"], ".", color=PALETTE[k], alpha=0.3)
+        ax.plot(means["margin"], means["gain"], "so"[1 - k], color=PALETTE[k], markersize=6, label=title)
+    ax.set_yscale("symlog", linthresh=1)
+    ticks = [-10, -1, 0, 1, 10, 100]
+    ax.set(xlabel="lead of the right label, by an estimate of T", ylabel="gain over cross-entropy (points)")
+    ax.set_yticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
 
 
 @styled

@@ -396,7 +396,7 @@ PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "03_correction": (correction, distorted, ablation, constant_sgd),
     "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out),
     "05_robustness": (over_rates, correction_on_ten),
-    "06_when_to_correct": (correction, over_rates, distorted, constant_sgd, five_times),
+    "06_when_to_correct": (correction, over_rates, correction_on_ten, distorted, constant_sgd, five_times),
     "07_tuning": (tuned,),
     "08_human_noise": (estimation, on_ten, correction, correction_on_ten),
     "09_your_data": (own_data,),

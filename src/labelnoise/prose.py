@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from labelnoise import titles, tuning
+from labelnoise import rule, titles, tuning
 from labelnoise.statistics import Interval, interval
 from labelnoise.transitions import Matrix, noise_rate
 from labelnoise.trials import OURS
@@ -83,8 +83,10 @@ def arm_sentence(gains: pd.DataFrame) -> str:
         return "The method asked for is not among the arms of this run."
     first, n = gains.iloc[0].to_dict(), len(gains)
     above, below = (int((gains[end] * sign > 0).sum()) for end, sign in (("low", 1), ("high", -1)))
+    source = first["transition"]
+    given = f" with {'the true T' if source == 'true' else f'T by {titles.source_title(source)}'}" if source else ""
     return (
-        f"{sentence(titles.method_title(first['method'], first['transition']))}, changes the accuracy of cross-entropy "
+        f"{sentence(titles.method_title(first['method'], ''))}{given} changes the accuracy of cross-entropy "
         f"by {gains['gain'].min():+.1f} to {gains['gain'].max():+.1f} points, and of the 95 % intervals of {n} pairs "
         f"of a network and a noise {above} lie above zero and {below} below."
     )
@@ -143,6 +145,27 @@ def tuning_sentence(tries: pd.DataFrame) -> str:
         f"published settings by more than chance would have it, and they stay; in half of all they are at most "
         f"{protocol['behind'].median():.2f} millinats behind the best."
     )
+
+
+def margin_sentence(cells: pd.DataFrame) -> str:
+    """What correction changes where the right label leads by more than `rule.MARGIN`, and where it does not.
+
+    Args:
+        cells: as `tables.by_margin` gives it.
+    """
+    clear = cells["margin"] > rule.MARGIN
+    parts = []
+    for where, gains in (
+        (f"leads the next one by more than {rule.MARGIN:g} in every class", cells["gain"][clear]),
+        (f"leads by less in some class{'' if clear.any() else f' than {rule.MARGIN:g}'}", cells["gain"][~clear]),
+    ):
+        if len(gains):
+            parts.append(
+                f"where the right label, by an estimate of T, {where}, correction changes the accuracy by "
+                f"{gains.min():+.1f} to {gains.max():+.1f} points, {gains.median():+.1f} in the median, and "
+                f"{(gains > 0).sum()} of {len(gains)} means are gains"
+            )
+    return f"{sentence('; '.join(parts))}."
 
 
 def rule_sentence(rows: pd.DataFrame, which: str) -> str:

@@ -147,7 +147,8 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         training: what the records have in common, for the first column.
 
     Returns:
-        Columns training, dataset, model, noise, method, transition, seed; in points of accuracy the ``gain``, what is
+        Columns training, dataset, model, noise, method, transition, seed; the ``margin`` of T (see `rule.margin`); in
+        points of accuracy the ``gain``, what is
         ``predicted`` (see `rule.slope`), its ``resolution``, and ``fall``: what cross-entropy has lost since the epoch
         with its highest noisy validation accuracy, as a practitioner would see it before any correction; and the
         ``verdict``.
@@ -173,7 +174,8 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
             {
                 "training": training, "dataset": asked.dataset, "model": asked.model, "noise": asked.noise,
                 "method": asked.method, "transition": asked.transition or "", "seed": asked.seed,
-                "gain": measured[0] - measured[1], "predicted": predicted, "resolution": resolution,
+                "margin": rule.margin(matrix), "gain": measured[0] - measured[1],
+                "predicted": predicted, "resolution": resolution,
                 "fall": before.max() - before[-1],
                 "verdict": rule.verdict(predicted, resolution),
             }
@@ -182,6 +184,19 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
 
 
 SIZES = {"less than 1 point": (0, 1), "1 to 3 points": (1, 3), "more than 3 points": (3, np.inf)}
+
+
+def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
+    """The mean gain and margin of each cell: a data set, network, noise, method and source of T.
+
+    Args:
+        rows: as `predicted_gains` gives it.
+
+    Returns:
+        Columns dataset, model, noise, method, transition, ``margin``, ``gain`` and ``n``.
+    """
+    cells = rows.groupby(["dataset", *ARM], sort=False)
+    return cells.agg(margin=("margin", "mean"), gain=("gain", "mean"), n=("gain", "size")).reset_index()
 
 
 def rightness(rows: pd.DataFrame) -> pd.DataFrame:
@@ -213,7 +228,7 @@ def ruled(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         Those columns, ``runs``, ``told`` and ``right`` as in `rightness`; ``within``, the share of all whose gain is no
-        further from what was predicted than the resolution; and the mean ``predicted`` and ``gain``.
+        further from what was predicted than the resolution; and the mean ``predicted``, ``gain`` and ``margin``.
     """
     told = rows["verdict"] != "can't tell"
     right = told & (np.sign(rows["predicted"]) == np.sign(rows["gain"]))
@@ -221,7 +236,7 @@ def ruled(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     cells = rows.assign(told=told, right=right, within=within).groupby(list(by), sort=False)
     return cells.agg(
         runs=("gain", "size"), told=("told", "sum"), right=("right", "sum"), within=("within", "mean"),
-        predicted=("predicted", "mean"), gain=("gain", "mean"),
+        predicted=("predicted", "mean"), gain=("gain", "mean"), margin=("margin", "mean"),
     ).reset_index()  # fmt: skip
 
 
