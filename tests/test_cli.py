@@ -57,6 +57,11 @@ MISTAKES = {
     "no noise": (["chapter", "01_noise", "-p", "noises", "[]"], "noises is empty; pass at least one"),
     "noise of other classes": (["chapter", "02_estimation", "-p", "dataset", "fashion-mnist"], "has 3 classes but"),
     "unknown model": (["chapter", "02_estimation", "-p", "model", "resnet"], "Unknown model 'resnet'"),
+    "unknown estimator": (
+        ["chapter", "02_estimation", "-p", "estimators", "[magic]"],
+        "Unknown estimator 'magic'; use",
+    ),
+    "no estimator": (["chapter", "04_precision", "-p", "estimators", "[]"], "estimators is empty; pass at least one"),
     "unknown method": (["chapter", "03_correction", "-p", "arms", "[magic]"], "Unknown method 'magic'"),
     "unknown source of T": (
         ["chapter", "03_correction", "-p", "arms", "['forward, guess']"],

@@ -307,7 +307,7 @@ def test_own_data_need_no_trial_but_a_file(tmp_path):
 
 def test_every_plan_belongs_to_a_chapter():
     listed = {plan for several in plans.PLANS.values() for plan in several}
-    assert listed == {plans.noise, plans.tuned, plans.own_data, *(plan for plan, _ in EVERY)}
+    assert listed == {plans.noise, plans.tuned, plans.own_data, plans.estimators, *(plan for plan, _ in EVERY)}
 
 
 def test_what_was_not_tuned_is_named():

@@ -27,7 +27,9 @@ from labelnoise.trials import Trial
 # The modules a chapter's output can't depend on.
 OUTSIDE_THE_SCIENCE = {"chapters.py", "cluster.py", "pages.py", "stamps.py", "cli.py"}
 # Sockets in the file system: a kernel over TCP warns on the terminal that anyone here may listen.
-KERNEL = Config({"KernelManager": {"transport": "ipc"}})
+# A kernel that is stopped says so on the terminal, as if somebody had interrupted it; what fails is in the notebook.
+QUIET = ["--log-level=CRITICAL"]
+KERNEL = Config({"KernelManager": {"transport": "ipc"}, "NotebookClient": {"extra_arguments": QUIET}})
 
 
 def source_hash(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from labelnoise import tuning
 from labelnoise.errors import InputError
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.training import Settings
 from labelnoise.trials import OURS, Trial, in_profile, protocol, trial
 
@@ -92,6 +93,16 @@ def on_ten(
     return estimation(
         dataset=ten_dataset, noises=ten_noises, model=model, learners=learners, seeds=ten_seeds, profile=profile
     )
+
+
+def estimators(*, estimators: Sequence[str]) -> list[Trial]:
+    """None: estimators read the trials of other plans. Whether they are known is checked."""
+    _check(1, estimators=estimators)
+    known = [*ESTIMATORS, *FEATURE_ESTIMATORS]
+    for name in estimators:
+        if name not in known:
+            raise InputError(f"Unknown estimator {name!r}; use one of: {', '.join(known)}.")
+    return []
 
 
 def arm(text: str) -> Arm:
@@ -392,9 +403,9 @@ def own_data(*, data: str) -> list[Trial]:
 # Chapter to its plans; each takes the chapter's parameters that it names.
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "01_noise": (noise,),
-    "02_estimation": (estimation, on_ten),
+    "02_estimation": (estimation, on_ten, estimators),
     "03_correction": (correction, distorted, ablation, constant_sgd),
-    "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out),
+    "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out, estimators),
     "05_robustness": (over_rates, correction_on_ten),
     "06_when_to_correct": (correction, over_rates, correction_on_ten, distorted, constant_sgd, five_times),
     "07_tuning": (tuned,),
