@@ -31,6 +31,7 @@ ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "mode
           "ten_seeds": 2}  # fmt: skip
 RATES = {"rate_noises": ["symmetric-0.2", "pair-flip-0.3"], "models": ["lenet", "alexnet"],
          "rate_arms": ["forward, true", "generalised"], "alexnet_arms": ["forward, true"], "rate_seeds": 2}  # fmt: skip
+UNSEEN = {"unseen_noises": ["symmetric-0.3"], "unseen_arms": ["forward, true"], "unseen_seeds": 2}
 CORRECTION_ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "models": ["lenet"],
                      "ten_arms": ["forward, true"], "ten_seeds": 2}  # fmt: skip
 COVERAGE = {"noises": PAPER, "model": "lenet", "learners": ["alternating"], "draws": 3}
@@ -47,6 +48,7 @@ EVERY = [
     (plans.constant_sgd, SGD),
     (plans.over_rates, RATES),
     (plans.correction_on_ten, CORRECTION_ON_TEN),
+    (plans.unseen, UNSEEN),
     (plans.coverage, COVERAGE),
     (plans.sizes, SIZES),
     (plans.other_noises, OTHER_NOISES),

@@ -210,6 +210,22 @@ def over_rates(
     )  # fmt: skip
 
 
+def unseen(
+    *,
+    dataset: str = "fashion-mnist-3",
+    unseen_noises: Sequence[str],
+    unseen_arms: Sequence[str],
+    unseen_seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """LeNet on noises that had not been looked at when the bound of the rule was drawn."""
+    _check(unseen_seeds, unseen_noises=unseen_noises)
+    return correction(
+        dataset=dataset, noises=unseen_noises, models=["lenet"], arms=unseen_arms, alexnet_arms=unseen_arms,
+        seeds=unseen_seeds, alexnet_seeds=unseen_seeds, profile=profile,
+    )  # fmt: skip
+
+
 def correction_on_ten(
     *,
     ten_dataset: str,
@@ -407,7 +423,7 @@ PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
     "03_correction": (correction, distorted, ablation, constant_sgd),
     "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out, estimators),
     "05_robustness": (over_rates, correction_on_ten),
-    "06_when_to_correct": (correction, over_rates, correction_on_ten, distorted, constant_sgd, five_times),
+    "06_when_to_correct": (correction, over_rates, correction_on_ten, unseen, distorted, constant_sgd, five_times),
     "07_tuning": (tuned,),
     "08_human_noise": (estimation, on_ten, correction, correction_on_ten),
     "09_your_data": (own_data,),
