@@ -79,6 +79,7 @@ def test_the_margin_is_the_smallest_lead_of_a_right_label():
     assert rule.margin(np.eye(3)) == 1
     assert rule.margin([[0.6, 0.3, 0.1], [0.25, 0.5, 0.25], [0, 0, 1]]) == pytest.approx(0.25)
     assert rule.margin([[0.3, 0.7], [0, 1]]) == pytest.approx(-0.4)
+    assert rule.leads([[0.3, 0.7], [0, 1]]).tolist() == pytest.approx([-0.4, 1])
     with pytest.raises(InputError):
         rule.margin([[0.5, 0.6], [0, 1]])
 

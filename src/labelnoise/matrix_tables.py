@@ -10,6 +10,7 @@ import scipy.stats
 
 from labelnoise import transitions
 from labelnoise.preparation import true_matrix
+from labelnoise.rule import leads
 from labelnoise.statistics import interval
 from labelnoise.trials import Record
 
@@ -74,16 +75,11 @@ def beaten(records: Iterable[Record], estimators: Sequence[str]) -> pd.DataFrame
         for name in estimators:
             # A learner's record has the oracle of its cross-entropy trial again.
             if name in record.transition_matrices and (name != "oracle" or record.trial.method == "cross-entropy"):
-                estimate = np.array(record.transition_matrices[name])
-                rows.append([record.trial.dataset, name, _beaten(truth), _beaten(estimate)])
+                beaten = [(leads(matrix) <= 0).sum() for matrix in (truth, record.transition_matrices[name])]
+                rows.append([record.trial.dataset, name, *beaten])
     table = pd.DataFrame(rows, columns=["dataset", "estimator", "classes", "found"])
     cells = table.groupby(["dataset", "estimator"], sort=False)
     return cells.agg(classes=("classes", "mean"), found=("found", "mean"), n=("found", "size")).reset_index()
-
-
-def _beaten(matrix: transitions.Matrix) -> int:
-    others = np.where(np.eye(len(matrix), dtype=bool), 0, matrix).max(axis=1)
-    return int((others >= matrix.diagonal()).sum())
 
 
 def rounds(*tables: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from labelnoise.errors import InputError
 from labelnoise.intervals import Bounds, combined
 from labelnoise.preparation import VALIDATION_SHARE
 from labelnoise.prose import with_interval
-from labelnoise.rule import DISAGREEMENT, MARGIN, gain_resolution, margin, slope, verdict
+from labelnoise.rule import DISAGREEMENT, MARGIN, gain_resolution, leads, slope, verdict
 from labelnoise.statistics import Interval
 from labelnoise.transitions import Matrix, noise_rate
 
@@ -111,19 +111,18 @@ def advice(report: Report) -> list[str]:
 
 
 def _of_classes(report: Report) -> str:
-    matrix = report.bounds.estimate
-    others = np.where(np.eye(len(matrix), dtype=bool), 0, matrix).max(axis=1)
-    beaten = [report.class_names[i] for i in np.flatnonzero(others >= matrix.diagonal())]
+    lead = leads(report.bounds.estimate)
+    beaten = [report.class_names[i] for i in np.flatnonzero(lead <= 0)]
     if not beaten:
-        lead = margin(matrix)
         return (
-            f"By this estimate the right label leads the next one by {lead:.2f} or more in every class. In the book's "
-            f"trainings correction changed little where the lead was above {MARGIN:g}, and mostly gained where it "
-            "was below. Where errors depend on the sample, an estimate can miss a class in which another label leads."
+            f"By this estimate the right label leads the next one by {lead.min():.2f} or more in every class. In the "
+            f"book's trainings correction changed little where the lead was above {MARGIN:g}, and mostly gained where "
+            "it was below. Where errors depend on the sample, an estimate can miss a class in which another label "
+            "leads."
         )
     listed = ", ".join(beaten[:5]) + (f" and {len(beaten) - 5} more" if len(beaten) > 5 else "")
     return (
-        f"In {len(beaten)} of {len(matrix)} classes ({listed}) another label is at least as frequent as the right one. "
+        f"In {len(beaten)} of {len(lead)} classes ({listed}) another label is at least as frequent as the right one. "
         "Trained without correction, a network learns the wrong class there. First make sure that the columns of the "
         "probabilities are in the order of the labels, and look at some of these samples."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
 from labelnoise.noise import check_labels
@@ -18,10 +18,28 @@ DISAGREEMENT = 0.1  # share of labels on which one classifier agrees and another
 MARGIN = 0.3  # read off the trainings of the chapter on when to correct
 
 
-def margin(transition_matrix: ArrayLike) -> float:
-    """By how much the right label is more frequent than the next one, in the class in which it is least so.
+def leads(transition_matrix: ArrayLike) -> NDArray[np.float64]:
+    """By how much the right label is more frequent than the next one, ``T[i, i]`` less the largest other entry.
 
-    The smallest ``T[i, i] - T[i, j]``. The network of a class needs as many labels more to be right about it, as this
+    Args:
+        transition_matrix: shape (n_classes, n_classes), rows sum to 1.
+
+    Returns:
+        Shape (n_classes,); 0 or less where another label is at least as frequent.
+
+    Raises:
+        InputError: no transition matrix.
+    """
+    matrix = validate(transition_matrix)
+    others = np.where(np.eye(len(matrix), dtype=bool), -np.inf, matrix).max(axis=1)
+    found: NDArray[np.float64] = matrix.diagonal() - others
+    return found
+
+
+def margin(transition_matrix: ArrayLike) -> float:
+    """The lead of the right label in the class in which it is smallest (see `leads`).
+
+    The network of a class needs as many labels more to be right about it, as this
     is smaller; where it is negative, no number is enough without T. In the trainings of the book correction changed
     little where it was above `MARGIN`.
 
@@ -31,9 +49,7 @@ def margin(transition_matrix: ArrayLike) -> float:
     Raises:
         InputError: no transition matrix.
     """
-    matrix = validate(transition_matrix)
-    others = np.where(np.eye(len(matrix), dtype=bool), -np.inf, matrix).max(axis=1)
-    return float((matrix.diagonal() - others).min())
+    return float(leads(transition_matrix).min())
 
 
 def slope(transition_matrix: ArrayLike) -> float:
