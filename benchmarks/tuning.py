@@ -16,7 +16,7 @@ from labelnoise.methods import METHODS
 NOISES = ("paper-0.5", "paper-0.6")
 METHODS_TUNED = (
     "cross-entropy", "forward", "backward", "reweighting", "resampling", "t-revision", "volminnet", "total-variation",
-    "generalised", "symmetric", "early-learning", "mixup", "co-teaching", "graph-forward",
+    "generalised", "symmetric", "early-learning", "mixup", "co-teaching", "hog-forward",
 )  # fmt: skip
 
 
@@ -31,7 +31,8 @@ def arms(model: str) -> list[tuning.Arm]:
 def main() -> None:
     ledger = Ledger(Path(__file__).parents[1] / "results" / "tuning.jsonl")
     tuning.study(arms(sys.argv[1]), ledger, progress=sweep.on_terminal)
-    settled = tuning.settled(ledger)
+    # On the votes of people the ledger has the choice of a protocol (benchmarks/protocol.py), which is no tuning.
+    settled = {arm: choice for arm, choice in tuning.settled(ledger).items() if arm.noise in NOISES}
     tuning.CHOSEN.write_text(tuning.write_chosen(settled))
     for arm, choice in settled.items():
         print(f"{arm.model} {arm.noise} {arm.method}: {choice}")

@@ -15,7 +15,7 @@ import pytest
 from nbformat import v4
 
 import labelnoise
-from labelnoise import chapters, pages, parameters, plans, project, stamps, sweep, transitions
+from labelnoise import chapters, matrix_plans, pages, parameters, plans, project, stamps, sweep, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.ledger import Ledger
@@ -252,11 +252,11 @@ def test_the_planned_trials_are_those_of_the_chapters_plans():
     default = {key: p.default for key, p in parameters.declared("02_estimation").items()}
     common = {name: default[name] for name in ("model", "learners")}
     on_ten = {name: value for name, value in default.items() if name.startswith("ten_")} | common
-    estimation = plans.estimation(noises=paper, seeds=10, **common)
-    assert parameters.planned("02_estimation") == [*estimation, *plans.on_ten(**on_ten)]
+    estimation = matrix_plans.estimation(noises=paper, seeds=10, **common)
+    assert parameters.planned("02_estimation") == [*estimation, *matrix_plans.on_ten(**on_ten)]
     other = {"model": "alexnet", "learners": ["volminnet"], "profile": "smoke"}
-    asked = plans.estimation(noises=["symmetric-0.2"], seeds=2, **other)
-    asked += plans.on_ten(**{**on_ten, **other})
+    asked = matrix_plans.estimation(noises=["symmetric-0.2"], seeds=2, **other)
+    asked += matrix_plans.on_ten(**{**on_ten, **other})
     assert parameters.planned("02_estimation", {"noises": ["symmetric-0.2"], "seeds": 2, **other}) == asked
     given = {"sgd_seeds": 1, "seeds": 1, "noises": [*paper, "paper-0.5", "symmetric-0.3"]}
     planned = parameters.planned("03_correction", given)
@@ -324,7 +324,17 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
             {"seeds": 2, "distorted_seeds": 2, "alexnet_seeds": 1, "rate_seeds": 1, "long_seeds": 1, "sgd_seeds": 1},
         ),
         ("08_human_noise", {"seeds": 2, "ten_seeds": 2}),
-        ("03_correction", {"seeds": 3, "alexnet_seeds": 2, "distorted_seeds": 2, "ablation_seeds": 2, "sgd_seeds": 2}),
+        (
+            "03_correction",
+            {
+                "seeds": 3,
+                "alexnet_seeds": 2,
+                "close_seeds": 4,
+                "distorted_seeds": 2,
+                "ablation_seeds": 2,
+                "sgd_seeds": 2,
+            },
+        ),
     ],
 )
 def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, capsys, name, values):
@@ -343,7 +353,10 @@ def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatc
     gains = variables["gains"]
     defaults = {key: p.default for key, p in parameters.declared("03_correction").items()}
     seeds = {"lenet": defaults["seeds"], "alexnet": defaults["alexnet_seeds"]}
-    assert gains["n"].tolist() == gains["model"].map(seeds).tolist()
+    close = (gains["method"] + ", " + gains["transition"]).isin(defaults["close_arms"])
+    for column in ("model", "noise"):
+        close &= gains[column].isin(defaults[f"close_{column}s"])
+    assert gains["n"].tolist() == gains["model"].map(seeds).mask(close, defaults["close_seeds"]).tolist()
     forward = [arm for name in ("arms", "alexnet_arms") for arm in defaults[name] if arm.startswith("forward, ")]
     assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 2 * len(forward))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 
-from labelnoise import explore, parameters, plans, project, tables
+from labelnoise import explore, matrix_plans, parameters, plans, project, tables
 
 ROWS = [[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]]
 CELL = {"dataset": "fashion-mnist-3", "noise": "paper-0.5", "model": "lenet"}
@@ -85,7 +85,7 @@ def test_other_settings_fewer_images_and_networks_in_folds_stand_for_no_cell(rec
 
 def test_a_learner_shows_the_t_that_the_estimation_asks_for(record, records):
     arm = ("t-revision", "anchor-97")
-    plain, asked = plans.estimation(
+    plain, asked = matrix_plans.estimation(
         dataset=CELL["dataset"], noises=[CELL["noise"]], model=CELL["model"], learners=["t-revision"], seeds=1
     )
     own = record(arm, settings=asked.settings, base=plain.settings)

@@ -6,13 +6,13 @@ from pathlib import Path
 import labelnoise
 
 ORDER = (
-    "__init__", "errors", "transitions", "noise", "statistics", "votes", "sources", "cifar", "data", "archives",
-    "fast", "models", "losses", "robust", "learned", "augmentation", "training", "inputs", "calibration",
-    "likelihood", "graph", "intervals", "alternation", "consensus", "columns", "selection", "estimators", "methods",
-    "provenance", "trials", "preparation", "running", "ledger", "sweep", "tuning", "cluster", "rule", "tables",
-    "matrix_tables", "titles", "published", "prose", "drawn", "style", "figures", "matrix_figures", "plans",
-    "explore", "project", "costs", "status", "cost_figures", "parameters", "stamps", "pages", "chapters", "replay",
-    "tabular", "outputs", "report", "report_page", "estimate_command", "image_files", "own_training",
+    "__init__", "errors", "transitions", "noise", "statistics", "votes", "sources", "cifar", "data", "archives", "fast",
+    "models", "losses", "robust", "learned", "augmentation", "training", "inputs", "calibration", "likelihood", "graph",
+    "gradients", "intervals", "alternation", "consensus", "columns", "selection", "estimators", "methods", "provenance",
+    "trials", "preparation", "running", "ledger", "sweep", "tuning", "cluster", "rule", "tables", "rule_tables",
+    "matrix_tables", "titles", "published", "prose", "drawn", "style", "figures", "matrix_figures", "matrix_plans",
+    "plans", "explore", "project", "costs", "status", "cost_figures", "parameters", "stamps", "pages", "chapters",
+    "replay", "tabular", "outputs", "report", "report_page", "estimate_command", "image_files", "own_training",
     "train_command", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent

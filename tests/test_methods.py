@@ -5,6 +5,7 @@ import torch
 from labelnoise import losses, titles, transitions
 from labelnoise.errors import InputError
 from labelnoise.methods import METHODS, method
+from labelnoise.trials import WITH_GRAPH
 
 MATRIX = transitions.named("paper-0.5", 3)
 
@@ -33,9 +34,14 @@ def test_a_matrix_is_given_where_one_is_needed_and_nowhere_else(name):
         recipe.make_loss(wrong, 3, 10)
 
 
-def test_soft_labels_are_given_where_they_are_needed_and_nowhere_else():
-    with pytest.raises(InputError, match="forward correction from a graph needs soft labels"):
-        method("graph-forward").make_loss(MATRIX, 3, 10)
+@pytest.mark.parametrize("name", WITH_GRAPH)
+def test_soft_labels_are_needed_where_a_graph_is(name):
+    with pytest.raises(InputError, match=f"{method(name).title} needs soft labels"):
+        method(name).make_loss(MATRIX, 3, 10)
+
+
+def test_soft_labels_are_given_nowhere_else():
+    assert {name for name, recipe in METHODS.items() if "soft_labels" in recipe.takes} == {*WITH_GRAPH}
     with pytest.raises(InputError, match="forward correction takes no soft labels"):
         method("forward").make_loss(MATRIX, 3, 10, np.full((10, 3), 1 / 3))
 

@@ -10,22 +10,22 @@ import pytest
 import scipy.stats
 from distributed.scheduler import dask
 
-from labelnoise import (
+from labelnoise import (  # fmt: skip
     cli,
     costs,
     data,
     drawn,
     figures,
     graph,
+    matrix_plans,
     parameters,
-    plans,
     rule,
     running,
     sources,
     statistics,
     training,
     tuning,
-)  # fmt: skip
+)
 from labelnoise.matrix_tables import LEVEL
 from labelnoise.methods import METHODS
 from labelnoise.models import LeNet
@@ -80,7 +80,7 @@ def written(thing, pattern):
 ROUNDS, FOLDS, V = len(running.ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
 TRUTH = np.array(PAPER["paper-0.6"])
 ESTIMATION, CORRECTION = (parameters.defaults(name) for name in ("02_estimation", "03_correction"))
-LONG = plans.LONG.epochs / PROTOCOL["lenet"].epochs
+LONG = matrix_plans.LONG.epochs / PROTOCOL["lenet"].epochs
 
 # Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.
 STATED = {
@@ -109,14 +109,15 @@ STATED = {
     r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
     r"With 60 % of the labels wrong": [100 * noise_rate(TRUTH)],
     r"a hundredth of the information": [round(1 - scipy.stats.entropy(TRUTH[0], base=3), 2)],
-    r"ten nearest neighbours, in the 100 principal": [graph.NEIGHBOURS, graph.COMPONENTS],
+    r"ten nearest neighbours": [graph.NEIGHBOURS],
+    r"\b100 principal components": [graph.COMPONENTS],
     r"Three seeds are few": [CORRECTION["distorted_seeds"]],
     r"momentum 0\.9": [written(training, r"momentum=([\d.]+)")],
     r"five times (as many|the published epochs|the epochs)": [LONG],
     r"train for 8 epochs": [PROTOCOL["lenet"].epochs],
     r"on 256 images": [PROTOCOL["alexnet"].batch_size],
     r"the six channels": [LeNet(n_classes=3).features[0].out_channels],
-    r"two for LeNet": [len(tuning.SEEDS)],
+    r"two tuning seeds": [len(tuning.SEEDS)],
     r"four at random": [written(tuning.study, r"n_startup_trials=(\d+)") - 1],
     r"a quarter to four times": tuning.RELATIVE_RATE,
     r"weight decay \(0\.001 to 0\.1\)": tuning.WEIGHT_DECAY,

@@ -6,19 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import plans, tuning
+from labelnoise import matrix_plans, plans, tuning
 from labelnoise.errors import InputError
-from labelnoise.trials import PROTOCOL, SMOKE_IMAGES
+from labelnoise.trials import PROTOCOL, SMOKE_IMAGES, WITH_GRAPH
 
 PAPER = ["paper-0.5", "paper-0.6"]
 CORRECTION = {
     "noises": PAPER,
     "models": ["lenet", "alexnet"],
-    "arms": ["forward, true", "forward, anchor-97", "mixup", "graph-forward, true"],
+    "arms": ["forward, true", "forward, anchor-97", "mixup", "hog-forward, true"],
     "alexnet_arms": ["forward, true"],
     "seeds": 3,
     "alexnet_seeds": 2,
 }
+CLOSE = {"close_models": ["lenet"], "close_noises": ["paper-0.6"], "close_arms": ["forward, true"]}
 DISTORTED = {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "distorted_seeds": 2}
 ABLATION = {"noises": PAPER, "ablation_seeds": 2}
 ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
@@ -40,8 +41,8 @@ OTHER_NOISES = {"further_noises": ["symmetric-0.2"], "model": "lenet", "seeds": 
 OTHER_NETWORKS = {"noises": PAPER, "further_models": ["alexnet"], "seeds": 3}
 TRACED = {"noises": PAPER, "traced_seeds": 2}
 EVERY = [
-    (plans.estimation, ESTIMATION),
-    (plans.on_ten, ON_TEN),
+    (matrix_plans.estimation, ESTIMATION),
+    (matrix_plans.on_ten, ON_TEN),
     (plans.correction, CORRECTION),
     (plans.distorted, DISTORTED),
     (plans.ablation, ABLATION),
@@ -49,12 +50,12 @@ EVERY = [
     (plans.over_rates, RATES),
     (plans.correction_on_ten, CORRECTION_ON_TEN),
     (plans.unseen, UNSEEN),
-    (plans.coverage, COVERAGE),
-    (plans.sizes, SIZES),
-    (plans.other_noises, OTHER_NOISES),
-    (plans.other_networks, OTHER_NETWORKS),
-    (plans.traced, TRACED),
-    (plans.held_out, ESTIMATION),
+    (matrix_plans.coverage, COVERAGE),
+    (matrix_plans.sizes, SIZES),
+    (matrix_plans.other_noises, OTHER_NOISES),
+    (matrix_plans.other_networks, OTHER_NETWORKS),
+    (matrix_plans.traced, TRACED),
+    (matrix_plans.held_out, ESTIMATION),
     (plans.precision, PRECISION),
     (plans.epochs, EPOCHS),
     (plans.five_times, {"noises": PAPER, "long_seeds": 2}),
@@ -66,7 +67,7 @@ def subsets(values, least=1):
     return st.lists(st.sampled_from(values), min_size=least, unique=True)
 
 
-ARMS = ["forward, true", "forward, anchor-97", "mixup", "volminnet", "graph-forward, anchor-max"]
+ARMS = ["forward, true", "forward, anchor-97", "mixup", "volminnet", "hog-forward, anchor-max"]
 corrections = st.fixed_dictionaries(
     {
         "noises": subsets([*PAPER, "pair-flip-0.3", "clean"]),
@@ -106,18 +107,18 @@ def test_every_arm_has_its_cross_entropy_partner_of_the_same_seed(p):
     assert {(t.model, t.noise, t.seed) for t in trials} == plain
 
 
-def test_an_arm_is_reported_with_what_was_chosen_for_it_and_our_own_recipe_as_a_refit(monkeypatch):
+def test_an_arm_is_reported_with_what_was_chosen_for_it_and_one_with_a_graph_as_a_refit(monkeypatch):
     best = replace(PROTOCOL["lenet"], epochs=5)
     options = (("alpha", 0.3),)
     monkeypatch.setattr(tuning, "chosen", lambda arm: tuning.Choice(best, options if arm.method == "mixup" else ()))
-    for text in ("cross-entropy", "forward, true", "forward, anchor-97", "mixup", "graph-forward, true"):
+    for text in ("cross-entropy", "forward, true", "forward, anchor-97", "mixup", *(f"{m}, true" for m in WITH_GRAPH)):
         method, source = plans.arm(text)
         asked = plans.chosen_trial(
             dataset="fashion-mnist-3", noise="paper-0.5", model="lenet", arm=(method, source), seed=0
         )
         assert (asked.method, asked.transition, asked.settings) == (method, source, best)
         assert asked.options == (options if method == "mixup" else None)
-        assert asked.refit == (True if method == "graph-forward" else None)
+        assert asked.refit == (True if method in WITH_GRAPH else None)
         assert asked.base == (PROTOCOL["lenet"] if source == "anchor-97" else None)
 
 
@@ -136,10 +137,13 @@ def test_every_distortion_stands_beside_the_true_matrix_and_none_of_the_same_see
 
 def test_each_part_of_our_recipe_is_left_out_in_turn():
     asked = plans.ablation(**ABLATION)
-    assert len(asked) == 5 * len(PAPER) * 2
-    for whole, no_graph, plain, on_training_images, bare in zip(*[iter(asked)] * 5, strict=True):
-        assert (whole.method, whole.refit) == ("graph-forward", True)
+    assert len(asked) == 6 * len(PAPER) * 2
+    for whole, no_graph, of_pixels, plain, on_training_images, bare in zip(*[iter(asked)] * 6, strict=True):
+        assert (whole.method, whole.refit) == ("hog-forward", True)
         assert no_graph == replace(whole, method="forward", options=None)
+        assert of_pixels == replace(whole, method="graph-forward", options=of_pixels.options)
+        options = whole.options or tuning.start(tuning.Arm("fashion-mnist-3", "", "lenet", whole.method)).options
+        assert of_pixels.options == options
         assert plain == replace(whole, method="cross-entropy", transition=None, options=None)
         assert on_training_images == replace(whole, refit=None)
         assert bare == replace(whole, settings=replace(whole.settings, augmentation=None, averaging=None))
@@ -164,7 +168,7 @@ def test_every_constant_sgd_trial_has_its_partner():
 
 
 def test_estimation_asks_for_cross_entropy_on_each_noise_and_seed():
-    trials = plans.estimation(**ESTIMATION)
+    trials = matrix_plans.estimation(**ESTIMATION)
     assert {(t.noise, t.seed) for t in trials} == {(noise, seed) for noise in PAPER for seed in range(3)}
     assert {(t.method, t.transition, t.model) for t in trials} == {("cross-entropy", None, "lenet")}
 
@@ -209,7 +213,7 @@ def test_the_data_set_is_passed_on(plan, parameters):
     ("plan", "parameters", "name"),
     [
         (*case, name)
-        for case in [*EVERY, (plans.noise, NOISE)]
+        for case in [*EVERY, (matrix_plans.noise, NOISE)]
         for name in ("seeds", "alexnet_seeds", "distorted_seeds", "ablation_seeds", "sgd_seeds", "long_seeds")
         if name in case[1]
     ],
@@ -224,7 +228,7 @@ def test_at_least_one_seed_is_needed(plan, parameters, name, seeds):
     ("plan", "parameters", "name"),
     [
         (*case, name)
-        for case in [*EVERY, (plans.noise, NOISE)]
+        for case in [*EVERY, (matrix_plans.noise, NOISE)]
         for name in ("noises", "rate_noises", "models", "arms", "alexnet_arms", "precision_noises", "warm_epochs")
         if name in case[1]
     ],
@@ -290,15 +294,15 @@ def test_a_warm_start_shares_the_published_fit():
     asked = plans.epochs(**EPOCHS)
     warm = [t for t in asked if t.method == "forward-warm"]
     assert Counter(t.settings.epochs for t in warm) == {2: 6, 4: 6}
-    assert {t.prerequisite() for t in warm} == set(plans.estimation(**ESTIMATION))
+    assert {t.prerequisite() for t in warm} == set(matrix_plans.estimation(**ESTIMATION))
     assert {t.prerequisite() for t in warm} <= set(asked)
     assert Counter(t.settings.epochs for t in asked if t.method != "forward-warm") == {8: 12, 40: 8}
 
 
 def test_the_noise_needs_no_trial_but_is_checked():
-    assert plans.noise(**NOISE) == []
+    assert matrix_plans.noise(**NOISE) == []
     with pytest.raises(InputError, match="Unknown noise 'paper-0\\.7'"):
-        plans.noise(noises=["paper-0.7"], seeds=1)
+        matrix_plans.noise(noises=["paper-0.7"], seeds=1)
 
 
 def test_own_data_need_no_trial_but_a_file(tmp_path):
@@ -309,7 +313,13 @@ def test_own_data_need_no_trial_but_a_file(tmp_path):
 
 def test_every_plan_belongs_to_a_chapter():
     listed = {plan for several in plans.PLANS.values() for plan in several}
-    assert listed == {plans.noise, plans.tuned, plans.own_data, plans.estimators, *(plan for plan, _ in EVERY)}
+    assert listed == {
+        matrix_plans.noise,
+        plans.tuned,
+        plans.own_data,
+        matrix_plans.estimators,
+        *(plan for plan, _ in EVERY),
+    }
 
 
 def test_what_was_not_tuned_is_named():
@@ -323,8 +333,8 @@ def test_what_was_not_tuned_is_named():
 
 
 def test_methods_that_learn_t_share_the_fit_that_they_start_from():
-    asked = plans.estimation(**ESTIMATION, learners=LEARNERS)
-    plain = plans.estimation(**ESTIMATION)
+    asked = matrix_plans.estimation(**ESTIMATION, learners=LEARNERS)
+    plain = matrix_plans.estimation(**ESTIMATION)
     assert Counter(t.method for t in asked) == {"cross-entropy": 6, **dict.fromkeys(LEARNERS, 6)}
     for name in ("alternating", "t-revision"):
         assert {t.prerequisite() for t in asked if t.method == name} == set(plain)
@@ -332,13 +342,26 @@ def test_methods_that_learn_t_share_the_fit_that_they_start_from():
 
 
 def test_every_number_of_images_is_asked_for():
-    assert Counter(t.images for t in plans.sizes(**SIZES)) == {1000: 12, 2000: 12}
+    assert Counter(t.images for t in matrix_plans.sizes(**SIZES)) == {1000: 12, 2000: 12}
 
 
 def test_a_traced_trial_has_its_own_settings():
-    assert {(t.trace, t.settings) for t in plans.traced(**TRACED)} == {(True, plans.LONG)}
+    assert {(t.trace, t.settings) for t in matrix_plans.traced(**TRACED)} == {(True, matrix_plans.LONG)}
 
 
 def test_held_out_trials_have_the_labels_of_the_plain_ones():
-    plain = plans.estimation(**ESTIMATION)
-    assert [replace(t, method="cross-entropy") for t in plans.held_out(**ESTIMATION)] == plain
+    plain = matrix_plans.estimation(**ESTIMATION)
+    assert [replace(t, method="cross-entropy") for t in matrix_plans.held_out(**ESTIMATION)] == plain
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections, st.integers(0, 6))
+def test_close_arms_have_more_runs_on_the_noises_that_are_named_and_others_as_many_as_before(p, n):
+    before, after = (set(plans.correction(**{**p, **more})) for more in ({}, CLOSE | {"close_seeds": n}))
+    further = after - before
+    assert before <= after
+    assert {(t.model, t.noise) for t in further} <= {("lenet", "paper-0.6")}
+    assert {(t.method, t.transition) for t in further} <= {("cross-entropy", None), ("forward", "true")}
+    if "lenet" in p["models"] and "paper-0.6" in p["noises"] and "forward, true" in p["arms"]:
+        runs = Counter((t.method, t.transition) for t in after if (t.model, t.noise) == ("lenet", "paper-0.6"))
+        assert runs["cross-entropy", None] == runs["forward", "true"] == max(n, p["seeds"])

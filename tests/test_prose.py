@@ -258,7 +258,7 @@ def test_the_votes_are_told_with_the_least_and_the_largest_ratio():
 def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values():
     columns = ["noise", "method", "transition", "gain", "low", "high", "n", "corrected"]
     rows = [["human", "forward", "true", 2.0, 1.0, 3.0, 5, 0.04], ["human", "mixup", "", -2.0, -3.0, -1.0, 5, 0.01],
-            ["human", "graph-forward", "true", 9.0, 8.0, 10.0, 5, 0.01],
+            ["human", "hog-forward", "true", 9.0, 8.0, 10.0, 5, 0.01],
             ["paper-0.5", "mixup", "", 0.1, 0.0, 0.2, 5, 0.06]]  # fmt: skip
     assert prose.standing_sentence(pd.DataFrame(rows, columns=columns)) == (
         "On human, of 2 methods 1 gain on cross-entropy beyond chance and 1 lose; the largest gain is +2.0 points "
@@ -275,3 +275,11 @@ def test_the_lead_of_the_right_label_parts_the_cells():
     assert "by less in some class, correction changes the accuracy by -1.0 to +4.0 points" in close
     assert "by less in some class than 0.3, " in prose.margin_sentence(cells.iloc[:2])
     assert "less" not in prose.margin_sentence(cells.iloc[2:])
+
+
+def test_further_runs_have_a_sentence_of_their_own_and_so_has_their_absence():
+    columns = ["model", "noise", "method", "transition", "gain", "low", "high", "n"]
+    row = ["lenet", "paper-0.6", "forward", "true", 0.9, 0.4, 1.4, 30]
+    found = pd.DataFrame([row], columns=columns)
+    assert prose.further_sentence(found) == "the further ones alone give +0.9 points (+0.4 to +1.4, n = 30) (true T)."
+    assert prose.further_sentence(found[:0]) == "here there are no further ones."

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from labelnoise import plans, rule, tables, titles, tuning
+from labelnoise import plans, rule, rule_tables, tables, titles, tuning
 from labelnoise.errors import InputError
 from labelnoise.preparation import n_validation
 from labelnoise.statistics import paired_difference
@@ -120,8 +120,8 @@ def test_a_part_of_our_recipe_is_named_by_what_the_trial_leaves_out(made_up):
     asked = plans.ablation(noises=["paper-0.5"], ablation_seeds=1, profile="smoke")
     table = tables.ablation(made_up(trial) for trial in asked)
     assert table["part"].tolist() == [
-        "whole", "without the graph", "cross-entropy instead", "without the validation images",
-        "without changed images and averaging",
+        "whole", "without the graph", "with a graph of pixels", "cross-entropy instead",
+        "without the validation images", "without changed images and averaging",
     ]  # fmt: skip
 
 
@@ -225,7 +225,7 @@ def test_a_gain_is_foretold_by_noisy_labels_alone_and_its_own_refits_are_left_ou
     better = a_run(made_up, tiny(seed=1, method="forward", transition="true"), [0.5, 0.5, 0.52], [0.8, 0.8, 0.85])
     alone = a_run(made_up, tiny(seed=2, method="forward", transition="true"), [0.5, 0.5, 0.52], [0.8, 0.8, 0.85])
     refit = a_run(made_up, tiny(seed=1, method="mixup", refit=True), [0.5, 0.5, 0.9], [0.8, 0.8, 0.9])
-    (row,) = tables.predicted_gains([plain, better, alone, refit], "here").to_dict("records")
+    (row,) = rule_tables.predicted_gains([plain, better, alone, refit], "here").to_dict("records")
     assert (row["training"], row["method"], row["seed"]) == ("here", "forward", 1)
     assert row["gain"] == pytest.approx(15)
     assert row["margin"] == pytest.approx(rule.margin(SYMMETRIC))
@@ -240,7 +240,7 @@ def test_how_often_the_rule_is_right_is_counted_by_the_size_of_the_gain():
         [[0.5, -1, "can't tell"], [-2, -3, "loss"], [2, 9, "gain"], [-5, 8, "gain"], [5, 1, "can't tell"]],
         columns=["gain", "predicted", "verdict"],
     )
-    assert tables.rightness(rows).values.tolist() == [[1, 0, 0, 0.0], [2, 2, 2, 1.0], [2, 1, 0, 0.5]]
+    assert rule_tables.rightness(rows).values.tolist() == [[1, 0, 0, 0.0], [2, 2, 2, 1.0], [2, 1, 0, 0.5]]
 
 
 def test_what_the_rule_says_is_counted_by_what_runs_have_in_common():
@@ -251,18 +251,18 @@ def test_what_the_rule_says_is_counted_by_what_runs_have_in_common():
         ["d", "mixup", 1, 0.5, "can't tell"],
     ]
     table = pd.DataFrame(rows, columns=columns).assign(resolution=3.5, margin=[0.2, 0.4, 0.5])
-    assert tables.ruled(table, ["dataset", "method"]).values.tolist() == [
+    assert rule_tables.ruled(table, ["dataset", "method"]).values.tolist() == [
         ["d", "forward", 2, 2, 1, 0.5, 1.0, 2.0, pytest.approx(0.3)],
         ["d", "mixup", 1, 0, 0, 1.0, 0.5, 1.0, 0.5],
     ]
-    assert tables.ruled(table, ["dataset"])["runs"].tolist() == [3]
+    assert rule_tables.ruled(table, ["dataset"])["runs"].tolist() == [3]
 
 
 def test_a_cell_has_the_mean_margin_and_gain_of_its_runs():
     cell = ["d", "lenet", "paper-0.5", "forward", "true"]
     rows = pd.DataFrame([[*cell, 0.2, 1.0], [*cell, 0.4, 3.0], [*cell[:-1], "oracle", 0.2, -1.0]],
                         columns=["dataset", *tables.ARM, "margin", "gain"])  # fmt: skip
-    assert tables.by_margin(rows).values.tolist() == [
+    assert rule_tables.by_margin(rows).values.tolist() == [
         [*cell, pytest.approx(0.3), 2.0, 2],
         [*cell[:-1], "oracle", 0.2, -1.0, 1],
     ]

@@ -17,7 +17,7 @@ from labelnoise.preparation import derive_seed, initial_model, prepare
 from labelnoise.running import run
 from labelnoise.statistics import QUANTILES
 from labelnoise.training import Settings
-from labelnoise.trials import GIVEN_BY_METHODS, OF_DATASET, PROTOCOL, Record, Trial, protocol, trial
+from labelnoise.trials import GIVEN_BY_METHODS, OF_DATASET, PROTOCOL, WITH_GRAPH, Record, Trial, protocol, trial
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 N_TRAIN, N_TEST = 400, 90
@@ -153,7 +153,7 @@ def test_a_smoke_trial_is_small_and_has_a_key_of_its_own():
         ({"noise": "symmetric-2"}, r"A noise rate must lie in \[0, 1\], not 2"),
         ({"dataset": "fashion-mnist"}, "The transition matrix has 3 classes but the data have 10"),
         ({"transition": "true"}, "cross-entropy can't take its transition matrix from 'true'; it takes none"),
-        ({"method": "graph-forward", "transition": "true", "images": 100}, "needs more than 100 images .* not 100"),
+        ({"method": "hog-forward", "transition": "true", "images": 100}, "needs more than 100 images .* not 100"),
         ({"method": "forward"}, "forward can't take its transition matrix from None; use one of: true, anchor-max"),
         ({"method": "forward", "transition": "guess"}, "forward can't take its transition matrix from 'guess'"),
         ({"profile": "big"}, "Unknown profile 'big'; use full or smoke"),
@@ -260,12 +260,13 @@ def test_a_graph_speaks_of_the_images_that_are_learned_from_in_their_order(small
     assert right > 0.7  # by chance, or in another order, it would be a third, with a deviation of 0.02
 
 
-def test_our_recipe_has_settings_of_its_own(tiny):
-    ours, plain = protocol("fashion-mnist-3", "lenet", "graph-forward"), protocol("fashion-mnist-3", "lenet")
+@pytest.mark.parametrize("name", WITH_GRAPH)
+def test_a_recipe_with_a_graph_has_settings_of_its_own(name):
+    ours, plain = protocol("fashion-mnist-3", "lenet", name), protocol("fashion-mnist-3", "lenet")
     assert (ours.epochs, ours.learning_rate) == (20, 2e-3)
     assert (ours.augmentation, ours.averaging) == ("shift-flip", 0.99)
     assert ours.batch_size == plain.batch_size
-    assert trial(noise="paper-0.5", model="lenet", method="graph-forward", transition="true", seed=0).settings == ours
+    assert trial(noise="paper-0.5", model="lenet", method=name, transition="true", seed=0).settings == ours
     assert protocol("fashion-mnist-3", "lenet", "forward") == plain
 
 

@@ -177,7 +177,7 @@ def gains_by_margin(rows: pd.DataFrame, bound: float) -> Figure:
     """The gain over cross-entropy against the margin of T: a pale dot a run, a full one the mean of a cell.
 
     Args:
-        rows: as `tables.predicted_gains` gives it.
+        rows: as `rule_tables.predicted_gains` gives it.
         bound: of the margin, drawn as a line.
     """
     cells = ["dataset", *ARM]
@@ -203,7 +203,7 @@ def predicted_gains(rows: pd.DataFrame) -> Figure:
     """The gain over cross-entropy against what noisy labels foretell: a pale dot a run, a full one the mean of a cell.
 
     Args:
-        rows: as `tables.predicted_gains` gives it.
+        rows: as `rule_tables.predicted_gains` gives it.
     """
     cells = ["training", "dataset", *ARM]
     figure, axes = new_axes(rows[[*cells, "seed", "predicted", "gain"]], 1, 1, 5.2, 4.6)

@@ -18,12 +18,12 @@ from labelnoise.inputs import Floats
 from labelnoise.transitions import Matrix, validate
 
 NEIGHBOURS = 10
-COMPONENTS = 100  # principal components in which images are compared
+COMPONENTS = 100  # principal components in which features are compared
 FUNCTIONS = 100  # smoothest functions on the graph
 LEAST_REACH = 0.1  # of an image, as a share of the median
 
 # Of the prior of `smooth_probs`. The evidence weighs these values of both; it also spoke for this smoothness
-# and these COMPONENTS over others, on seeds that are not reported.
+# and these COMPONENTS over others when pixels were compared, on seeds that are not reported.
 SMOOTHNESS = 4
 SMOOTHING = (80.0, 160.0, 320.0)
 VARIANCES = (1.0, 3.0, 10.0)

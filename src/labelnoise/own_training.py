@@ -130,7 +130,8 @@ def train(
 
     network = plain.best_model if recipe.warm_start else make(0)
     network = Pair(network, make(1 + FOLDS)) if recipe.pair else network
-    soft = by_graph(noisy.images, training.noisy_labels, matrix, run_seed) if recipe.needs_soft_labels else None
+    compared = recipe.compared(noisy.images) if recipe.compared else None
+    soft = None if compared is None else by_graph(compared, training.noisy_labels, matrix, run_seed)
     given = matrix if recipe.needs_transition else None
     done = fitted(network, recipe.make_loss(given, n_classes, len(training.images), soft))
     gain = None

@@ -3,106 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from labelnoise import tuning
+from labelnoise import matrix_plans, tuning
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.matrix_plans import LONG, check, once
 from labelnoise.training import Settings
-from labelnoise.trials import OURS, Trial, in_profile, protocol, trial
+from labelnoise.trials import OURS, WITH_GRAPH, Trial, in_profile, protocol, trial
 
 # Patrini et al. 2017 and most papers since train with plain SGD; this is the common setting.
 CONSTANT_SGD = Settings(
     epochs=20, batch_size=128, learning_rate=0.01, weight_decay=1e-4, optimizer="sgd", schedule="constant"
 )
 
-# LeNet with five times the epochs, its rate chosen like that of PROTOCOL (benchmarks/protocol.py).
-LONG = Settings(epochs=40, batch_size=256, learning_rate=2.5e-4, weight_decay=1e-2, precision="bfloat16")
-
 Arm = tuple[str, str | None]  # a method and the source of its T
-
-
-def _check(seeds: int, **lists: Sequence[object]) -> None:
-    if seeds < 1:
-        raise InputError(f"A chapter needs at least one seed, not {seeds}.")
-    for name, values in lists.items():
-        if not values:
-            raise InputError(f"{name} is empty; pass at least one.")
-
-
-def _once(trials: Iterable[Trial]) -> list[Trial]:
-    """Each trial once: a value that was named twice must not count as two runs."""
-    return list(dict.fromkeys(trials))
-
-
-def noise(*, dataset: str = "fashion-mnist-3", noises: Sequence[str], seeds: int) -> list[Trial]:
-    """None: the chapter corrupts labels and trains nothing. What is asked for is checked like elsewhere."""
-    estimation(dataset=dataset, noises=noises, model="lenet", seeds=seeds)
-    return []
-
-
-def learner(plain: Trial, name: str) -> Trial:
-    """The trial in which the method `name` learns T from the labels that a cross-entropy trial has.
-
-    T-Revision goes on from that trial's fit for half as many epochs, from the anchors' T; alternating likelihood
-    starts from its confident learning's.
-    """
-    if name == "alternating":
-        return dataclasses.replace(plain, method=name, transition="confident-learning")
-    if name == "t-revision":
-        half = dataclasses.replace(plain.settings, epochs=-(-plain.settings.epochs // 2))
-        return dataclasses.replace(plain, method=name, transition="anchor-97", settings=half, base=plain.settings)
-    return dataclasses.replace(plain, method=name)
-
-
-def estimation(
-    *,
-    dataset: str = "fashion-mnist-3",
-    noises: Sequence[str],
-    model: str,
-    learners: Sequence[str] = (),
-    seeds: int,
-    profile: str = "full",
-    **fields: Any,
-) -> list[Trial]:
-    """Cross-entropy on each noise, what every estimator of T reads, and the methods that learn T themselves.
-
-    `fields` are further ones of each trial.
-    """
-    _check(seeds, noises=noises)
-    plain = [
-        trial(dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile, **fields)
-        for noise in noises
-        for seed in range(seeds)
-    ]
-    return _once([*plain, *(learner(asked, name) for name in learners for asked in plain)])
-
-
-def on_ten(
-    *,
-    ten_dataset: str,
-    ten_noises: Sequence[str],
-    model: str,
-    learners: Sequence[str],
-    ten_seeds: int,
-    profile: str = "full",
-) -> list[Trial]:
-    """As `estimation`, on another data set."""
-    return estimation(
-        dataset=ten_dataset, noises=ten_noises, model=model, learners=learners, seeds=ten_seeds, profile=profile
-    )
-
-
-def estimators(*, estimators: Sequence[str]) -> list[Trial]:
-    """None: estimators read the trials of other plans. Whether they are known is checked."""
-    _check(1, estimators=estimators)
-    known = [*ESTIMATORS, *FEATURE_ESTIMATORS]
-    for name in estimators:
-        if name not in known:
-            raise InputError(f"Unknown estimator {name!r}; use one of: {', '.join(known)}.")
-    return []
 
 
 def arm(text: str) -> Arm:
@@ -120,19 +36,34 @@ def correction(
     alexnet_arms: Sequence[str],
     seeds: int,
     alexnet_seeds: int,
+    close_models: Sequence[str] = (),
+    close_noises: Sequence[str] = (),
+    close_arms: Sequence[str] = (),
+    close_seeds: int = 0,
     profile: str = "full",
 ) -> list[Trial]:
-    """Every arm on `noises` with the settings that were chosen for it, and the clean ceiling beside them."""
-    _check(min(seeds, alexnet_seeds), noises=noises, models=models, arms=arms, alexnet_arms=alexnet_arms)
+    """Every arm on `noises` with the settings that were chosen for it, and the clean ceiling beside them.
+
+    Where `close_arms` are too near to cross-entropy for so few runs, on `close_noises` with `close_models`, they and it
+    have `close_seeds`, or as many as the others if that is more.
+    """
+    check(min(seeds, alexnet_seeds), noises=noises, models=models, arms=arms, alexnet_arms=alexnet_arms)
+    if close_seeds < 0:
+        raise InputError(f"close_seeds must be a whole number from 0 up, not {close_seeds}.")
     plain = "cross-entropy"
+
+    def runs(model: str, noise: str, each: str) -> int:
+        close = model in close_models and noise in close_noises and each in (plain, *close_arms)
+        return max(alexnet_seeds if model == "alexnet" else seeds, close_seeds if close else 0)
+
     asked = [
         (noise, model, each, seed)
         for model in models
-        for seed in range(alexnet_seeds if model == "alexnet" else seeds)
         for noise in ("clean", *noises)
         for each in ((plain, *(alexnet_arms if model == "alexnet" else arms)) if noise in noises else (plain,))
+        for seed in range(runs(model, noise, each))
     ]
-    return _once(
+    return once(
         chosen_trial(dataset=dataset, noise=noise, model=model, arm=arm(each), seed=seed, profile=profile)
         for noise, model, each, seed in asked
     )
@@ -145,9 +76,9 @@ def chosen_trial(*, dataset: str, noise: str, model: str, arm: Arm, seed: int, p
 
 
 def reported(arm: tuning.Arm, choice: tuning.Choice, seed: int) -> Trial:
-    """The trial with which a configuration of an arm is reported: a refit of our own recipe, and others as tuned."""
+    """The trial with which a configuration of an arm is reported: a refit of one with a graph, and others as tuned."""
     asked = tuning.with_options(arm, choice).trial(arm, seed)
-    return dataclasses.replace(asked, refit=True) if arm.method == OURS else asked
+    return dataclasses.replace(asked, refit=True) if arm.method in WITH_GRAPH else asked
 
 
 def distorted(
@@ -171,10 +102,12 @@ def ablation(
 ) -> list[Trial]:
     """LeNet with our own recipe by the true T, with a part of it left out, and cross-entropy in its place.
 
-    Left out are the graph, with forward correction from the first step on; the images that it is validated on; and
-    changed images with averaged weights. Cross-entropy has all that has nothing to do with T.
+    Left out are the graph, with forward correction from the first step on; what it compares, with a graph of pixels in
+    its place; the images that it is validated on; and changed images with averaged weights. Cross-entropy has all that
+    has nothing to do with T.
     """
-    _check(ablation_seeds, noises=noises)
+    check(ablation_seeds, noises=noises)
+    default = tuning.start(tuning.Arm(dataset, noises[0], "lenet", OURS, "true")).options
     trials = []
     for seed in range(ablation_seeds):
         for noise in noises:
@@ -185,11 +118,12 @@ def ablation(
             trials += [
                 whole,
                 dataclasses.replace(whole, method="forward", options=None),
+                dataclasses.replace(whole, method="graph-forward", options=whole.options or default),
                 dataclasses.replace(whole, method="cross-entropy", transition=None, options=None),
                 dataclasses.replace(whole, refit=None),
                 dataclasses.replace(whole, settings=bare),
             ]
-    return _once(trials)
+    return once(trials)
 
 
 def over_rates(
@@ -203,7 +137,7 @@ def over_rates(
     profile: str = "full",
 ) -> list[Trial]:
     """As `correction` on more noises."""
-    _check(rate_seeds, rate_noises=rate_noises)
+    check(rate_seeds, rate_noises=rate_noises)
     return correction(
         dataset=dataset, noises=rate_noises, models=models, arms=rate_arms, alexnet_arms=alexnet_arms,
         seeds=rate_seeds, alexnet_seeds=rate_seeds, profile=profile,
@@ -219,7 +153,7 @@ def unseen(
     profile: str = "full",
 ) -> list[Trial]:
     """LeNet on noises that had not been looked at when the bound of the rule was drawn."""
-    _check(unseen_seeds, unseen_noises=unseen_noises)
+    check(unseen_seeds, unseen_noises=unseen_noises)
     return correction(
         dataset=dataset, noises=unseen_noises, models=["lenet"], arms=unseen_arms, alexnet_arms=unseen_arms,
         seeds=unseen_seeds, alexnet_seeds=unseen_seeds, profile=profile,
@@ -236,7 +170,7 @@ def correction_on_ten(
     profile: str = "full",
 ) -> list[Trial]:
     """As `correction`, for the first network on another data set."""
-    _check(ten_seeds, models=models)
+    check(ten_seeds, models=models)
     return correction(
         dataset=ten_dataset, noises=ten_noises, models=models[:1], arms=ten_arms, alexnet_arms=ten_arms,
         seeds=ten_seeds, alexnet_seeds=ten_seeds, profile=profile,
@@ -247,7 +181,7 @@ def constant_sgd(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], sgd_seeds: int, profile: str = "full"
 ) -> list[Trial]:
     """LeNet with plain SGD at a constant rate, with and without forward correction by the true T."""
-    _check(sgd_seeds, noises=noises)
+    check(sgd_seeds, noises=noises)
     return _with_and_without(CONSTANT_SGD, sgd_seeds, dataset=dataset, noises=noises, profile=profile)
 
 
@@ -260,8 +194,8 @@ def precision(
     profile: str = "full",
 ) -> list[Trial]:
     """Cross-entropy in bfloat16 and in float32, the rest of the published settings being the same."""
-    _check(seeds, precision_noises=precision_noises, models=models)
-    return _once(
+    check(seeds, precision_noises=precision_noises, models=models)
+    return once(
         trial(
             dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile,
             settings=dataclasses.replace(protocol(dataset, model), precision=precision),
@@ -283,7 +217,7 @@ def epochs(
     profile: str = "full",
 ) -> list[Trial]:
     """LeNet with the published settings, with five times the epochs, and with forward correction from a warm start."""
-    _check(min(seeds, long_seeds), noises=noises, warm_epochs=warm_epochs)
+    check(min(seeds, long_seeds), noises=noises, warm_epochs=warm_epochs)
     short = protocol(dataset, "lenet")
     common: dict[str, Any] = {"dataset": dataset, "noises": noises, "profile": profile}
     trials = _with_and_without(short, seeds, **common)
@@ -297,14 +231,14 @@ def epochs(
         for n in warm_epochs
         for seed in range(seeds)
     ]  # fmt: skip
-    return _once(trials)
+    return once(trials)
 
 
 def five_times(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], long_seeds: int, profile: str = "full"
 ) -> list[Trial]:
     """LeNet with five times the epochs, with and without forward correction by the true T."""
-    _check(long_seeds, noises=noises)
+    check(long_seeds, noises=noises)
     return _with_and_without(LONG, long_seeds, dataset=dataset, noises=noises, profile=profile)
 
 
@@ -312,7 +246,7 @@ def _with_and_without(
     settings: Settings, seeds: int, *, dataset: str, noises: Sequence[str], profile: str
 ) -> list[Trial]:
     """LeNet with these settings, without and with forward correction by the true T."""
-    return _once(
+    return once(
         trial(
             dataset=dataset, noise=noise, model="lenet", method=method, transition=source, seed=seed,
             settings=settings, profile=profile,
@@ -323,83 +257,9 @@ def _with_and_without(
     )  # fmt: skip
 
 
-def coverage(
-    *,
-    dataset: str = "fashion-mnist-3",
-    noises: Sequence[str],
-    model: str,
-    learners: Sequence[str],
-    draws: int,
-    profile: str = "full",
-) -> list[Trial]:
-    """Many independent draws of the noise, the split and the weights, for estimators and methods that learn T."""
-    return estimation(dataset=dataset, noises=noises, model=model, learners=learners, seeds=draws, profile=profile)
-
-
-def sizes(
-    *,
-    dataset: str = "fashion-mnist-3",
-    noises: Sequence[str],
-    model: str,
-    images: Sequence[int],
-    seeds: int,
-    profile: str = "full",
-) -> list[Trial]:
-    """Fewer images; the smoke profile has a number of its own."""
-    _check(seeds, images=images)
-    common: dict[str, Any] = {"dataset": dataset, "model": model, "learners": ["alternating"], "profile": profile}
-    return _once(
-        asked for number in images for asked in estimation(noises=noises, seeds=seeds, images=number, **common)
-    )
-
-
-def other_noises(
-    *,
-    dataset: str = "fashion-mnist-3",
-    further_noises: Sequence[str],
-    model: str,
-    seeds: int,
-    profile: str = "full",
-) -> list[Trial]:
-    """Other types and rates of noise."""
-    return estimation(
-        dataset=dataset, noises=further_noises, model=model, learners=["alternating"], seeds=seeds, profile=profile
-    )
-
-
-def other_networks(
-    *,
-    dataset: str = "fashion-mnist-3",
-    noises: Sequence[str],
-    further_models: Sequence[str],
-    seeds: int,
-    profile: str = "full",
-) -> list[Trial]:
-    """The estimators on other networks."""
-    _check(seeds, further_models=further_models)
-    common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": seeds, "profile": profile}
-    return _once(asked for model in further_models for asked in estimation(model=model, **common))
-
-
-def traced(
-    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], traced_seeds: int, profile: str = "full"
-) -> list[Trial]:
-    """LeNet with five times the epochs, T estimated after each."""
-    common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": traced_seeds, "profile": profile}
-    return estimation(model="lenet", settings=LONG, trace=True, **common)
-
-
-def held_out(
-    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], model: str, seeds: int, profile: str = "full"
-) -> list[Trial]:
-    """Probabilities of networks that did not see the labels, and calibrated ones."""
-    plain = estimation(dataset=dataset, noises=noises, model=model, seeds=seeds, profile=profile)
-    return [dataclasses.replace(asked, method="cross-fitting") for asked in plain]
-
-
 def tuned(*, noises: Sequence[str], models: Sequence[str]) -> list[Trial]:
     """None: the chapter shows tries that are on record. Whether there are any is checked."""
-    _check(1, noises=noises, models=models)
+    check(1, noises=noises, models=models)
     known = {(arm.model, arm.noise) for arm in tuning.arms()}
     for model in models:
         for noise in noises:
@@ -418,14 +278,14 @@ def own_data(*, data: str) -> list[Trial]:
 
 # Chapter to its plans; each takes the chapter's parameters that it names.
 PLANS: dict[str, tuple[Callable[..., list[Trial]], ...]] = {
-    "01_noise": (noise,),
-    "02_estimation": (estimation, on_ten, estimators),
+    "01_noise": (matrix_plans.noise,),
+    "02_estimation": (matrix_plans.estimation, matrix_plans.on_ten, matrix_plans.estimators),
     "03_correction": (correction, distorted, ablation, constant_sgd),
-    "04_precision": (coverage, sizes, other_noises, other_networks, traced, held_out, estimators),
+    "04_precision": matrix_plans.PRECISION,
     "05_robustness": (over_rates, correction_on_ten),
     "06_when_to_correct": (correction, over_rates, correction_on_ten, unseen, distorted, constant_sgd, five_times),
     "07_tuning": (tuned,),
-    "08_human_noise": (estimation, on_ten, correction, correction_on_ten),
+    "08_human_noise": (matrix_plans.estimation, matrix_plans.on_ten, correction, correction_on_ten),
     "09_your_data": (own_data,),
     "10_performance": (precision, epochs),
 }

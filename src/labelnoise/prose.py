@@ -73,6 +73,21 @@ def gains_sentence(gains: pd.DataFrame) -> str:
     )
 
 
+def further_sentence(gains: pd.DataFrame) -> str:
+    """What the runs beyond those that all arms have give by themselves.
+
+    Args:
+        gains: as `tables.gains` gives it, of these runs.
+    """
+    if gains.empty:
+        return "here there are no further ones."
+    parts = []
+    for row in gains.to_dict("records"):
+        gain = Interval(row["gain"], row["low"], row["high"], float("nan"), row["n"])
+        parts.append(f"{with_interval(gain)} ({titles.source_title(row['transition'])})")
+    return f"the further ones alone give {listed(parts)}."
+
+
 def arm_sentence(gains: pd.DataFrame) -> str:
     """Between what a method changes the accuracy on several noises and networks.
 
@@ -151,7 +166,7 @@ def margin_sentence(cells: pd.DataFrame) -> str:
     """What correction changes where the right label leads by more than `rule.MARGIN`, and where it does not.
 
     Args:
-        cells: as `tables.by_margin` gives it.
+        cells: as `rule_tables.by_margin` gives it.
     """
     clear = cells["margin"] > rule.MARGIN
     parts = []
@@ -172,7 +187,7 @@ def rule_sentence(rows: pd.DataFrame, which: str) -> str:
     """How often the rule gives a verdict, how often that is right, and what it misses.
 
     Args:
-        rows: as `tables.predicted_gains` gives it.
+        rows: as `rule_tables.predicted_gains` gives it.
         which: what the runs have in common, such as ``with the usual settings``.
     """
     told = rows["verdict"] != "can't tell"
@@ -194,7 +209,7 @@ def falls_sentence(rows: pd.DataFrame) -> str:
     """What correction gains where cross-entropy itself is seen to fall, and where it is not.
 
     Args:
-        rows: as `tables.predicted_gains` gives it.
+        rows: as `rule_tables.predicted_gains` gives it.
     """
     falls = rows["fall"] > rows["resolution"]
     if not falls.any():

@@ -39,9 +39,8 @@ def leads(transition_matrix: ArrayLike) -> NDArray[np.float64]:
 def margin(transition_matrix: ArrayLike) -> float:
     """The lead of the right label in the class in which it is smallest (see `leads`).
 
-    The network of a class needs as many labels more to be right about it, as this
-    is smaller; where it is negative, no number is enough without T. In the trainings of the book correction changed
-    little where it was above `MARGIN`.
+    The smaller it is, the more labels it takes to be right about that class without correction; where it is negative,
+    no number of labels is enough. In the trainings of the book correction changed little where it was above `MARGIN`.
 
     Args:
         transition_matrix: shape (n_classes, n_classes), rows sum to 1; an estimate will do.

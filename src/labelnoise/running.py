@@ -74,10 +74,10 @@ def train(
     train = prepared.noisy if trial.refit else prepared.train
     recipe, options = method(trial.method), dict(trial.options or ())
     soft_labels = None
-    if recipe.needs_soft_labels:
+    if recipe.compared:
         assert matrix is not None
         seed = derive_seed("graph", trial.dataset, trial.seed)
-        soft_labels = by_graph(prepared.noisy.images, train.noisy_labels, matrix, seed)
+        soft_labels = by_graph(recipe.compared(prepared.noisy.images), train.noisy_labels, matrix, seed)
     loss = recipe.make_loss(matrix, trial.n_classes, len(train.images), soft_labels, **options)
     done = fit(
         model,
@@ -94,15 +94,16 @@ def train(
     return dataclasses.replace(done, best_model=done.model, best_epoch=len(done.history) - 1, best_loss=loss)
 
 
-def by_graph(images: Tensor, noisy_labels: Tensor, matrix: transitions.Matrix, seed: int) -> Floats:
-    """P(clean | x, noisy) of the first images, as many as there are labels, from a graph of all images.
+def by_graph(features: Tensor, noisy_labels: Tensor, matrix: transitions.Matrix, seed: int) -> Floats:
+    """P(clean | x, noisy) of the first images, as many as there are labels, from a graph of all images' features.
 
-    Shape (n_labels, n_classes); see `labelnoise.graph`.
+    Shapes (n, ...) of the features, (n_labels,) and (n_classes, n_classes); returns (n_labels, n_classes). See
+    `labelnoise.graph`, and for the errors too.
     """
     labels = noisy_labels.cpu().numpy()
     # Its sums depend on the number of threads, and those of BLAS are not torch's.
     with threadpool_limits(1, user_api="blas"):
-        smooth = smooth_functions(images.cpu().numpy(), seed=seed)
+        smooth = smooth_functions(features.cpu().numpy(), seed=seed)
         probs = smooth_probs(smooth, np.arange(len(labels)), labels, matrix)[: len(labels)]
     return clean_posterior(probs, labels, matrix)
 

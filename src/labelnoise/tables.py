@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from labelnoise import data, rule, transitions, tuning
+from labelnoise import data, transitions, tuning
 from labelnoise.errors import InputError
 from labelnoise.methods import METHODS
-from labelnoise.preparation import corruption, n_validation
+from labelnoise.models import MODELS
+from labelnoise.preparation import corruption
 from labelnoise.statistics import goodness_of_fit, holm, interval, paired_difference
 from labelnoise.trials import OURS, Record, Trial, protocol
 
@@ -136,117 +137,14 @@ def by_rate(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([*families, noisy], ignore_index=True)
 
 
-def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFrame:
-    """What noisy validation labels say of each gain over cross-entropy, beside the gain itself, a row a run.
-
-    Both are of the last epoch. T is what confident learning reads from the cross-entropy fit, so no clean label has a
-    part in the prediction. A refit is left out, as it has learned from the validation images.
-
-    Args:
-        records: of any arms, with cross-entropy of the same seeds among them.
-        training: what the records have in common, for the first column.
-
-    Returns:
-        Columns training, dataset, model, noise, method, transition, seed; the ``margin`` of T (see `rule.margin`); in
-        points of accuracy the ``gain``, what is
-        ``predicted`` (see `rule.slope`), its ``resolution``, and ``fall``: what cross-entropy has lost since the epoch
-        with its highest noisy validation accuracy, as a practitioner would see it before any correction; and the
-        ``verdict``.
-    """
-    done = [record for record in records if not record.trial.refit and not METHODS[record.trial.method].folds]
-    plain = {
-        (r.trial.dataset, r.trial.model, r.trial.noise, r.trial.seed): r
-        for r in done
-        if r.trial.method == "cross-entropy"
-    }
-    rows = []
-    for record in done:
-        asked = record.trial
-        other = plain.get((asked.dataset, asked.model, asked.noise, asked.seed))
-        if other is None or other is record:
-            continue
-        matrix = other.transition_matrices["confident-learning"]
-        per_point = rule.slope(matrix) / 100
-        seen, before = (np.array(r.history["noisy_validation_accuracy"]) / per_point for r in (record, other))
-        measured = [100 * r.history["clean_test_accuracy"][-1] for r in (record, other)]
-        predicted, resolution = seen[-1] - before[-1], 100 * rule.gain_resolution(n_validation(asked), matrix)
-        rows.append(
-            {
-                "training": training, "dataset": asked.dataset, "model": asked.model, "noise": asked.noise,
-                "method": asked.method, "transition": asked.transition or "", "seed": asked.seed,
-                "margin": rule.margin(matrix), "gain": measured[0] - measured[1],
-                "predicted": predicted, "resolution": resolution,
-                "fall": before.max() - before[-1],
-                "verdict": rule.verdict(predicted, resolution),
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-SIZES = {"less than 1 point": (0, 1), "1 to 3 points": (1, 3), "more than 3 points": (3, np.inf)}
-
-
-def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
-    """The mean gain and margin of each cell: a data set, network, noise, method and source of T.
-
-    Args:
-        rows: as `predicted_gains` gives it.
-
-    Returns:
-        Columns dataset, model, noise, method, transition, ``margin``, ``gain`` and ``n``.
-    """
-    cells = rows.groupby(["dataset", *ARM], sort=False)
-    return cells.agg(margin=("margin", "mean"), gain=("gain", "mean"), n=("gain", "size")).reset_index()
-
-
-def rightness(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often the rule is right, by the size of the gain or loss that it is to foretell, a row a size.
-
-    Args:
-        rows: as `predicted_gains` gives it.
-
-    Returns:
-        Columns ``runs``; ``told``, on which the rule gives a verdict; ``right``, those of them where its sign is right;
-        and ``sign right``, the share of all runs on which it would be, if it always gave one.
-    """
-    found = {}
-    for title, (low, high) in SIZES.items():
-        cell = rows[(rows["gain"].abs() >= low) & (rows["gain"].abs() < high)]
-        agrees = np.sign(cell["predicted"]) == np.sign(cell["gain"])
-        told = cell["verdict"] != "can't tell"
-        found[title] = [len(cell), int(told.sum()), int((told & agrees).sum()), agrees.mean()]
-    columns = ["runs", "told", "right", "sign right"]
-    return pd.DataFrame.from_dict(found, orient="index", columns=columns)
-
-
-def ruled(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """What the rule says of runs that have something in common, a row each.
-
-    Args:
-        rows: as `predicted_gains` gives it.
-        by: columns of it.
-
-    Returns:
-        Those columns, ``runs``, ``told`` and ``right`` as in `rightness`; ``within``, the share of all whose gain is no
-        further from what was predicted than the resolution; and the mean ``predicted``, ``gain`` and ``margin``.
-    """
-    told = rows["verdict"] != "can't tell"
-    right = told & (np.sign(rows["predicted"]) == np.sign(rows["gain"]))
-    within = (rows["gain"] - rows["predicted"]).abs() <= rows["resolution"]
-    cells = rows.assign(told=told, right=right, within=within).groupby(list(by), sort=False)
-    return cells.agg(
-        runs=("gain", "size"), told=("told", "sum"), right=("right", "sum"), within=("within", "mean"),
-        predicted=("predicted", "mean"), gain=("gain", "mean"), margin=("margin", "mean"),
-    ).reset_index()  # fmt: skip
-
-
 def ablation(records: Iterable[Record]) -> pd.DataFrame:
     """As `as_table`, with a column ``part``: what of our own recipe is left out (see `plans.ablation`)."""
     records = list(records)
 
     def part(asked: Trial) -> str:
         if asked.method != OURS:
-            return "without the graph" if asked.method == "forward" else "cross-entropy instead"
+            other = {"forward": "without the graph", "graph-forward": "with a graph of pixels"}
+            return other.get(asked.method, "cross-entropy instead")
         if not asked.refit:
             return "without the validation images"
         return "whole" if asked.settings.augmentation else "without changed images and averaging"
@@ -295,9 +193,9 @@ def tries(
         learning_rate, weight_decay, epochs, and ``options`` as text.
     """
     rows = []
-    methods = list(METHODS)
+    models, methods = list(MODELS), list(METHODS)
     for arm, choices in sorted(
-        tried.items(), key=lambda one: (one[0].model, one[0].noise, methods.index(one[0].method))
+        tried.items(), key=lambda one: (models.index(one[0].model), one[0].noise, methods.index(one[0].method))
     ):
         for choice, score in choices:
             settings = choice.settings

@@ -33,7 +33,8 @@ METHOD_TITLES = {
     "cross-entropy": "cross-entropy",
     "forward": "forward",
     "forward-warm": "forward, warm start",
-    "graph-forward": "forward from a graph",
+    "hog-forward": "forward from a graph",
+    "graph-forward": "forward from a graph of pixels",
     "backward": "backward",
     "reweighting": "reweighting",
     "resampling": "resampling",
@@ -88,14 +89,14 @@ def titled(table: pd.DataFrame) -> pd.DataFrame:
 def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
     """A row a method and a column a network and noise: ``+0.8 (+0.5 to +1.1) *``, with a star where corrected p < 0.05.
 
-    The column says the most seeds that a row of it has; a row with fewer says so itself.
+    The column says how many seeds most of its rows have; a row with another number says so itself.
 
     Args:
         gains: as `tables.gains` or `tables.difference` gives it, which corrects nothing.
     """
     if gains.empty:
         return pd.DataFrame()
-    most = gains.groupby(["model", "noise"])["n"].max()
+    most = gains.groupby(["model", "noise"])["n"].agg(lambda n: n.mode().max())
     shown = []
     for row in gains.to_dict("records"):
         n = most[row["model"], row["noise"]]

@@ -15,7 +15,7 @@ from labelnoise import data, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.graph import FUNCTIONS
-from labelnoise.methods import method
+from labelnoise.methods import METHODS, method
 from labelnoise.models import MODELS
 from labelnoise.training import Settings
 
@@ -27,8 +27,8 @@ SMOKE_IMAGES = 600
 # Methods that give their T to others, each with where it takes the T that it starts from.
 GIVEN_BY_METHODS = {"alternating": "confident-learning", "volminnet": None, "total-variation": None}
 
-# One setting a network, for every method but our own recipe, chosen by noisy validation loss (benchmarks/protocol.py),
-# with those that a data set has of its own.
+# One setting a network, for every method but those with a graph, chosen by noisy validation loss
+# (benchmarks/protocol.py), with those that a data set has of its own.
 PROTOCOL: dict[str, Settings] = {
     "lenet": Settings(epochs=8, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, precision="bfloat16"),
     "alexnet": Settings(epochs=8, batch_size=256, learning_rate=6e-4, weight_decay=1e-2, precision="bfloat16"),
@@ -41,14 +41,15 @@ OF_DATASET: dict[tuple[str, str], Settings] = {
 }
 
 
-OURS = "graph-forward"  # our own recipe
+OURS = "hog-forward"  # our own recipe
+WITH_GRAPH = [name for name, recipe in METHODS.items() if recipe.needs_soft_labels]  # this, and others like it
 
-# Its settings, relative to the others': it sees every image changed each time, so it can learn from it longer.
+# Their settings, relative to the others': they see every image changed each time, so they can learn from it longer.
 RECIPE_EPOCHS, RECIPE_RATE = 2.5, 2.0
 
 
 def protocol(dataset: str, model: str, method: str = "cross-entropy") -> Settings:
-    """The published settings of a network on a data set: the same for every method, except our own recipe.
+    """The published settings of a network on a data set: the same for every method, except those with a graph.
 
     Raises:
         InputError: an unknown model.
@@ -56,7 +57,7 @@ def protocol(dataset: str, model: str, method: str = "cross-entropy") -> Setting
     if model not in MODELS:
         raise InputError(f"Unknown model {model!r}; use one of: {', '.join(MODELS)}.")
     plain = OF_DATASET.get((dataset, model), PROTOCOL[model])
-    if method != OURS:
+    if method not in WITH_GRAPH:
         return plain
     return dataclasses.replace(
         plain,
@@ -110,7 +111,7 @@ class Trial:
             raise InputError(f"trace must be True, for cross-entropy only, or left out, not {self.trace!r}.")
         if self.refit is not None and not (self.refit is True and not method(self.method).folds):
             raise InputError(f"refit must be True, not for networks in folds, or left out, not {self.refit!r}.")
-        if self.method == OURS and self.images is not None and self.images <= FUNCTIONS:
+        if recipe.needs_soft_labels and self.images is not None and self.images <= FUNCTIONS:
             raise InputError(f"{self.method} needs more than {FUNCTIONS} images for its graph, not {self.images}.")
         # A key is made of these values as they are written, so 0 and 0.0 must not both stand for a seed.
         if type(self.seed) is not int or self.seed < 0:
