@@ -12,6 +12,7 @@ from pathlib import Path
 from labelnoise import sweep, tuning
 from labelnoise.ledger import Ledger
 from labelnoise.methods import METHODS
+from labelnoise.models import MODELS
 
 NOISES = ("paper-0.5", "paper-0.6")
 METHODS_TUNED = (
@@ -31,8 +32,8 @@ def arms(model: str) -> list[tuning.Arm]:
 def main() -> None:
     ledger = Ledger(Path(__file__).parents[1] / "results" / "tuning.jsonl")
     tuning.study(arms(sys.argv[1]), ledger, progress=sweep.on_terminal)
-    # On the votes of people the ledger has the choice of a protocol (benchmarks/protocol.py), which is no tuning.
-    settled = {arm: choice for arm, choice in tuning.settled(ledger).items() if arm.noise in NOISES}
+    every = {arm for model in MODELS for arm in arms(model)}  # the ledger has other trials, too
+    settled = tuning.settled({arm: by for arm, by in tuning.losses(ledger).items() if arm in every})
     tuning.CHOSEN.write_text(tuning.write_chosen(settled))
     for arm, choice in settled.items():
         print(f"{arm.model} {arm.noise} {arm.method}: {choice}")

@@ -353,9 +353,8 @@ def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatc
     gains = variables["gains"]
     defaults = {key: p.default for key, p in parameters.declared("03_correction").items()}
     seeds = {"lenet": defaults["seeds"], "alexnet": defaults["alexnet_seeds"]}
-    close = (gains["method"] + ", " + gains["transition"]).isin(defaults["close_arms"])
-    for column in ("model", "noise"):
-        close &= gains[column].isin(defaults[f"close_{column}s"])
+    close = (gains["model"] + ", " + gains["method"] + ", " + gains["transition"]).isin(defaults["close_arms"])
+    close &= gains["noise"].isin(defaults["close_noises"])
     assert gains["n"].tolist() == gains["model"].map(seeds).mask(close, defaults["close_seeds"]).tolist()
     forward = [arm for name in ("arms", "alexnet_arms") for arm in defaults[name] if arm.startswith("forward, ")]
     assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 2 * len(forward))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from labelnoise import cost_figures, costs, prose, trials
+from labelnoise import cost_figures, cost_prose, costs, trials
 
 matplotlib.use("agg")
 
@@ -136,11 +136,11 @@ def test_the_overhead_is_of_medians():
 
 def test_sentences_have_the_numbers(made_up):
     summary = costs.throughput_summary(THROUGHPUT)
-    text = prose.performance_sentence(summary, costs.by_chapter({"x": [made_up(seconds=7200.0)]}))
+    text = cost_prose.performance_sentence(summary, costs.by_chapter({"x": [made_up(seconds=7200.0)]}))
     assert "5.0 times as many LeNet and 4.6 times as many AlexNet images a second" in text
     assert "All 1 trials of the book together take 2.0 core-hours" in text
-    assert "keeps 90 % of the rate" in prose.workers_sentence(0.9, 0.02)
-    assert "+2.0 % of the local pool's time" in prose.workers_sentence(0.9, 0.02)
+    assert "keeps 90 % of the rate" in cost_prose.workers_sentence(0.9, 0.02)
+    assert "+2.0 % of the local pool's time" in cost_prose.workers_sentence(0.9, 0.02)
 
 
 def test_figures_draw_what_they_are_given():

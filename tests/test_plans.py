@@ -1,4 +1,5 @@
 import itertools
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ CORRECTION = {
     "seeds": 3,
     "alexnet_seeds": 2,
 }
-CLOSE = {"close_models": ["lenet"], "close_noises": ["paper-0.6"], "close_arms": ["forward, true"]}
+CLOSE = {"close_noises": ["paper-0.6"], "close_arms": ["lenet, forward, true"]}
 DISTORTED = {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "distorted_seeds": 2}
 ABLATION = {"noises": PAPER, "ablation_seeds": 2}
 ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
@@ -325,7 +326,7 @@ def test_every_plan_belongs_to_a_chapter():
 def test_what_was_not_tuned_is_named():
     assert plans.tuned(noises=PAPER, models=["lenet"]) == []
     with pytest.raises(
-        InputError, match=r"lenet was not tuned on symmetric-0\.1; use lenet on paper-0\.5, lenet on pape"
+        InputError, match=r"lenet was not tuned on symmetric-0\.1; use .*lenet on paper-0\.5, lenet on pape"
     ):
         plans.tuned(noises=["symmetric-0.1"], models=["lenet"])
     with pytest.raises(InputError, match="models is empty"):
@@ -365,3 +366,18 @@ def test_close_arms_have_more_runs_on_the_noises_that_are_named_and_others_as_ma
     if "lenet" in p["models"] and "paper-0.6" in p["noises"] and "forward, true" in p["arms"]:
         runs = Counter((t.method, t.transition) for t in after if (t.model, t.noise) == ("lenet", "paper-0.6"))
         assert runs["cross-entropy", None] == runs["forward", "true"] == max(n, p["seeds"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"close_seeds": -1}, "close_seeds must be a whole number from 0 up, not -1."),
+        ({"close_noises": ["paper-0.7"]}, "paper-0.7"),
+        ({"close_arms": ["lenet5, forward, true"]}, "lenet5"),
+        ({"close_arms": ["lenet, forwards, true"]}, "forwards"),
+        ({"close_arms": ["lenet"]}, "method ''"),
+    ],
+)
+def test_more_runs_of_what_is_not_known_are_refused(asked, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        plans.correction(**{**CORRECTION, **CLOSE, "close_seeds": 4, **asked})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import prose, titles, transitions, tuning
+from labelnoise import cost_prose, prose, rule_prose, titles, transitions, tuning
 from labelnoise.statistics import interval
 
 
@@ -64,7 +64,7 @@ def test_a_sentence_starts_with_a_capital_and_keeps_the_rest(text, expected):
 
 def gains_table(*rows):
     columns = ["model", "noise", "method", "transition", "gain", "low", "high", "n"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).assign(corrected=0.5)
 
 
 def test_every_gain_is_told_with_its_interval_n_and_cell_in_the_order_of_the_table():
@@ -82,11 +82,39 @@ def test_every_gain_is_told_with_its_interval_n_and_cell_in_the_order_of_the_tab
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 3)), min_size=1, max_size=6))
-def test_the_gains_and_losses_beyond_zero_are_counted(cells):
-    rows = [["lenet", "paper-0.5", "forward", "true", m, m - half, m + half, 10] for m, half in cells]
-    gained, lost = (sum(half < sign * m for m, half in cells) for sign in (1, -1))
-    assert counts(prose.gains_sentence(gains_table(*rows))) == [len(cells), gained, lost]
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 3), st.floats(0, 0.1)), min_size=1, max_size=6))
+def test_the_gains_and_losses_beyond_zero_are_counted_and_those_that_stay_after_correction(cells):
+    rows = [["lenet", "paper-0.5", "forward", "true", m, m - half, m + half, 10] for m, half, _ in cells]
+    gains = gains_table(*rows).assign(corrected=[p for *_, p in cells])
+    gained, lost = (sum(half < sign * m for m, half, _ in cells) for sign in (1, -1))
+    told = sum(p < 0.05 for *_, p in cells)
+    assert counts(prose.gains_sentence(gains)) == [len(cells), gained, lost, told]
+    assert "the share of flips changes by" in prose.gains_sentence(gains, "the share of flips")
+
+
+def test_medians_are_told_with_their_interval_where_there_is_one():
+    rows = [
+        ["lenet", "paper-0.5", "forward", "true", 0, 0, 0, 9],
+        ["alexnet", "paper-0.6", "forward", "true", 0, 0, 0, 2],
+    ]
+    medians = {"median": [1.02, -0.51], "median_low": [0.4, np.nan], "median_high": [1.7, np.nan]}
+    assert prose.medians_sentence(gains_table(*rows).assign(**medians)).endswith(
+        "is +1.0 points (+0.4 to +1.7) for LeNet on “0.5” and -0.5 points for AlexNet on “0.6”."
+    )
+    assert "no median" in prose.medians_sentence(gains_table())
+
+
+def test_the_least_and_the_most_that_an_estimated_t_changes_are_told_and_what_is_beyond_chance():
+    rows = [
+        ["lenet", "paper-0.5", "forward", "alternating", 0.2, 0.1, 0.3, 10],
+        ["alexnet", "paper-0.6", "forward", "anchor-97", -17.0, -34.0, 0.1, 10],
+        ["lenet", "paper-0.6", "hog-forward", "alternating", -0.5, -0.8, -0.2, 10],
+    ]
+    text = prose.sources_sentence(gains_table(*rows).assign(corrected=[0.2, 0.1, 0.01]))
+    assert signed(text) == [-17, -34, 0.1, 0.2, 0.1, 0.3]
+    assert text.index("AlexNet on “0.6”") < text.index("LeNet on “0.5”")
+    assert counts(text) == [3, 1, 0]
+    assert "No method" in prose.sources_sentence(gains_table())
 
 
 def test_a_gain_of_one_seed_is_told_without_an_interval():
@@ -192,10 +220,10 @@ def test_standard_errors_and_costs_have_their_units():
     arm = tuning.Arm("fashion-mnist-3", "paper-0.5", "lenet", "mixup")
     first = tuning.start(arm)
     other = dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20))
-    text = prose.standard_errors({arm: {first: [1.0, 1.0], other: [1.001, 0.999]}}, ["lenet"], ["paper-0.5"])
+    text = prose.standard_errors({arm: {first: [1.0, 1.0], other: [1.001, 0.999]}})
     # Two seeds that differ by 2 millinats have a standard error of 1, and a normal's median is 0.6745 of that.
     assert text == "1.48 millinats for LeNet on “0.5”"
-    assert prose.core_hours([1800, 5400]) == "2.0 core-hours"
+    assert cost_prose.core_hours([1800, 5400]) == "2.0 core-hours"
 
 
 def test_the_range_names_the_noises_of_least_and_largest_gain_of_each_method():
@@ -216,11 +244,11 @@ def test_the_rule_is_right_where_its_sign_is_and_silent_where_it_cannot_tell():
         [[5.0, 6.0, "gain"], [-4.0, 5.0, "gain"], [0.4, 0.1, "can't tell"], [-8.0, 0.1, "can't tell"]],
         columns=["gain", "predicted", "verdict"],
     )
-    said = prose.rule_sentence(rows, "of these")
+    said = rule_prose.rule_sentence(rows, "of these")
     assert said.startswith("In 2 of 4 runs of these the accuracy")
     assert "in 1 of these 2 rightly; in the others" in said
     assert "by -8.0 to +0.4 points, 4.2 in the median" in said
-    assert prose.rule_sentence(rows.iloc[:2], "of these").endswith("in 1 of these 2 rightly.")
+    assert rule_prose.rule_sentence(rows.iloc[:2], "of these").endswith("in 1 of these 2 rightly.")
 
 
 def test_falls_beyond_the_resolution_are_told_with_what_correction_changes():
@@ -229,11 +257,11 @@ def test_falls_beyond_the_resolution_are_told_with_what_correction_changes():
         [[*cell, 5.0, 3.0], [*cell, -4.0, 3.0], ["long", *cell[1:], 1.0, 3.0], [*cell, 0.4, 0.0], [*cell, 0.2, 1.0]],
         columns=["training", "model", "noise", "gain", "fall"],
     ).assign(resolution=1.0)
-    said = prose.falls_sentence(rows)
+    said = rule_prose.falls_sentence(rows)
     assert said.startswith("In 3 of 5 runs, of 2 pairs of a training and a noise, ")
     assert said.endswith("by -4.0 to +5.0 points; in the others by +0.3 in the median.")
-    assert prose.falls_sentence(rows.iloc[:3]).endswith("by -4.0 to +5.0 points.")
-    assert prose.falls_sentence(rows.iloc[3:]).startswith("In no run")
+    assert rule_prose.falls_sentence(rows.iloc[:3]).endswith("by -4.0 to +5.0 points.")
+    assert rule_prose.falls_sentence(rows.iloc[3:]).startswith("In no run")
 
 
 def test_a_method_is_told_by_its_least_and_largest_gain():
@@ -269,17 +297,20 @@ def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values(
 
 def test_the_lead_of_the_right_label_parts_the_cells():
     cells = pd.DataFrame({"margin": [0.1, 0.2, 0.5, 0.9], "gain": [4.0, -1.0, 0.2, -0.1]})
-    clear, close = prose.margin_sentence(cells).split("; ")
+    clear, close = rule_prose.margin_sentence(cells).split("; ")
     assert "by more than 0.3 in every class, correction changes the accuracy by -0.1 to +0.2 points" in clear
     assert "+0.1 in the median, and 1 of 2 means are gains" in clear
     assert "by less in some class, correction changes the accuracy by -1.0 to +4.0 points" in close
-    assert "by less in some class than 0.3, " in prose.margin_sentence(cells.iloc[:2])
-    assert "less" not in prose.margin_sentence(cells.iloc[2:])
+    assert "by less in some class than 0.3, " in rule_prose.margin_sentence(cells.iloc[:2])
+    assert "less" not in rule_prose.margin_sentence(cells.iloc[2:])
 
 
 def test_further_runs_have_a_sentence_of_their_own_and_so_has_their_absence():
     columns = ["model", "noise", "method", "transition", "gain", "low", "high", "n"]
     row = ["lenet", "paper-0.6", "forward", "true", 0.9, 0.4, 1.4, 30]
-    found = pd.DataFrame([row], columns=columns)
-    assert prose.further_sentence(found) == "the further ones alone give +0.9 points (+0.4 to +1.4, n = 30) (true T)."
-    assert prose.further_sentence(found[:0]) == "here there are no further ones."
+    found = pd.DataFrame([row, ["alexnet", *row[1:4], -0.5, -1.0, 0.0, 20]], columns=columns)
+    assert prose.further_sentence(found) == (
+        "By themselves the further runs change the accuracy by +0.9 points (+0.4 to +1.4, n = 30) for LeNet on “0.6” "
+        "with the true T and -0.5 points (-1.0 to +0.0, n = 20) for AlexNet on “0.6” with the true T."
+    )
+    assert prose.further_sentence(found[:0]) == "There are no further ones here."

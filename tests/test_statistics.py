@@ -13,6 +13,7 @@ from labelnoise.statistics import (
     goodness_of_fit,
     holm,
     interval,
+    median_interval,
     overdispersion,
     paired_difference,
 )  # fmt: skip
@@ -221,3 +222,35 @@ def test_quantiles_of_classes_rise_and_those_of_a_rank_are_the_values_of_that_ra
     for i in range(2):
         ordered = np.sort(values[labels == i], axis=0)
         np.testing.assert_allclose(found[i].T, ordered[np.round(100 * np.array(QUANTILES)).astype(int)])
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(6, 40), st.integers(0, 2**32 - 1))
+def test_the_interval_of_a_median_holds_it_as_often_as_it_says_whatever_the_distribution(n, seed):
+    """Of 400 samples with a heavy tail, by five standard deviations of a binomial share."""
+    draws, samples = np.random.default_rng(seed).standard_cauchy((400, n)), 400
+    found = [median_interval(sample) for sample in draws]
+    held = sum(low <= 0 <= high for _, low, high in found)
+    assert held / samples >= 0.95 - 5 * (0.95 * 0.05 / samples) ** 0.5
+    assert all(low <= median <= high for median, low, high in found)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=6, max_size=30))
+def test_a_failed_run_moves_the_interval_of_a_median_no_further_than_any_other_low_one(values):
+    values = np.sort(values)
+    failed = np.concatenate([[values[0] - 1000], values[1:]])
+    assert median_interval(failed)[0] == pytest.approx(median_interval(values)[0])
+    assert median_interval(failed)[2] == median_interval(values)[2]
+
+
+@pytest.mark.parametrize("n", range(1, 6))
+def test_few_values_give_a_median_without_an_interval(n):
+    median, low, high = median_interval(range(n))
+    assert median == (n - 1) / 2
+    assert np.isnan([low, high]).all()
+
+
+@pytest.mark.parametrize("values", [[], [1.0, float("nan")], [[1.0]]])
+def test_a_median_of_nothing_is_refused(values):
+    with pytest.raises(InputError, match="A median needs one or more finite values"):
+        median_interval(values)

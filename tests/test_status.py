@@ -3,7 +3,7 @@ import hashlib
 import pandas as pd
 import pytest
 
-from labelnoise import costs, prose, sources, status
+from labelnoise import cost_prose, costs, sources, status
 from labelnoise.errors import InputError
 
 HERE = {"processor": "P", "instructions": "AVX", "torch": "2", "python": "3", "labelnoise": "0", "date": "2026-01-02"}
@@ -31,10 +31,10 @@ def test_a_replay_that_differs_stands_out(made_up):
     assert replayed["agrees"].tolist() == ["yes", "NO"]
     assert replayed["method"].tolist() == ["forward, true T"] * 2
     made = status.made_on({"a": [made_up(seconds=7200.0, provenance=HERE)]})
-    text = prose.status_sentence(made, replayed)
+    text = cost_prose.status_sentence(made, replayed)
     assert "1 trainings are on record, 2.0 core-hours, made from 2026-01-02 to 2026-01-02 on one kind of" in text
     assert text.endswith("Of 2 that were drawn at random and trained again, 1 agree.")
-    assert "2 kinds of machine" in prose.status_sentence(pd.concat([made, made.assign(torch="3")]), replayed)
+    assert "2 kinds of machine" in cost_prose.status_sentence(pd.concat([made, made.assign(torch="3")]), replayed)
 
 
 def test_hashes_are_of_the_content(tmp_path):
@@ -53,7 +53,7 @@ def test_a_method_costs_what_it_is_given_too(tiny, made_up):
     assert table["alone"].to_dict() == {"cross-entropy": 10, "forward": 12}
     assert table["in all"].to_dict() == {"cross-entropy": 10, "forward": 52}
     assert table["epochs"].tolist() == [1, 1]
-    text = prose.costs_sentence(table.reset_index())
+    text = cost_prose.costs_sentence(table.reset_index())
     assert "between 5.2 times (forward, alternating likelihood) and 5.2 times" in text
     assert text.endswith("as long as cross-entropy with LeNet.")
     with pytest.raises(InputError, match="No trial of these noises and models is on record"):

@@ -52,8 +52,8 @@ def test_curves_have_one_row_a_record_and_epoch(tiny, made_up):
     assert curves.index.tolist() == list(range(5))
 
 
-def with_accuracy(trial, made_up, best, last=0.5):
-    history = {**HISTORY, "clean_test_accuracy": [best, 0.0, last]}
+def with_accuracy(trial, made_up, best, last=None):
+    history = {**HISTORY, "clean_test_accuracy": [best, 0.0, best if last is None else last]}
     return made_up(trial, history=history)
 
 
@@ -89,8 +89,21 @@ def test_gains_can_be_taken_at_the_last_epoch(tiny, made_up):
     records += [with_accuracy(tiny(seed=s, method="backward", transition="true"), made_up, 0.9, last=0.6)
                 for s in range(2)]  # fmt: skip
     table = tables.as_table(records)
-    assert tables.gains(table)["gain"].tolist() == [pytest.approx(0)]
-    assert tables.gains(table, "last_accuracy")["gain"].tolist() == [pytest.approx(10)]
+    assert tables.gains(table, "best_accuracy")["gain"].tolist() == [pytest.approx(0)]
+    assert tables.gains(table)["gain"].tolist() == [pytest.approx(10)]
+
+
+def test_each_estimated_t_is_held_against_the_true_one_in_the_same_method(tiny, made_up):
+    reached = {("forward", "true"): 0.9, ("forward", "anchor-97"): 0.8, ("backward", "true"): 0.5,
+               ("backward", "anchor-97"): 0.6, ("t-revision", "anchor-97"): 0.1, ("mixup", None): 0.2,
+               ("cross-entropy", None): 0.3}  # fmt: skip
+    records = [with_accuracy(tiny(seed=s, method=method, transition=source), made_up, accuracy)
+               for (method, source), accuracy in reached.items() for s in range(3)]  # fmt: skip
+    found = tables.against_true(tables.as_table(records))
+    assert found[["method", "transition"]].values.tolist() == [["forward", "anchor-97"], ["backward", "anchor-97"]]
+    assert found["gain"].tolist() == pytest.approx([-10, 10])
+    assert found["n"].tolist() == [3, 3]
+    assert tables.against_true(tables.as_table(records[-3:])).empty
 
 
 def test_accuracies_are_means_and_sample_deviations_of_a_cell(tiny, made_up):
@@ -99,6 +112,7 @@ def test_accuracies_are_means_and_sample_deviations_of_a_cell(tiny, made_up):
     table = tables.accuracies(tables.as_table(records))
     assert table["noise"].tolist() == ["paper-0.5", "paper-0.6"]
     assert table["best_accuracy"].tolist() == ["80.0 ± 10.0", "50.0 ± 0.0"]
+    assert table["lowest"].tolist() == ["70.0", "50.0"]
     assert table["n"].tolist() == [3, 2]
 
 
@@ -165,7 +179,7 @@ def test_what_was_chosen_is_what_each_arm_is_reported_with():
 
 def test_a_difference_is_paired_by_seed_and_arm(tiny, made_up):
     def record(seed, accuracy, **fields):
-        history = {**HISTORY, "clean_test_accuracy": [0.1, accuracy, 0.2]}
+        history = {**HISTORY, "clean_test_accuracy": [0.1, 0.2, accuracy]}
         return made_up(tiny(seed=seed, **fields), history=history, best_epoch=1)
 
     mixup = {"method": "mixup"}
@@ -187,8 +201,8 @@ def test_a_distorted_matrix_has_the_error_that_its_share_says():
 
 
 def test_the_settings_are_those_of_each_network_and_of_our_recipe():
-    shown = tables.settings("fashion-mnist-3", ["lenet"])
-    assert shown.columns.tolist() == ["lenet", "lenet, our recipe"]
+    shown = tables.settings("fashion-mnist-3", {"lenet": "LeNet"})
+    assert shown.columns.tolist() == ["LeNet", "LeNet, our recipe"]
     assert shown.loc["epochs"].tolist() == [8, 20]
     assert shown.loc["augmentation"].tolist() == [None, "shift-flip"]
 

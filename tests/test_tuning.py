@@ -7,7 +7,7 @@ from labelnoise import tuning
 from labelnoise.ledger import Ledger
 from labelnoise.methods import METHODS, method
 from labelnoise.trials import PROTOCOL, Record, protocol
-from labelnoise.tuning import Arm, Choice, chosen, read_chosen, study, tried, write_chosen
+from labelnoise.tuning import Arm, Choice, chosen, losses, read_chosen, settled, study, tried, write_chosen
 
 FORWARD = Arm("fashion-mnist-3", "paper-0.5", "lenet", "forward", "true")
 SYMMETRIC = dataclasses.replace(FORWARD, method="symmetric", transition=None)
@@ -38,7 +38,7 @@ def swept(monkeypatch, made_up):
 
 def test_every_arm_gets_as_many_tries_and_the_first_of_each_is_the_protocol(ledger, swept):
     study([FORWARD, SYMMETRIC], ledger, tries=4)
-    found = tried(ledger)
+    found = tried(losses(ledger))
     assert {arm: len(tries) for arm, tries in found.items()} == {FORWARD: 4, SYMMETRIC: 4}
     for arm in (FORWARD, SYMMETRIC):
         first = [t for t in swept[0] if t.method == arm.method]
@@ -49,7 +49,7 @@ def test_every_arm_gets_as_many_tries_and_the_first_of_each_is_the_protocol(ledg
 
 def test_the_best_try_comes_first_and_more_tries_come_nearer(ledger, swept):
     study([FORWARD], ledger, tries=20)
-    tries = tried(ledger)[FORWARD]
+    tries = tried(losses(ledger))[FORWARD]
     scores = [score for _, score in tries]
     assert scores == sorted(scores)
     assert abs(np.log2(tries[0][0].settings.learning_rate / BASE.learning_rate) - 1) < 0.3
@@ -60,7 +60,7 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(ledger, swept, tmp_path):
     study([FORWARD, SYMMETRIC], ledger, tries=6)
     other = Ledger(tmp_path / "other.jsonl")
     study([FORWARD, SYMMETRIC], other, tries=6)
-    assert tried(ledger) == tried(other)
+    assert tried(losses(ledger)) == tried(losses(other))
     assert len(list(ledger)) == 2 * 6 * len(tuning.SEEDS)
 
 
@@ -68,13 +68,13 @@ def test_what_is_proposed_to_an_arm_does_not_depend_on_the_others(ledger, swept,
     study([FORWARD, SYMMETRIC], ledger, tries=6)
     alone = Ledger(tmp_path / "alone.jsonl")
     study([SYMMETRIC], alone, tries=6)
-    assert tried(alone)[SYMMETRIC] == tried(ledger)[SYMMETRIC]
+    assert tried(losses(alone))[SYMMETRIC] == tried(losses(ledger))[SYMMETRIC]
 
 
 def test_what_is_proposed_lies_within_the_bounds(ledger, swept):
     study([SYMMETRIC], ledger, tries=12)
     low, high = (bound * BASE.learning_rate for bound in tuning.RELATIVE_RATE)
-    for choice, _ in tried(ledger)[SYMMETRIC]:
+    for choice, _ in tried(losses(ledger))[SYMMETRIC]:
         settings, options = choice.settings, dict(choice.options)
         assert low * 0.99 <= settings.learning_rate <= high * 1.01
         assert tuning.WEIGHT_DECAY[0] * 0.99 <= settings.weight_decay <= tuning.WEIGHT_DECAY[1] * 1.01
@@ -99,11 +99,11 @@ def test_a_trial_that_is_given_an_estimate_keeps_the_protocol_for_the_fit_that_i
 def test_only_tries_that_are_scored_on_every_seed_count(ledger, made_up):
     first, second = (Choice(BASE).trial(FORWARD, seed) for seed in tuning.SEEDS)
     ledger.append(made_up(first, refitted_loss=1.0))
-    assert tried(ledger) == {}
+    assert tried(losses(ledger)) == {}
     ledger.append(made_up(second))  # without a score, as of the protocol's study
-    assert tried(ledger) == {}
+    assert tried(losses(ledger)) == {}
     ledger.append(made_up(second, refitted_loss=2.0))
-    assert tried(ledger) == {FORWARD: [(Choice(BASE), 1.5)]}
+    assert tried(losses(ledger)) == {FORWARD: [(Choice(BASE), 1.5)]}
 
 
 def test_a_failed_trial_stops_a_study(ledger, monkeypatch):
@@ -140,8 +140,8 @@ def recorded(ledger, made_up, arm, *by_choice):
 
 def test_losses_are_kept_by_seed_and_those_of_a_half_done_try_are_left_out(ledger, made_up):
     first, second, _ = recorded(ledger, made_up, FORWARD, (1.0, 1.2), (0.9, 1.4), (0.5,))
-    assert tuning.losses(ledger) == {FORWARD: {first: [1.0, 1.2], second: [0.9, 1.4]}}
-    assert tried(ledger) == {FORWARD: [(first, pytest.approx(1.1)), (second, pytest.approx(1.15))]}
+    assert losses(ledger) == {FORWARD: {first: [1.0, 1.2], second: [0.9, 1.4]}}
+    assert tried(losses(ledger)) == {FORWARD: [(first, pytest.approx(1.1)), (second, pytest.approx(1.15))]}
 
 
 def test_the_standard_error_is_that_of_normal_differences_and_does_not_mind_a_useless_try():
@@ -163,14 +163,14 @@ def test_a_try_replaces_the_protocol_where_it_is_better_by_two_standard_errors(l
     first, *others = recorded(
         ledger, made_up, FORWARD, (5, 5), (5 - gain * one - 1, 5 - gain * one + 1), (7, 9), (8, 8)
     )
-    assert tuning.settled(ledger, tries=4) == {FORWARD: others[0] if replaced else first}
-    assert tuning.settled(ledger, tries=5) == {}
+    assert settled(losses(ledger), tries=4) == {FORWARD: others[0] if replaced else first}
+    assert settled(losses(ledger), tries=5) == {}
 
 
 def test_an_arm_is_judged_by_the_spread_of_its_own_network_and_noise(ledger, made_up):
     _, better = recorded(ledger, made_up, FORWARD, (5, 5), (4.9, 4.9001))
     recorded(ledger, made_up, dataclasses.replace(FORWARD, noise="paper-0.6"), (5, 5), (1, 9))
-    found = tuning.settled(ledger, tries=2)
+    found = settled(losses(ledger), tries=2)
     assert found[FORWARD] == better
     assert found[dataclasses.replace(FORWARD, noise="paper-0.6")] == tuning.start(FORWARD)
 

@@ -20,7 +20,7 @@ class Method:
     """A recipe.
 
     Attributes:
-        title: what figures and tables call it.
+        title: what messages and reports call it.
         loss: makes the loss, from what it `takes` and from options of its own.
         takes: what else it is made from, of "transition_matrix", "soft_labels", "n_samples" and "n_classes", in this
             order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,6 @@ def correction(
     alexnet_arms: Sequence[str],
     seeds: int,
     alexnet_seeds: int,
-    close_models: Sequence[str] = (),
     close_noises: Sequence[str] = (),
     close_arms: Sequence[str] = (),
     close_seeds: int = 0,
@@ -44,16 +44,23 @@ def correction(
 ) -> list[Trial]:
     """Every arm on `noises` with the settings that were chosen for it, and the clean ceiling beside them.
 
-    Where `close_arms` are too near to cross-entropy for so few runs, on `close_noises` with `close_models`, they and it
-    have `close_seeds`, or as many as the others if that is more.
+    Where `close_arms`, each ``NETWORK, METHOD`` or ``NETWORK, METHOD, SOURCE``, are too near to cross-entropy for so
+    few runs, on `close_noises`, they and it have `close_seeds`, or as many as the others if that is more.
+
+    Raises:
+        InputError: a list is empty, there are too few seeds, or a name is not known.
     """
     check(min(seeds, alexnet_seeds), noises=noises, models=models, arms=arms, alexnet_arms=alexnet_arms)
     if close_seeds < 0:
         raise InputError(f"close_seeds must be a whole number from 0 up, not {close_seeds}.")
-    plain = "cross-entropy"
+    plain, common = "cross-entropy", {"dataset": dataset, "profile": profile}
+    close_pairs = [tuple(text.partition(", ")[::2]) for text in close_arms]
+    for noise, (model, each) in itertools.product(close_noises, close_pairs):
+        chosen_trial(noise=noise, model=model, arm=arm(each), seed=0, **common)  # refuses a name that is not known
+    close_pairs += [(model, plain) for model, _ in close_pairs]
 
     def runs(model: str, noise: str, each: str) -> int:
-        close = model in close_models and noise in close_noises and each in (plain, *close_arms)
+        close = noise in close_noises and (model, each) in close_pairs
         return max(alexnet_seeds if model == "alexnet" else seeds, close_seeds if close else 0)
 
     asked = [
@@ -64,8 +71,7 @@ def correction(
         for seed in range(runs(model, noise, each))
     ]
     return once(
-        chosen_trial(dataset=dataset, noise=noise, model=model, arm=arm(each), seed=seed, profile=profile)
-        for noise, model, each, seed in asked
+        chosen_trial(noise=noise, model=model, arm=arm(each), seed=seed, **common) for noise, model, each, seed in asked
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from labelnoise import rule, titles, tuning
+from labelnoise import titles, tuning
 from labelnoise.statistics import Interval, interval
 from labelnoise.transitions import Matrix, noise_rate
 from labelnoise.trials import OURS
@@ -52,25 +53,38 @@ def noise_sentence(fits: pd.DataFrame, nominal: Mapping[str, Matrix]) -> str:
     return f"{'; '.join(parts)}. By chance one rejection in twenty is expected."
 
 
-def gains_sentence(gains: pd.DataFrame) -> str:
-    """What each paired difference to cross-entropy is, and how many of them exclude zero.
+def gains_sentence(gains: pd.DataFrame, what: str = "the accuracy after the last epoch") -> str:
+    """What each paired difference to cross-entropy is, and how many of them differ from zero.
 
     Args:
-        gains: as `tables.gains` gives it.
+        gains: rows of `tables.gains`.
+        what: what changes.
     """
     if gains.empty:
         return "Forward correction is not among the arms of this run."
-    parts = []
-    for row in gains.to_dict("records"):
-        gain = Interval(row["gain"], row["low"], row["high"], float("nan"), row["n"])
-        source = titles.source_title(row["transition"])
-        cell = f"{titles.MODEL_TITLES[row['model']]} on {titles.noise_title(row['noise'])}"
-        parts.append(f"{with_interval(gain)} for {cell} with the {source}")
-    gained, lost = int((gains["low"] > 0).sum()), int((gains["high"] < 0).sum())
+    gained, lost, told = ((gains["low"] > 0).sum(), (gains["high"] < 0).sum(), (gains["corrected"] < 0.05).sum())
     return (
-        f"Against cross-entropy, paired by seed, the accuracy changes by {listed(parts)}: means with 95 % intervals. "
-        f"Of these {len(gains)} intervals {gained} lie above zero and {lost} below."
+        f"Against cross-entropy, paired by seed, {what} changes by {_changes(gains)}: means with 95 % intervals. "
+        f"Of these {len(gains)} intervals {gained} lie above zero and {lost} below; after Holm's correction for all "
+        f"comparisons of their table {told} of the differences can be told from zero."
     )
+
+
+def medians_sentence(gains: pd.DataFrame) -> str:
+    """The median of the differences of each row, which failed runs hardly move.
+
+    Args:
+        gains: rows of `tables.gains`.
+    """
+    if gains.empty:
+        return "There is no median to tell."
+    parts = [
+        f"{row['median']:+z.1f} points"
+        + ("" if np.isnan(row["median_low"]) else f" ({row['median_low']:+z.1f} to {row['median_high']:+z.1f})")
+        + f" for {_cell(row)}"
+        for row in gains.to_dict("records")
+    ]
+    return f"The median of the differences, which a failed run hardly moves, is {listed(parts)}."
 
 
 def further_sentence(gains: pd.DataFrame) -> str:
@@ -80,12 +94,46 @@ def further_sentence(gains: pd.DataFrame) -> str:
         gains: as `tables.gains` gives it, of these runs.
     """
     if gains.empty:
-        return "here there are no further ones."
-    parts = []
-    for row in gains.to_dict("records"):
-        gain = Interval(row["gain"], row["low"], row["high"], float("nan"), row["n"])
-        parts.append(f"{with_interval(gain)} ({titles.source_title(row['transition'])})")
-    return f"the further ones alone give {listed(parts)}."
+        return "There are no further ones here."
+    return f"By themselves the further runs change the accuracy by {_changes(gains)}."
+
+
+def sources_sentence(differences: pd.DataFrame) -> str:
+    """Between what an estimated T in place of the true one changes the accuracy.
+
+    Args:
+        differences: as `tables.against_true` gives it.
+    """
+    if differences.empty:
+        return "No method has an estimated T beside the true one in this run."
+    ends = differences.sort_values("gain").iloc[[0, -1]].to_dict("records")
+    least, most = (
+        f"{with_interval(_gain(row))} ({titles.method_title(row['method'], row['transition'])}; {_cell(row)})"
+        for row in ends
+    )
+    told = differences["corrected"] < 0.05
+    return (
+        f"An estimated T in place of the true one changes the accuracy after the last epoch by {least} to {most}. Of "
+        f"{len(differences)} comparisons {(told & (differences['gain'] < 0)).sum()} are losses beyond chance and "
+        f"{(told & (differences['gain'] > 0)).sum()} gains, after Holm's correction."
+    )
+
+
+def _changes(gains: pd.DataFrame) -> str:
+    rows = gains.to_dict("records")
+    return listed([f"{with_interval(_gain(row))} for {_cell(row)} with {_given(row['transition'])}" for row in rows])
+
+
+def _gain(row: Mapping[Any, Any]) -> Interval:
+    return Interval(row["gain"], row["low"], row["high"], float("nan"), row["n"])
+
+
+def _given(source: str) -> str:
+    return "the true T" if source == "true" else f"T by {titles.source_title(source)}"
+
+
+def _cell(row: Mapping[Any, Any]) -> str:
+    return f"{titles.MODEL_TITLES[row['model']]} on {titles.noise_title(row['noise'])}"
 
 
 def arm_sentence(gains: pd.DataFrame) -> str:
@@ -99,7 +147,7 @@ def arm_sentence(gains: pd.DataFrame) -> str:
     first, n = gains.iloc[0].to_dict(), len(gains)
     above, below = (int((gains[end] * sign > 0).sum()) for end, sign in (("low", 1), ("high", -1)))
     source = first["transition"]
-    given = f" with {'the true T' if source == 'true' else f'T by {titles.source_title(source)}'}" if source else ""
+    given = f" with {_given(source)}" if source else ""
     return (
         f"{sentence(titles.method_title(first['method'], ''))}{given} changes the accuracy of cross-entropy "
         f"by {gains['gain'].min():+.1f} to {gains['gain'].max():+.1f} points, and of the 95 % intervals of {n} pairs "
@@ -140,9 +188,8 @@ def recipe_sentence(table: pd.DataFrame) -> str:
     for row in table[arm].drop_duplicates().to_dict("records"):
         reached = interval(100 * table[(table[arm] == pd.Series(row)).all(axis=1)]["last_accuracy"])
         spread = f" ± {reached.deviation:.1f}" if reached.n > 1 else ""
-        given = "the true T" if row["transition"] == "true" else f"T by {titles.source_title(row['transition'])}"
-        cell = f"{titles.MODEL_TITLES[row['model']]} on {titles.noise_title(row['noise'])}"
-        parts.append(f"{reached.mean:.1f}{spread} % for {cell} with {given} (n = {reached.n})")
+        given = _given(row["transition"])
+        parts.append(f"{reached.mean:.1f}{spread} % for {_cell(row)} with {given} (n = {reached.n})")
     return f"Our own recipe reaches {listed(parts)}: mean and standard deviation after the last epoch."
 
 
@@ -157,151 +204,23 @@ def tuning_sentence(tries: pd.DataFrame) -> str:
     return (
         f"By noisy validation labels alone, with {counts.min()} tries for each of {len(counts)} combinations of "
         f"a method, a network and a noise. In {int(protocol['reported'].sum())} of these no try was better than the "
-        f"published settings by more than chance would have it, and they stay; in half of all they are at most "
-        f"{protocol['behind'].median():.2f} millinats behind the best."
+        f"published settings by more than {tuning.MARGIN:g} standard errors, and they stay; in half of all they are at "
+        f"most {protocol['behind'].median():.2f} millinats behind the best."
     )
 
 
-def margin_sentence(cells: pd.DataFrame) -> str:
-    """What correction changes where the right label leads by more than `rule.MARGIN`, and where it does not.
-
-    Args:
-        cells: as `rule_tables.by_margin` gives it.
-    """
-    clear = cells["margin"] > rule.MARGIN
-    parts = []
-    for where, gains in (
-        (f"leads the next one by more than {rule.MARGIN:g} in every class", cells["gain"][clear]),
-        (f"leads by less in some class{'' if clear.any() else f' than {rule.MARGIN:g}'}", cells["gain"][~clear]),
-    ):
-        if len(gains):
-            parts.append(
-                f"where the right label, by an estimate of T, {where}, correction changes the accuracy by "
-                f"{gains.min():+.1f} to {gains.max():+.1f} points, {gains.median():+.1f} in the median, and "
-                f"{(gains > 0).sum()} of {len(gains)} means are gains"
-            )
-    return f"{sentence('; '.join(parts))}."
-
-
-def rule_sentence(rows: pd.DataFrame, which: str) -> str:
-    """How often the rule gives a verdict, how often that is right, and what it misses.
-
-    Args:
-        rows: as `rule_tables.predicted_gains` gives it.
-        which: what the runs have in common, such as ``with the usual settings``.
-    """
-    told = rows["verdict"] != "can't tell"
-    right = int((np.sign(rows["predicted"]) == np.sign(rows["gain"]))[told].sum())
-    text = (
-        f"In {told.sum()} of {len(rows)} runs {which} the accuracy on held-out noisy labels says whether correcting "
-        f"gains or loses, in {right} of these {told.sum()} rightly"
-    )
-    if told.all():
-        return f"{text}."
-    silent = rows["gain"][~told]
-    return (
-        f"{text}; in the others it can't tell, and correcting changes the accuracy by {silent.min():+.1f} to "
-        f"{silent.max():+.1f} points, {silent.abs().median():.1f} in the median."
-    )
-
-
-def falls_sentence(rows: pd.DataFrame) -> str:
-    """What correction gains where cross-entropy itself is seen to fall, and where it is not.
-
-    Args:
-        rows: as `rule_tables.predicted_gains` gives it.
-    """
-    falls = rows["fall"] > rows["resolution"]
-    if not falls.any():
-        return "In no run does cross-entropy's own accuracy on held-out noisy labels fall by more than the resolution."
-    fallen, rest = rows[falls], rows["gain"][~falls]
-    cells = len(fallen[["training", "model", "noise"]].drop_duplicates())
-    return (
-        f"In {len(fallen)} of {len(rows)} runs, of {cells} pairs of a training and a noise, cross-entropy's own "
-        "accuracy on held-out noisy labels ends further below its best epoch than the resolution, and correcting "
-        f"changes the accuracy by {fallen['gain'].min():+.1f} to {fallen['gain'].max():+.1f} points"
-        + (f"; in the others by {rest.median():+.1f} in the median." if len(rest) else ".")
-    )
-
-
-def core_hours(seconds: Iterable[float]) -> str:
-    """``2.1 core-hours``, of trainings with one thread each."""
-    return f"{sum(seconds) / 3600:.1f} core-hours"
-
-
-def standard_errors(
-    losses: Mapping[tuning.Arm, Mapping[tuning.Choice, Sequence[float]]], models: Sequence[str], noises: Sequence[str]
-) -> str:
+def standard_errors(losses: tuning.Losses) -> str:
     """``0.92 millinats for LeNet on “0.5” and 0.26 ...``: what a difference of two scores is known to.
 
     Args:
         losses: as `tuning.losses` gives it.
     """
     parts = []
-    for model in models:
-        for noise in noises:
-            alike = {arm: by for arm, by in losses.items() if (arm.model, arm.noise) == (model, noise)}
-            error = 1000 * tuning.standard_error(alike)
-            parts.append(f"{error:.2f} millinats for {titles.MODEL_TITLES[model]} on {titles.noise_title(noise)}")
+    for model, noise in dict.fromkeys((arm.model, arm.noise) for arm in losses):
+        alike = {arm: by for arm, by in losses.items() if (arm.model, arm.noise) == (model, noise)}
+        error = 1000 * tuning.standard_error(alike)
+        parts.append(f"{error:.2f} millinats for {_cell({'model': model, 'noise': noise})}")
     return listed(parts)
-
-
-def performance_sentence(throughput: pd.DataFrame, by_chapter: pd.DataFrame) -> str:
-    """How many times the common loop our throughput is, and what all trials cost.
-
-    Args:
-        throughput: as `costs.throughput_summary` gives it.
-        by_chapter: as `costs.by_chapter` gives it, the sum in the last row.
-    """
-    whole = throughput.groupby("network", sort=False).last()
-    parts = [f"{row['times (a)']:.1f} times as many {network}" for network, row in whole.iterrows()]
-    cost = by_chapter.iloc[-1]
-    return (
-        f"With one trial a core a machine trains {listed(parts)} images a second as with the common DataLoader loop. "
-        f"All {cost['trials of its own']} trials of "
-        f"the book together take {cost['core-hours']:.1f} core-hours."
-    )
-
-
-def workers_sentence(efficiency: float, dask_overhead: float) -> str:
-    """What is left of a worker's rate with one a core, and what Dask adds to the local pool, as fractions."""
-    return (
-        f"With a worker a core each keeps {100 * efficiency:.0f} % of the rate it has alone, and the same sweep on "
-        f"Dask takes {100 * dask_overhead:+.1f} % of the local pool's time more on trials of about ten seconds."
-    )
-
-
-def status_sentence(made: pd.DataFrame, replayed: pd.DataFrame) -> str:
-    """How many records there are, what they cost and when they were made, and how many came out again.
-
-    Args:
-        made: as `status.made_on` gives it.
-        replayed: as `status.replayed` gives it.
-    """
-    machines = len(made[["processor", "instructions", "torch"]].drop_duplicates())
-    kinds = "one kind of processor and one build of torch" if machines == 1 else f"{machines} kinds of machine"
-    return (
-        f"{made['records'].sum()} trainings are on record, {made['core_hours'].sum():.1f} core-hours, made from "
-        f"{made['first'].min()} to {made['last'].max()} on {kinds}. Of {len(replayed)} that were drawn at random and "
-        f"trained again, {(replayed['agrees'] == 'yes').sum()} agree."
-    )
-
-
-def costs_sentence(costs: pd.DataFrame) -> str:
-    """Between how many times cross-entropy's seconds a training takes, with what it needs first.
-
-    Args:
-        costs: as `costs.by_method` gives it, cross-entropy and another method among the rows of each network.
-    """
-    parts = []
-    for model in dict.fromkeys(costs["model"]):
-        rows = costs[costs["model"] == model].to_dict("records")
-        plain = next(row["alone"] for row in rows if row["method"] == "cross-entropy")
-        arms = [row for row in rows if row["method"] != "cross-entropy"]
-        times = sorted((row["in all"] / plain, titles.method_title(row["method"], row["transition"])) for row in arms)
-        ends = [f"{ratio:.1f} times ({name})" for ratio, name in (times[0], times[-1])]
-        parts.append(f"between {' and '.join(ends)} as long as cross-entropy with {titles.MODEL_TITLES[model]}")
-    return f"A training, with what it needs before it, takes {listed(parts)}."
 
 
 def errors_sentence(*tables: pd.DataFrame) -> str:
@@ -367,10 +286,9 @@ def standing_sentence(gains: pd.DataFrame) -> str:
     for noise in dict.fromkeys(gains["noise"]):
         rows = gains[(gains["noise"] == noise) & (gains["method"] != OURS)]
         best, told = rows.loc[rows["gain"].idxmax()].to_dict(), rows["gain"][rows["corrected"] < 0.05]
-        gain = Interval(best["gain"], best["low"], best["high"], float("nan"), best["n"])
         parts.append(
             f"on {titles.noise_title(noise)}, of {len(rows)} methods {(told > 0).sum()} gain on cross-entropy beyond "
-            f"chance and {(told < 0).sum()} lose; the largest gain is {with_interval(gain)} "
+            f"chance and {(told < 0).sum()} lose; the largest gain is {with_interval(_gain(best))} "
             f"({titles.method_title(best['method'], best['transition'])})"
         )
     return f"{sentence('; '.join(parts))}."

@@ -70,6 +70,26 @@ def interval(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, deviation, n)
 
 
+def median_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """The median of independent values, and two of them between which the true one lies in at least `level` of samples.
+
+    The interval is that of order statistics (Thompson 1936, Annals of Mathematical Statistics 7:122): it takes no
+    distribution for granted, so a run that failed moves it no further than any other. NaN with too few values.
+
+    Args:
+        values: shape (n,), n >= 1.
+        level: the least coverage.
+
+    Raises:
+        InputError: no value, or one that is not finite.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        raise InputError(f"A median needs one or more finite values, not {array.tolist()}.")
+    found = scipy.stats.quantile_test(array, p=0.5).confidence_interval(level)
+    return float(np.median(array)), float(found.low), float(found.high)
+
+
 def paired_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Interval:
     """The mean of ``first - second`` over pairs that share their seed, with its t interval.
 

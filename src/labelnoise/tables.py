@@ -13,7 +13,7 @@ from labelnoise.errors import InputError
 from labelnoise.methods import METHODS
 from labelnoise.models import MODELS
 from labelnoise.preparation import corruption
-from labelnoise.statistics import goodness_of_fit, holm, interval, paired_difference
+from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
 from labelnoise.trials import OURS, Record, Trial, protocol
 
 
@@ -62,31 +62,49 @@ def _refuse_repeats(table: pd.DataFrame) -> None:
         )
 
 
-def gains(table: pd.DataFrame, accuracy: str = "best_accuracy") -> pd.DataFrame:
-    """Each method against cross-entropy, paired by seed, in points of accuracy.
+def gains(table: pd.DataFrame, column: str = "last_accuracy") -> pd.DataFrame:
+    """Each method against cross-entropy, paired by seed, in points.
 
     Args:
         table: as `as_table` gives it.
-        accuracy: "best_accuracy" or "last_accuracy".
+        column: "best_accuracy", "last_accuracy" or "memorised".
 
     Returns:
         One row a network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``,
-        ``p_value`` of a gain of 0, and ``corrected``, that for the number of rows (see `statistics.holm`).
+        ``p_value`` of a gain of 0, ``corrected``, that for the number of rows (see `statistics.holm`), and ``median``,
+        ``median_low``, ``median_high`` (see `statistics.median_interval`).
 
     Raises:
         InputError: a seed occurs twice in a cell.
     """
+    return _paired(table, ["model", "noise"], ("method", "cross-entropy"), column)
+
+
+def against_true(table: pd.DataFrame, column: str = "last_accuracy") -> pd.DataFrame:
+    """Each method with an estimated T against the same method with the true one, as `gains` has them.
+
+    A method that was never given the true T has no row.
+    """
+    cells = ["model", "noise", "method"]
+    given = table.groupby(cells)["transition"].transform(lambda sources: (sources == "true").any())
+    return _paired(table[given.astype(bool)], cells, ("transition", "true"), column)
+
+
+def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], column: str) -> pd.DataFrame:
+    """In each of the cells, its arms against that one whose value of a column `baseline` names."""
     _refuse_repeats(table)
+    name, value = baseline
     rows = []
-    for (model, noise), cell in table.groupby(["model", "noise"], sort=False):
-        plain = cell[cell["method"] == "cross-entropy"].set_index("seed")[accuracy]
-        others = cell[cell["method"] != "cross-entropy"]
-        for (method, transition), arm in others.groupby(["method", "transition"], sort=False):
-            values = arm.set_index("seed")[accuracy]
-            seeds = values.index.intersection(plain.index)
-            gain = paired_difference(100 * values.loc[seeds], 100 * plain.loc[seeds])
-            rows.append([model, noise, method, transition, gain.mean, gain.low, gain.high, gain.n, gain.p_value])
-    found = pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n", "p_value"])
+    for _, cell in table.groupby(cells, sort=False):
+        base = cell[cell[name] == value].set_index("seed")[column]
+        for arm, runs in cell[cell[name] != value].groupby(ARM, sort=False):
+            values = runs.set_index("seed")[column]
+            seeds = values.index.intersection(base.index)
+            gain = paired_difference(100 * values.loc[seeds], 100 * base.loc[seeds])
+            median = median_interval(100 * (values.loc[seeds] - base.loc[seeds]))
+            rows.append([*arm, gain.mean, gain.low, gain.high, gain.n, gain.p_value, *median])
+    medians = ["median", "median_low", "median_high"]
+    found = pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n", "p_value", *medians])
     # One seed tells nothing, and so is no comparison to correct for.
     tested = found["p_value"].notna()
     found.loc[tested, "corrected"] = holm(found.loc[tested, "p_value"])
@@ -97,7 +115,8 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     """Accuracy in percent at the best and the last epoch, and memorised labels at the last, one row a cell.
 
     Returns:
-        Text such as ``93.5 ± 0.4``, the mean and the sample standard deviation over seeds, and n.
+        Text such as ``93.5 ± 0.4``, the mean and the sample standard deviation over seeds; of the accuracy after the
+        last epoch the ``lowest``, too; and n.
 
     Raises:
         InputError: a seed occurs twice in a cell.
@@ -110,6 +129,8 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
 
     cells = table.groupby(ARM, sort=False)
     measured = cells[["best_accuracy", "last_accuracy", "memorised"]].agg(spread)
+    lowest = cells["last_accuracy"].min().map("{:.1%}".format).str.removesuffix("%")
+    measured.insert(2, "lowest", lowest)
     return measured.assign(n=cells["seed"].nunique()).reset_index()
 
 
@@ -225,8 +246,8 @@ def chosen_tries(rows: pd.DataFrame) -> pd.DataFrame:
     return found.assign(score=found["score"].round(5))
 
 
-def difference(first: Iterable[Record], second: Iterable[Record], accuracy: str = "best_accuracy") -> pd.DataFrame:
-    """What each arm gains over the same arm in other records, paired by seed, in points of accuracy.
+def difference(first: Iterable[Record], second: Iterable[Record]) -> pd.DataFrame:
+    """What each arm gains over the same arm in other records, paired by seed, in points after the last epoch.
 
     Returns:
         One row an arm that both have: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
@@ -236,18 +257,23 @@ def difference(first: Iterable[Record], second: Iterable[Record], accuracy: str 
     if one and other:
         both = as_table(one).merge(as_table(other), on=[*ARM, "seed"], suffixes=("", "_other"))
         for arm, cell in both.groupby(ARM, sort=False):
-            gain = paired_difference(100 * cell[accuracy], 100 * cell[f"{accuracy}_other"])
+            gain = paired_difference(100 * cell["last_accuracy"], 100 * cell["last_accuracy_other"])
             rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
     return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
 
 
-def settings(dataset: str, models: Sequence[str]) -> pd.DataFrame:
-    """The published training settings, one row each, one column a network, and another for our own recipe."""
+def settings(dataset: str, models: Mapping[str, str]) -> pd.DataFrame:
+    """The published training settings, one row each, one column a network, and another for our own recipe.
+
+    Args:
+        dataset: a data set.
+        models: network to its heading.
+    """
     methods = {"": "cross-entropy", ", our recipe": OURS}
     return pd.DataFrame(
         {
-            f"{model}{suffix}": dataclasses.asdict(protocol(dataset, model, method))
-            for model in models
+            f"{heading}{suffix}": dataclasses.asdict(protocol(dataset, model, method))
+            for model, heading in models.items()
             for suffix, method in methods.items()
         }
     )

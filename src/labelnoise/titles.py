@@ -82,7 +82,8 @@ def titled(table: pd.DataFrame) -> pd.DataFrame:
         table = table.assign(method=arms).drop(columns="transition")
     readable = {"model": lambda model: MODEL_TITLES.get(model, model), "noise": noise_title, "estimator": source_title}
     shown = {name: table[name].map(title) for name, title in readable.items() if name in table}
-    headings = {"model": "network", "best_accuracy": "best epoch", "last_accuracy": "last epoch"}
+    headings = {"model": "network", "best_accuracy": "best epoch", "last_accuracy": "last epoch",
+                "protocol": "published", "protocol behind": "published behind"}  # fmt: skip
     return table.assign(**shown).rename(columns=headings)
 
 

@@ -62,6 +62,9 @@ class Choice:
         return dataclasses.replace(asked, base=base) if asked.prerequisite() and self.settings != base else asked
 
 
+Losses = Mapping[Arm, Mapping[Choice, Sequence[float]]]  # as `losses` gives them
+
+
 def chosen(arm: Arm) -> Choice:
     """The configuration with which the book reports an arm, from `CHOSEN`.
 
@@ -160,10 +163,10 @@ def study(
             made.tell(one, score(record for trial in trials if (record := ledger.find(trial)) is not None))
 
 
-def losses(ledger: Ledger) -> dict[Arm, dict[Choice, list[float]]]:
+def losses(records: Iterable[Record]) -> dict[Arm, dict[Choice, list[float]]]:
     """Arm to the configurations that were tried on all seeds, each with its `Record.refitted_loss` by seed."""
     found: dict[Arm, dict[Choice, dict[int, float]]] = {}
-    for record in ledger:
+    for record in records:
         asked = record.trial
         if asked.seed in SEEDS and record.refitted_loss is not None:
             arm = Arm(asked.dataset, asked.noise, asked.model, asked.method, asked.transition)
@@ -175,13 +178,13 @@ def losses(ledger: Ledger) -> dict[Arm, dict[Choice, list[float]]]:
     }
 
 
-def tried(ledger: Ledger) -> dict[Arm, list[tuple[Choice, float]]]:
+def tried(by_arm: Losses) -> dict[Arm, list[tuple[Choice, float]]]:
     """Arm to the configurations that were tried on all seeds, each with its score; the best first."""
-    scores = {arm: [(c, float(np.mean(each))) for c, each in by.items()] for arm, by in losses(ledger).items()}
+    scores = {arm: [(c, float(np.mean(each))) for c, each in by.items()] for arm, by in by_arm.items()}
     return {arm: sorted(tries, key=lambda one: one[1]) for arm, tries in scores.items() if tries}
 
 
-def standard_error(by_arm: Mapping[Arm, Mapping[Choice, Sequence[float]]]) -> float:
+def standard_error(by_arm: Losses) -> float:
     """Of a try's score less the protocol's, in nats: the median over all tries of what seeds tell, made a normal's.
 
     The median, as a useless try varies more than one that could be chosen.
@@ -198,15 +201,15 @@ def standard_error(by_arm: Mapping[Arm, Mapping[Choice, Sequence[float]]]) -> fl
     return float(np.median(spreads) / (scipy.stats.chi.ppf(0.5, freedom) / freedom**0.5))
 
 
-def settled(ledger: Ledger, tries: int = TRIES) -> dict[Arm, Choice]:
+def settled(by_arm: Losses, tries: int = TRIES) -> dict[Arm, Choice]:
     """What to report each arm with that has had its tries: the best, or the protocol if that is not clearly worse.
 
     The best of several tries that are all as good is a lucky one. So the protocol stays unless it is worse by more
     than `MARGIN` standard errors, in the spirit of the one-standard-error rule (Breiman et al. 1984, Classification
     and regression trees, section 3.4.3).
     """
-    by_arm, found = losses(ledger), {}
-    for arm, scores in tried(ledger).items():
+    found = {}
+    for arm, scores in tried(by_arm).items():
         alike = {
             o: by for o, by in by_arm.items() if (o.dataset, o.noise, o.model) == (arm.dataset, arm.noise, arm.model)
         }

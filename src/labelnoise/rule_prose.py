@@ -1,0 +1,71 @@
+"""What the rule of when to correct tells, as sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from labelnoise import rule
+from labelnoise.prose import sentence
+
+
+def margin_sentence(cells: pd.DataFrame) -> str:
+    """What correction changes where the right label leads by more than `rule.MARGIN`, and where it does not.
+
+    Args:
+        cells: as `rule_tables.by_margin` gives it.
+    """
+    clear = cells["margin"] > rule.MARGIN
+    parts = []
+    for where, gains in (
+        (f"leads the next one by more than {rule.MARGIN:g} in every class", cells["gain"][clear]),
+        (f"leads by less in some class{'' if clear.any() else f' than {rule.MARGIN:g}'}", cells["gain"][~clear]),
+    ):
+        if len(gains):
+            parts.append(
+                f"where the right label, by an estimate of T, {where}, correction changes the accuracy by "
+                f"{gains.min():+.1f} to {gains.max():+.1f} points, {gains.median():+.1f} in the median, and "
+                f"{(gains > 0).sum()} of {len(gains)} means are gains"
+            )
+    return f"{sentence('; '.join(parts))}."
+
+
+def rule_sentence(rows: pd.DataFrame, which: str) -> str:
+    """How often the rule gives a verdict, how often that is right, and what it misses.
+
+    Args:
+        rows: as `rule_tables.predicted_gains` gives it.
+        which: what the runs have in common, such as ``with the usual settings``.
+    """
+    told = rows["verdict"] != "can't tell"
+    right = int((np.sign(rows["predicted"]) == np.sign(rows["gain"]))[told].sum())
+    text = (
+        f"In {told.sum()} of {len(rows)} runs {which} the accuracy on held-out noisy labels says whether correcting "
+        f"gains or loses, in {right} of these {told.sum()} rightly"
+    )
+    if told.all():
+        return f"{text}."
+    silent = rows["gain"][~told]
+    return (
+        f"{text}; in the others it can't tell, and correcting changes the accuracy by {silent.min():+.1f} to "
+        f"{silent.max():+.1f} points, {silent.abs().median():.1f} in the median."
+    )
+
+
+def falls_sentence(rows: pd.DataFrame) -> str:
+    """What correction gains where cross-entropy itself is seen to fall, and where it is not.
+
+    Args:
+        rows: as `rule_tables.predicted_gains` gives it.
+    """
+    falls = rows["fall"] > rows["resolution"]
+    if not falls.any():
+        return "In no run does cross-entropy's own accuracy on held-out noisy labels fall by more than the resolution."
+    fallen, rest = rows[falls], rows["gain"][~falls]
+    cells = len(fallen[["training", "model", "noise"]].drop_duplicates())
+    return (
+        f"In {len(fallen)} of {len(rows)} runs, of {cells} pairs of a training and a noise, cross-entropy's own "
+        "accuracy on held-out noisy labels ends further below its best epoch than the resolution, and correcting "
+        f"changes the accuracy by {fallen['gain'].min():+.1f} to {fallen['gain'].max():+.1f} points"
+        + (f"; in the others by {rest.median():+.1f} in the median." if len(rest) else ".")
+    )
