@@ -121,6 +121,13 @@ def test_a_published_chapter_was_executed_in_order_without_error_or_stderr(name)
     assert not [o for o in outputs if "trials done" in str(o.get("text", ""))]
 
 
+@every_source
+def test_a_published_table_has_all_its_rows(name):
+    tables = [o.data["text/html"] for cell in code_cells(published(name)) for o in cell.outputs
+              if "text/html" in o.get("data", {})]  # fmt: skip
+    assert not [table for table in tables if re.search(r"\d+ rows × \d+ columns", table)]
+
+
 def metadata_keys(value, inside=False):
     """Every key in the metadata of a notebook, its cells and its outputs."""
     if isinstance(value, dict):
@@ -247,6 +254,14 @@ def test_a_chapter_without_parameters_says_so(toy):
         parameters.check("02_bare", {"seeds": 1})
 
 
+def test_what_was_spent_is_of_the_records_of_each_chapter_and_of_all_tries():
+    spent = parameters.spent()
+    assert list(spent) == list(plans.PLANS)
+    assert spent["07_tuning"] == list(project.tuning_ledger())
+    asked = parameters.planned("03_correction")
+    assert [record.trial for record in spent["03_correction"]] == asked  # all of the book are on record
+
+
 def test_the_planned_trials_are_those_of_the_chapters_plans():
     paper = ["paper-0.5", "paper-0.6"]
     default = {key: p.default for key, p in parameters.declared("02_estimation").items()}
@@ -321,14 +336,14 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
         ("05_robustness", {"rate_seeds": 2, "ten_seeds": 1, "ten_noises": ["instance-0.2"]}),
         (
             "06_when_to_correct",
-            {"seeds": 2, "distorted_seeds": 2, "alexnet_seeds": 1, "rate_seeds": 1, "long_seeds": 1, "sgd_seeds": 1},
+            {"seeds": 2, "distorted_seeds": 2, "gentle_seeds": 1, "rate_seeds": 1, "long_seeds": 1, "sgd_seeds": 1},
         ),
         ("08_human_noise", {"seeds": 2, "ten_seeds": 2}),
         (
             "03_correction",
             {
                 "seeds": 3,
-                "alexnet_seeds": 2,
+                "gentle_seeds": 2,
                 "close_seeds": 4,
                 "distorted_seeds": 2,
                 "ablation_seeds": 2,
@@ -352,12 +367,11 @@ def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatc
     assert set(asked) <= {trial for name in NUMBERED for trial in parameters.planned(name)}
     gains = variables["gains"]
     defaults = {key: p.default for key, p in parameters.declared("03_correction").items()}
-    seeds = {"lenet": defaults["seeds"], "alexnet": defaults["alexnet_seeds"]}
     close = (gains["model"] + ", " + gains["method"] + ", " + gains["transition"]).isin(defaults["close_arms"])
     close &= gains["noise"].isin(defaults["close_noises"])
-    assert gains["n"].tolist() == gains["model"].map(seeds).mask(close, defaults["close_seeds"]).tolist()
-    forward = [arm for name in ("arms", "alexnet_arms") for arm in defaults[name] if arm.startswith("forward, ")]
-    assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 2 * len(forward))
+    assert gains["n"].tolist() == np.where(close, defaults["close_seeds"], defaults["seeds"]).tolist()
+    forward = [arm for arm in defaults["arms"] if arm.startswith("forward, ")]
+    assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 2 * 2 * len(forward))
 
 
 # Where a source comes into the hash of it.

@@ -318,6 +318,15 @@ def test_gains_show_every_row_with_its_interval_beside_zero(records):
         assert all((line.get_markerfacecolor() != "white") == title.startswith("LeNet") for line in dots)
 
 
+def test_failed_runs_of_one_panel_leave_the_scales_of_the_others_alone(records):
+    rows = tables.gains(tables.as_table(records(3)))
+    before = [ax.get_xlim() for ax in figures.gains(rows).axes]
+    rows.loc[rows.index[-1], "low"] = -100
+    *others, failed = (ax.get_xlim() for ax in figures.gains(rows).axes)
+    assert others == before[:-1]
+    assert failed[0] < -100
+
+
 def test_each_network_has_its_own_arms(records):
     table = tables.as_table(records(3))
     rows = tables.gains(table[(table["model"] == "lenet") | (table["transition"] != "anchor-97")])
@@ -372,7 +381,7 @@ def test_gains_stand_in_a_row_a_method_and_a_column_a_cell_with_a_star_where_sig
     cells = ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
     assert shown.columns.tolist() == [f"{cell}, n = 3" for cell in cells]
     first = rows.iloc[0]
-    text = f"{first['gain']:+.1f} ({first['low']:+.1f} to {first['high']:+.1f}) *"
+    text = titles.spanned(first["gain"], first["low"], first["high"]) + " *"
     assert shown.iloc[0, 0] == text
     assert not shown.iloc[0, 2].endswith("*")
     assert shown.iloc[1, 2] == ""
@@ -380,6 +389,30 @@ def test_gains_stand_in_a_row_a_method_and_a_column_a_cell_with_a_star_where_sig
     assert "nan" not in alone.to_string()
     rows.loc[rows.index[0], "n"] = 2
     assert titles.gains_by_method(rows).iloc[0, 0] == f"{text}, n = 2"
+
+
+def test_means_stand_beside_medians_a_row_a_training_network_and_noise(records):
+    forward = tables.gains(tables.as_table(records(6)))[::2]
+    shown = titles.means_and_medians({"published": forward, "other": forward.assign(median_low=np.nan)})
+    assert shown["settings"].tolist() == ["published"] * 4 + ["other"] * 4
+    assert shown.index.tolist() == ["LeNet", "LeNet", "AlexNet", "AlexNet"] * 2
+    row = forward.iloc[0]
+    assert shown["mean"].iloc[0] == titles.spanned(row["gain"], row["low"], row["high"])
+    assert shown["median"].iloc[0] == titles.spanned(row["median"], row["median_low"], row["median_high"])
+    assert shown["median"].iloc[4] == titles.signed(row["median"])
+    assert shown["corrected p"].iloc[0] == titles.p_value(row["corrected"])
+    assert [titles.p_value(value) for value in (0.0009, 0.001, 0.0374, 1.0)] == ["< 0.001", "0.001", "0.037", "1.000"]
+    assert shown["n"].tolist() == [6] * 8
+
+
+def test_accuracies_stand_in_a_row_a_method_and_a_column_a_cell(records):
+    found = tables.accuracies(tables.as_table(records(3)))
+    shown = titles.accuracies_by_method(found, "best_accuracy")
+    assert shown.columns.tolist() == [
+        f"{cell}, n = 3" for cell in ("LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”")
+    ]
+    assert shown.index.tolist() == list(dict.fromkeys(map(titles.method_title, found["method"], found["transition"])))
+    assert sorted(shown.to_numpy().ravel()) == sorted(found["best_accuracy"])
 
 
 def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():

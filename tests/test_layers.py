@@ -10,10 +10,10 @@ ORDER = (
     "models", "losses", "robust", "learned", "augmentation", "training", "inputs", "calibration", "likelihood", "graph",
     "gradients", "intervals", "alternation", "consensus", "columns", "selection", "estimators", "methods", "provenance",
     "trials", "preparation", "running", "ledger", "sweep", "tuning", "cluster", "rule", "tables", "rule_tables",
-    "matrix_tables", "titles", "published", "prose", "rule_prose", "cost_prose", "drawn", "style", "figures",
-    "matrix_figures", "matrix_plans", "plans", "explore", "project", "costs", "status", "cost_figures", "parameters",
-    "stamps", "pages", "chapters", "replay", "tabular", "outputs", "report", "report_page", "estimate_command",
-    "image_files", "own_training", "train_command", "cli",
+    "matrix_tables", "titles", "published", "prose", "matrix_prose", "rule_prose", "cost_prose", "drawn", "style",
+    "figures", "matrix_figures", "matrix_plans", "plans", "explore", "project", "costs", "status", "cost_figures",
+    "parameters", "stamps", "pages", "chapters", "replay", "tabular", "outputs", "report", "report_page",
+    "estimate_command", "image_files", "own_training", "train_command", "cli",
 )  # fmt: skip
 FOLDER = Path(labelnoise.__file__).parent
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from labelnoise import transitions
 from labelnoise.errors import InputError
 from labelnoise.noise import (
+    by_image,
     check_labels,
     corrupt,
     count_transitions,
@@ -357,3 +358,10 @@ def test_the_rate_of_a_noise_by_its_name():
     assert nominal_rate("instance-0.3", 3) == 0.3
     assert nominal_rate("paper-0.6", 3) == pytest.approx(0.6)
     assert nominal_rate("clean", 3) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("human", True), ("instance-0.2", True), ("symmetric-0.2", False), ("paper-0.6", False)]
+)
+def test_noise_depends_on_the_image_where_people_or_a_formula_of_it_draw_the_labels(name, expected):
+    assert by_image(name) is expected

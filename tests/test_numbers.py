@@ -19,6 +19,7 @@ from labelnoise import (  # fmt: skip
     graph,
     matrix_plans,
     parameters,
+    plans,
     rule,
     running,
     sources,
@@ -29,6 +30,7 @@ from labelnoise import (  # fmt: skip
 from labelnoise.matrix_tables import LEVEL
 from labelnoise.methods import METHODS
 from labelnoise.models import LeNet
+from labelnoise.noise import instance_rate
 from labelnoise.preparation import VALIDATION_SHARE
 from labelnoise.transitions import PAPER, l1_error, noise_rate
 from labelnoise.trials import PROTOCOL
@@ -79,7 +81,9 @@ def written(thing, pattern):
 
 ROUNDS, FOLDS, V = len(running.ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
 TRUTH = np.array(PAPER["paper-0.6"])
-ESTIMATION, CORRECTION = (parameters.defaults(name) for name in ("02_estimation", "03_correction"))
+ESTIMATION, CORRECTION, ROBUSTNESS = (
+    parameters.defaults(name) for name in ("02_estimation", "03_correction", "05_robustness")
+)
 LONG = matrix_plans.LONG.epochs / PROTOCOL["lenet"].epochs
 
 # Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.
@@ -93,6 +97,9 @@ STATED = {
     r"(?i)(on|with|of|##) three classes(?! (of|and on ten))|Three classes are": [len(data.PAPER_CLASSES)],
     r"on three classes and on ten": [len(data.PAPER_CLASSES), len(data.DATASETS["fashion-mnist"])],
     r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
+    r"correction gains at 0\.4 already": [
+        instance_rate(name) for name in ROBUSTNESS["ten_noises"] if name == "instance-0.4"
+    ],
     r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
     r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
     r"six significant digits": [written(drawn, r"%\.(\d)g")],
@@ -111,7 +118,13 @@ STATED = {
     r"a hundredth of the information": [round(1 - scipy.stats.entropy(TRUTH[0], base=3), 2)],
     r"ten nearest neighbours": [graph.NEIGHBOURS],
     r"\b100 principal components": [graph.COMPONENTS],
-    r"Three seeds are few": [CORRECTION["distorted_seeds"]],
+    r"Three seeds are few": [CORRECTION["ablation_seeds"]],
+    r"half the published rate, and 10 epochs in place of 8": [
+        plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate,
+        plans.GENTLE.epochs,
+        PROTOCOL["alexnet"].epochs,
+    ],
+    r"at half (its|the|AlexNet)": [plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate],
     r"momentum 0\.9": [written(training, r"momentum=([\d.]+)")],
     r"five times (as many|the published epochs|the epochs)": [LONG],
     r"train for 8 epochs": [PROTOCOL["lenet"].epochs],
@@ -143,6 +156,7 @@ OTHER = {
     r"Grey: 0\.90 to 0\.99": "a goal, drawn by the same cell",
     r"3 × 3 kernels|four strided slices|A 6 × 6 kernel of stride 2 that gives all four": "layers",
     r"has three steps": "they are listed below it",
+    r"tried on five seeds that are neither": "a small trial that set the number of runs, not on record",
     r"worked out on three seeds": "told of a study before this protocol, not on record",
 }
 

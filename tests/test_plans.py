@@ -18,12 +18,12 @@ CORRECTION = {
     "arms": ["forward, true", "forward, anchor-97", "mixup", "hog-forward, true"],
     "alexnet_arms": ["forward, true"],
     "seeds": 3,
-    "alexnet_seeds": 2,
 }
 CLOSE = {"close_noises": ["paper-0.6"], "close_arms": ["lenet, forward, true"]}
 DISTORTED = {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "distorted_seeds": 2}
 ABLATION = {"noises": PAPER, "ablation_seeds": 2}
 ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
+GENTLE = {"gentle_noises": PAPER, "gentle_seeds": 3}
 SGD = {"noises": PAPER, "sgd_seeds": 3}
 NOISE = {"noises": PAPER, "seeds": 3}
 PRECISION = {"precision_noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}
@@ -47,6 +47,7 @@ EVERY = [
     (plans.correction, CORRECTION),
     (plans.distorted, DISTORTED),
     (plans.ablation, ABLATION),
+    (plans.gentle, GENTLE),
     (plans.constant_sgd, SGD),
     (plans.over_rates, RATES),
     (plans.correction_on_ten, CORRECTION_ON_TEN),
@@ -74,9 +75,8 @@ corrections = st.fixed_dictionaries(
         "noises": subsets([*PAPER, "pair-flip-0.3", "clean"]),
         "models": subsets(["lenet", "alexnet"]),
         "arms": subsets(ARMS),
-        "alexnet_arms": subsets(ARMS),
+        "alexnet_arms": st.none() | subsets(ARMS),
         "seeds": st.integers(1, 4),
-        "alexnet_seeds": st.integers(1, 4),
         "profile": st.sampled_from(["full", "smoke"]),
     }
 )
@@ -94,10 +94,10 @@ def test_a_value_that_is_named_twice_is_asked_for_once(plan, parameters):
 @given(corrections)
 def test_correction_has_as_many_trials_as_its_parameters_say(p):
     ceiling = "clean" not in p["noises"]
-    cells = {"lenet": 1 + len(p["arms"]), "alexnet": 1 + len(p["alexnet_arms"])}
-    seeds = {"lenet": p["seeds"], "alexnet": p["alexnet_seeds"]}
+    alexnet_arms = p["arms"] if p["alexnet_arms"] is None else p["alexnet_arms"]
+    cells = {"lenet": 1 + len(p["arms"]), "alexnet": 1 + len(alexnet_arms)}
     found = Counter(trial.model for trial in plans.correction(**p))
-    assert found == {m: (ceiling + len(p["noises"]) * cells[m]) * seeds[m] for m in p["models"]}
+    assert found == {m: (ceiling + len(p["noises"]) * cells[m]) * p["seeds"] for m in p["models"]}
 
 
 @settings(deadline=None, max_examples=30)
@@ -158,14 +158,26 @@ def test_the_clean_ceiling_of_every_network_and_seed_is_asked_for(p):
     assert ceiling == {(t.model, t.seed) for t in trials}
 
 
-def test_every_constant_sgd_trial_has_its_partner():
-    trials = plans.constant_sgd(**SGD)
+@pytest.mark.parametrize(
+    ("plan", "parameters", "model", "expected"),
+    [
+        (plans.constant_sgd, SGD, "lenet", plans.CONSTANT_SGD),
+        (plans.gentle, GENTLE, "alexnet", plans.GENTLE),
+    ],
+)
+def test_every_trial_with_settings_of_its_own_has_its_partner(plan, parameters, model, expected):
+    trials = plan(**parameters)
     cells = {
         method: {(t.noise, t.seed) for t in trials if t.method == method} for method in ("cross-entropy", "forward")
     }
     assert cells["cross-entropy"] == cells["forward"] == {(noise, seed) for noise in PAPER for seed in range(3)}
-    assert {t.settings for t in trials} == {plans.CONSTANT_SGD}
+    assert {(t.model, t.settings) for t in trials} == {(model, expected)}
     assert {(t.method, t.transition) for t in trials} == {("cross-entropy", None), ("forward", "true")}
+
+
+def test_the_gentle_rate_is_half_the_published_one_and_the_rest_but_the_epochs_is_the_same():
+    published = PROTOCOL["alexnet"]
+    assert replace(published, learning_rate=published.learning_rate / 2, epochs=plans.GENTLE.epochs) == plans.GENTLE
 
 
 def test_estimation_asks_for_cross_entropy_on_each_noise_and_seed():
@@ -176,10 +188,9 @@ def test_estimation_asks_for_cross_entropy_on_each_noise_and_seed():
 
 @settings(deadline=None, max_examples=30)
 @given(corrections)
-def test_seeds_count_from_zero_and_alexnet_has_its_own_number(p):
+def test_seeds_count_from_zero_for_each_network(p):
     seeds = {model: {t.seed for t in plans.correction(**p) if t.model == model} for model in p["models"]}
-    limits = {"lenet": p["seeds"], "alexnet": p["alexnet_seeds"]}
-    assert seeds == {model: set(range(limits[model])) for model in p["models"]}
+    assert seeds == {model: set(range(p["seeds"])) for model in p["models"]}
 
 
 @settings(deadline=None, max_examples=30)
@@ -215,7 +226,7 @@ def test_the_data_set_is_passed_on(plan, parameters):
     [
         (*case, name)
         for case in [*EVERY, (matrix_plans.noise, NOISE)]
-        for name in ("seeds", "alexnet_seeds", "distorted_seeds", "ablation_seeds", "sgd_seeds", "long_seeds")
+        for name in ("seeds", "distorted_seeds", "ablation_seeds", "gentle_seeds", "sgd_seeds", "long_seeds")
         if name in case[1]
     ],
 )
@@ -230,7 +241,7 @@ def test_at_least_one_seed_is_needed(plan, parameters, name, seeds):
     [
         (*case, name)
         for case in [*EVERY, (matrix_plans.noise, NOISE)]
-        for name in ("noises", "rate_noises", "models", "arms", "alexnet_arms", "precision_noises", "warm_epochs")
+        for name in ("noises", "rate_noises", "gentle_noises", "models", "arms", "alexnet_arms", "warm_epochs")
         if name in case[1]
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import cost_prose, prose, rule_prose, titles, transitions, tuning
+from labelnoise import cost_prose, matrix_prose, prose, rule_prose, titles, transitions, tuning
 from labelnoise.statistics import interval
 
 
@@ -32,7 +32,8 @@ def test_the_numbers_of_an_interval_can_be_read_back(values, digits):
     text = prose.with_interval(value, "points", digits)
     assert "points" in text
     assert sizes(text) == [len(values)]
-    assert signed(text) == pytest.approx([value.mean, value.low, value.high], abs=0.5001 * 10**-digits)
+    found = [float(number) for number in re.findall(r"[+-]?\d+\.\d+", text)]  # what rounds to 0 has no sign
+    assert found == pytest.approx([value.mean, value.low, value.high], abs=0.5001 * 10**-digits)
     assert {len(decimals) for decimals in re.findall(r"\.(\d+)", text)} == {digits}
 
 
@@ -41,9 +42,13 @@ def test_a_gain_and_a_loss_have_their_sign():
     assert prose.with_interval(interval([-1.0, -1.5, -2.0])).startswith("-1.5 points")
 
 
-def test_what_rounds_to_zero_has_no_minus():
-    assert "-0.0" not in prose.with_interval(interval([-0.01, -0.02, -0.03]))
-    assert "-0.0" not in prose.with_interval(interval([-0.01]))
+@pytest.mark.parametrize("value", [-0.04, -0.0, 0.0, 0.04])
+def test_what_rounds_to_zero_has_no_sign_as_it_could_lie_on_either_side(value):
+    assert titles.signed(value) == "0.0"
+    assert titles.signed(value, 2) == ("0.00" if value == 0 else f"{value:+.2f}")
+    assert prose.with_interval(interval([value])).startswith("0.0 points")
+    assert titles.spanned(value, value - 1, value) == f"0.0 ({value - 1:+.1f} to 0.0)"
+    assert titles.spanned(value, float("nan"), float("nan")) == "0.0"
 
 
 def test_one_seed_has_no_interval():
@@ -92,29 +97,55 @@ def test_the_gains_and_losses_beyond_zero_are_counted_and_those_that_stay_after_
     assert "the share of flips changes by" in prose.gains_sentence(gains, "the share of flips")
 
 
-def test_medians_are_told_with_their_interval_where_there_is_one():
-    rows = [
-        ["lenet", "paper-0.5", "forward", "true", 0, 0, 0, 9],
-        ["alexnet", "paper-0.6", "forward", "true", 0, 0, 0, 2],
-    ]
-    medians = {"median": [1.02, -0.51], "median_low": [0.4, np.nan], "median_high": [1.7, np.nan]}
-    assert prose.medians_sentence(gains_table(*rows).assign(**medians)).endswith(
-        "is +1.0 points (+0.4 to +1.7) for LeNet on “0.5” and -0.5 points for AlexNet on “0.6”."
-    )
-    assert "no median" in prose.medians_sentence(gains_table())
-
-
-def test_the_least_and_the_most_that_an_estimated_t_changes_are_told_and_what_is_beyond_chance():
+def test_what_an_estimated_t_changes_is_told_for_each_network_and_noise_and_what_is_beyond_chance():
     rows = [
         ["lenet", "paper-0.5", "forward", "alternating", 0.2, 0.1, 0.3, 10],
+        ["lenet", "paper-0.5", "forward", "anchor-97", -0.3, -0.9, 0.3, 10],
         ["alexnet", "paper-0.6", "forward", "anchor-97", -17.0, -34.0, 0.1, 10],
-        ["lenet", "paper-0.6", "hog-forward", "alternating", -0.5, -0.8, -0.2, 10],
+        ["lenet", "paper-0.5", "hog-forward", "alternating", -0.5, -0.8, -0.2, 10],
     ]
-    text = prose.sources_sentence(gains_table(*rows).assign(corrected=[0.2, 0.1, 0.01]))
-    assert signed(text) == [-17, -34, 0.1, 0.2, 0.1, 0.3]
-    assert text.index("AlexNet on “0.6”") < text.index("LeNet on “0.5”")
-    assert counts(text) == [3, 1, 0]
+    text = prose.sources_sentence(gains_table(*rows).assign(corrected=[0.2, 0.1, 0.1, 0.01]))
+    assert "by -0.5 to +0.2 points for LeNet on “0.5” and -17.0 to -17.0 points for AlexNet on “0.6”, in" in text
+    assert counts(text.partition(", in the mean")[2]) == [4, 2, 1]
     assert "No method" in prose.sources_sentence(gains_table())
+
+
+def test_the_two_lowest_runs_of_each_method_are_told():
+    rows = [["cross-entropy", "", 0.873], ["cross-entropy", "", 0.79], ["cross-entropy", "", 0.801],
+            ["forward", "true", 0.333]]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["method", "transition", "last_accuracy"])
+    assert prose.lowest_sentence(table) == (
+        "The lowest runs end at 79.0 and 80.1 % with cross-entropy, at 33.3 % with forward."
+    )
+    assert "no such runs" in prose.lowest_sentence(table[:0])
+
+
+def test_the_largest_error_that_gains_and_the_smallest_that_loses_are_told():
+    cell = ["lenet", "paper-0.6", "forward"]
+    gains = gains_table(
+        [*cell, "true", 0.9, 0.5, 1.3, 3], [*cell, "true, transposed", -1.0, -2.0, 0.5, 3],
+        [*cell, "true, at-random-0.5", -9.0, -12.0, -6.0, 3], [*cell, "true, towards-identity-0.5", 0.4, 0.1, 0.7, 3],
+        [*cell, "true, towards-uniform-0.5", 0.7, 0.1, 1.3, 3],
+    )  # fmt: skip
+    names = ["transposed", "at-random-0.5", "towards-identity-0.5", "towards-uniform-0.5"]
+    errors = pd.DataFrame({"paper-0.6": [0.2, 0.4, 0.6, 0.1]}, index=names)
+    assert prose.distortions_sentence(gains, errors) == (
+        "The largest error of T with which the mean is a gain is 0.60 (T towards identity 0.5 on “0.6”: +0.4 points "
+        "(+0.1 to +0.7, n = 3)); the smallest with which it is a loss is 0.20 (T transposed on “0.6”: -1.0 points "
+        "(-2.0 to +0.5, n = 3))."
+    )
+    assert "loss" not in prose.distortions_sentence(gains[gains["gain"] > 0], errors)
+    assert prose.distortions_sentence(gains[:1], errors) == "No T is distorted in this run."
+
+
+def test_each_part_of_a_recipe_is_told_by_what_is_reached_without_it():
+    rows = [("whole", "paper-0.5", 0, 0.95), ("whole", "paper-0.5", 1, 0.97), ("whole", "paper-0.6", 0, 0.9),
+            ("without the graph", "paper-0.5", 0, 0.8), ("without the graph", "paper-0.6", 1, 0.7)]  # fmt: skip
+    parts = pd.DataFrame(rows, columns=["part", "noise", "seed", "last_accuracy"])
+    assert prose.parts_sentence(parts) == (
+        "Whole 96.0 % on “0.5” and 90.0 % on “0.6”; without the graph 80.0 % on “0.5” and 70.0 % on “0.6” "
+        "(LeNet, true T, n = 2)."
+    )
 
 
 def test_a_gain_of_one_seed_is_told_without_an_interval():
@@ -134,7 +165,7 @@ def test_the_smallest_error_on_each_noise_is_told_beside_the_oracles():
         ["paper-0.5", "anchor-97", 0.100, 0.010, 7, 20.0],
     ]
     columns = ["noise", "estimator", "mean", "deviation", "n", "times_oracle"]
-    text = prose.errors_sentence(pd.DataFrame(rows, columns=columns))
+    text = matrix_prose.errors_sentence(pd.DataFrame(rows, columns=columns))
     first, second = text.split("“0.6”")
     assert "0.123 on " in first
     assert titles.source_title("anchor-97") in second
@@ -158,7 +189,7 @@ def test_the_noise_is_told_with_its_rate_and_the_counted_rejections():
         ]
     )
     nominal = {noise: transitions.named(noise, 3) for noise in ("paper-0.5", "paper-0.6", "random-0.4-1")}
-    first, second, third = prose.noise_sentence(fits, nominal).split("; ")
+    first, second, third = matrix_prose.noise_sentence(fits, nominal).split("; ")
     assert "“0.5” flips 50 % of the labels" in first
     assert re.search(r"rejects its T in 1 of 4 corruptions, the transpose of T in 3$", first)
     assert "“0.6” flips 60 % of the labels" in second
@@ -177,7 +208,7 @@ def test_the_most_precise_estimator_is_told_with_its_coverage():
         ["paper-0.6", "hoc", 0.0, 0.0, np.nan, np.nan, np.nan, np.nan, 40],
     ]
     columns = ["noise", "estimator", "bias", "spread", "stated", "coverage", "low", "high", "n"]
-    text = prose.precision_sentence(pd.DataFrame(rows, columns=columns))
+    text = matrix_prose.precision_sentence(pd.DataFrame(rows, columns=columns))
     first, second = text.split("“0.6”")
     assert "“0.5” alternating likelihood has a bias of 0.002 and a spread of 0.012" in first
     assert "hold 94 % of the entries (the others' at most 30 %)" in first
@@ -243,7 +274,7 @@ def test_the_rule_is_right_where_its_sign_is_and_silent_where_it_cannot_tell():
     rows = pd.DataFrame(
         [[5.0, 6.0, "gain"], [-4.0, 5.0, "gain"], [0.4, 0.1, "can't tell"], [-8.0, 0.1, "can't tell"]],
         columns=["gain", "predicted", "verdict"],
-    )
+    ).assign(told=[True, True, False, False], right=[True, False, False, False])
     said = rule_prose.rule_sentence(rows, "of these")
     assert said.startswith("In 2 of 4 runs of these the accuracy")
     assert "in 1 of these 2 rightly; in the others" in said
@@ -264,23 +295,13 @@ def test_falls_beyond_the_resolution_are_told_with_what_correction_changes():
     assert rule_prose.falls_sentence(rows.iloc[3:]).startswith("In no run")
 
 
-def test_a_method_is_told_by_its_least_and_largest_gain():
-    columns = ["method", "transition", "gain", "low", "high"]
-    gains = pd.DataFrame([["forward", "true", 0.84, 0.3, 1.3], ["forward", "true", -2.0, -3, -1]], columns=columns)
-    assert prose.arm_sentence(gains) == (
-        "Forward with the true T changes the accuracy of cross-entropy by -2.0 to +0.8 points, and of the 95 % "
-        "intervals of 2 pairs of a network and a noise 1 lie above zero and 1 below."
-    )
-    assert "not among the arms" in prose.arm_sentence(gains.iloc[:0])
-
-
 def test_the_votes_are_told_with_the_least_and_the_largest_ratio():
     spread = pd.DataFrame({"ratio": [4.24, 13.4, 7.0], "p_value": [0.0, 1e-20, 3e-9]})
-    assert prose.votes_sentence(spread) == (
+    assert matrix_prose.votes_sentence(spread) == (
         "From image to image of one class, the share of votes for it has 4.2 to 13.4 times the variance that chance "
         "gives (p at most 3e-09 for each class)."
     )
-    assert "p at most 1e-300" in prose.votes_sentence(spread.assign(p_value=0.0))
+    assert "p at most 1e-300" in matrix_prose.votes_sentence(spread.assign(p_value=0.0))
 
 
 def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values():
@@ -291,26 +312,50 @@ def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values(
     assert prose.standing_sentence(pd.DataFrame(rows, columns=columns)) == (
         "On human, of 2 methods 1 gain on cross-entropy beyond chance and 1 lose; the largest gain is +2.0 points "
         "(+1.0 to +3.0, n = 5) (forward, true T); on “0.5”, of 1 methods 0 gain on cross-entropy beyond chance and "
-        "0 lose; the largest gain is +0.1 points (+0.0 to +0.2, n = 5) (mixup)."
+        "0 lose; the largest gain is +0.1 points (0.0 to +0.2, n = 5) (mixup)."
     )
 
 
 def test_the_lead_of_the_right_label_parts_the_cells():
-    cells = pd.DataFrame({"margin": [0.1, 0.2, 0.5, 0.9], "gain": [4.0, -1.0, 0.2, -0.1]})
-    clear, close = rule_prose.margin_sentence(cells).split("; ")
-    assert "by more than 0.3 in every class, correction changes the accuracy by -0.1 to +0.2 points" in clear
-    assert "+0.1 in the median, and 1 of 2 means are gains" in clear
-    assert "by less in some class, correction changes the accuracy by -1.0 to +4.0 points" in close
-    assert "by less in some class than 0.3, " in rule_prose.margin_sentence(cells.iloc[:2])
-    assert "less" not in rule_prose.margin_sentence(cells.iloc[2:])
+    noises = ["paper-0.5", "paper-0.6", "symmetric-0.2", "pair-flip-0.1", "instance-0.4", "human"]
+    cells = pd.DataFrame(
+        {"noise": noises, "margin": [0.1, 0.2, 0.5, 0.9, 0.1, 0.7], "gain": [4.0, 1.0, 0.2, -0.1, -3.0, 5.0]}
+    )
+    close, clear, imaged = rule_prose.margin_sentence(cells).split("; ")
+    assert close.endswith(
+        "leads the next one by less than 0.3 in some class, correction gains in 2 of 2 cases, and changes the accuracy "
+        "by +1.0 to +4.0 points"
+    )
+    assert clear.endswith(
+        "leads by more than 0.3 in every class, correction gains in 1 of 2 cases, and changes the accuracy by -0.1 to "
+        "+0.2 points"
+    )
+    assert imaged == "where noise depends on the image it gains in 0 of 1 and 1 of 1."
+    assert "more" not in rule_prose.margin_sentence(cells.iloc[:2])
+    assert "less" not in rule_prose.margin_sentence(cells.iloc[2:4])
 
 
-def test_further_runs_have_a_sentence_of_their_own_and_so_has_their_absence():
+def test_losses_are_told_in_millinats_for_each_method():
+    rows = [
+        ["alexnet", "paper-0.6", "cross-entropy", "", -0.512, -0.8, -0.2, 9],
+        ["alexnet", "paper-0.6", "forward", "true", 0.25, 0.1, 0.4, 8],
+    ]
+    assert prose.losses_sentence(gains_table(*rows)) == (
+        "Against the published settings the loss on noisy validation labels changes by -0.51 millinats (-0.80 to "
+        "-0.20, n = 9) for cross-entropy and +0.25 millinats (+0.10 to +0.40, n = 8) for forward, true T."
+    )
+    assert "no losses" in prose.losses_sentence(gains_table())
+
+
+def test_changes_are_told_of_their_subject_and_so_is_their_absence():
     columns = ["model", "noise", "method", "transition", "gain", "low", "high", "n"]
     row = ["lenet", "paper-0.6", "forward", "true", 0.9, 0.4, 1.4, 30]
     found = pd.DataFrame([row, ["alexnet", *row[1:4], -0.5, -1.0, 0.0, 20]], columns=columns)
-    assert prose.further_sentence(found) == (
-        "By themselves the further runs change the accuracy by +0.9 points (+0.4 to +1.4, n = 30) for LeNet on “0.6” "
-        "with the true T and -0.5 points (-1.0 to +0.0, n = 20) for AlexNet on “0.6” with the true T."
+    assert prose.changes_sentence(found, "Forward correction") == (
+        "Forward correction changes the accuracy by +0.9 points (+0.4 to +1.4, n = 30) for LeNet on “0.6” and -0.5 "
+        "points (-1.0 to 0.0, n = 20) for AlexNet on “0.6”."
     )
-    assert prose.further_sentence(found[:0]) == "There are no further ones here."
+    given = prose.changes_sentence(found.assign(transition=["true", "anchor-97"]), "Forward correction")
+    assert "LeNet on “0.6” with the true T and" in given
+    assert given.endswith("AlexNet on “0.6” with T by 97th-percentile anchor.")
+    assert prose.changes_sentence(found[:0], "It") == "It is not among these runs."

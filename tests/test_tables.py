@@ -1,12 +1,13 @@
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 
-from labelnoise import plans, rule, rule_tables, tables, titles, tuning
+from labelnoise import plans, rule, rule_tables, tables, titles, transitions, tuning
 from labelnoise.errors import InputError
-from labelnoise.preparation import n_validation
+from labelnoise.preparation import distorted, n_validation
 from labelnoise.statistics import paired_difference
 
 HISTORY = {
@@ -189,15 +190,24 @@ def test_a_difference_is_paired_by_seed_and_arm(tiny, made_up):
     assert found["gain"].to_dict() == pytest.approx({"cross-entropy": 1.5, "mixup": -1.0})
     assert found["n"].to_dict() == {"cross-entropy": 2, "mixup": 1}
     assert found.loc["cross-entropy", "low"] < 1 < 2 < found.loc["cross-entropy", "high"]
+    best = tables.difference(first, second, "best_accuracy", unit=0.001).set_index("method")  # at index 1
+    assert best["gain"].to_dict() == pytest.approx({"cross-entropy": 0, "mixup": 0})
+    last = tables.difference(first, second, unit=0.001).set_index("method")
+    assert last["gain"].to_dict() == pytest.approx({"cross-entropy": 15, "mixup": -10})
     assert tables.difference([], second).empty
     assert titles.gains_by_method(tables.difference(first, [])).empty
 
 
 def test_a_distorted_matrix_has_the_error_that_its_share_says():
-    found = tables.distortion_errors(["symmetric-0.3", "paper-0.6"], ["towards-identity-0.5", "transposed"], 3)
+    noises, names = ["symmetric-0.3", "paper-0.6"], ["towards-identity-0.5", "transposed", "at-random-0.2"]
+    found = tables.distortion_errors(noises, names, 3, seeds=2)
     # The identity is off by 2 * 0.3 in each row of three, half of it is half of that.
     assert found.loc["towards-identity-0.5", "symmetric-0.3"] == pytest.approx(0.3)
     assert found.loc["transposed"].tolist() == pytest.approx([0, 0])
+    truth = transitions.named("paper-0.6", 3)
+    drawn = [transitions.l1_error(distorted("at-random-0.2", truth, seed), truth) for seed in range(2)]
+    assert found.loc["at-random-0.2", "paper-0.6"] == pytest.approx(np.mean(drawn))
+    assert drawn[0] != drawn[1]
 
 
 def test_the_settings_are_those_of_each_network_and_of_our_recipe():
@@ -247,6 +257,12 @@ def test_a_gain_is_foretold_by_noisy_labels_alone_and_its_own_refits_are_left_ou
     assert row["fall"] == pytest.approx(100 * (0.52 - 0.44) / (0.6 - 0.2))
     assert row["resolution"] == pytest.approx(100 * rule.gain_resolution(n_validation(plain.trial), SYMMETRIC))
     assert row["verdict"] == rule.verdict(row["predicted"], row["resolution"])
+    assert row["told"] == row["right"] == (row["verdict"] == "gain")
+
+
+def judged(rows):
+    told = rows["verdict"] != "can't tell"
+    return rows.assign(told=told, right=told & (np.sign(rows["predicted"]) == np.sign(rows["gain"])))
 
 
 def test_how_often_the_rule_is_right_is_counted_by_the_size_of_the_gain():
@@ -254,7 +270,12 @@ def test_how_often_the_rule_is_right_is_counted_by_the_size_of_the_gain():
         [[0.5, -1, "can't tell"], [-2, -3, "loss"], [2, 9, "gain"], [-5, 8, "gain"], [5, 1, "can't tell"]],
         columns=["gain", "predicted", "verdict"],
     )
-    assert rule_tables.rightness(rows).values.tolist() == [[1, 0, 0, 0.0], [2, 2, 2, 1.0], [2, 1, 0, 0.5]]
+    assert rule_tables.rightness(judged(rows)).values.tolist() == [
+        [1, 0, 0, 0.0],
+        [2, 2, 2, 1.0],
+        [2, 1, 0, 0.5],
+        [5, 3, 2, 0.6],
+    ]
 
 
 def test_what_the_rule_says_is_counted_by_what_runs_have_in_common():
@@ -264,7 +285,7 @@ def test_what_the_rule_says_is_counted_by_what_runs_have_in_common():
         ["d", "forward", 1.0, 4.0, "gain"],
         ["d", "mixup", 1, 0.5, "can't tell"],
     ]
-    table = pd.DataFrame(rows, columns=columns).assign(resolution=3.5, margin=[0.2, 0.4, 0.5])
+    table = judged(pd.DataFrame(rows, columns=columns).assign(resolution=3.5, margin=[0.2, 0.4, 0.5]))
     assert rule_tables.ruled(table, ["dataset", "method"]).values.tolist() == [
         ["d", "forward", 2, 2, 1, 0.5, 1.0, 2.0, pytest.approx(0.3)],
         ["d", "mixup", 1, 0, 0, 1.0, 0.5, 1.0, 0.5],

@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from labelnoise.data import Images
-from labelnoise.noise import HUMAN, Labels, instance_rate
+from labelnoise.noise import Labels, by_image
 from labelnoise.style import PALETTE, new_axes, styled
 from labelnoise.tables import ARM
 from labelnoise.titles import MODEL_TITLES, method_title, noise_title
@@ -130,12 +130,13 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
 def gains(rows: pd.DataFrame) -> Figure:
     """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel a network and noise.
 
-    A dot is filled where the difference is not 0 at 5 % after correction for the number of rows.
+    Each has its own scale, as failed runs of one would hide what there is to see of the others. A dot is filled where
+    the difference is not 0 at 5 % after correction for the number of rows.
 
     Args:
         rows: as `tables.gains` gives it.
     """
-    figure, panels = _a_row_an_arm(rows, "gain over cross-entropy (points)", sharex="col")
+    figure, panels = _a_row_an_arm(rows, "gain over cross-entropy (points)")
     for ax, cell, arms in panels:
         ax.axvline(0, color="0.3", linewidth=1)
         for row in cell.to_dict("records"):
@@ -185,8 +186,8 @@ def gains_by_margin(rows: pd.DataFrame, bound: float) -> Figure:
     ax = axes[0, 0]
     ax.axhline(0, color="0.3", linewidth=1)
     ax.axvline(bound, color="0.6", linestyle=":")
-    by_image = rows["noise"].map(lambda noise: noise == HUMAN or instance_rate(noise) is not None)
-    for k, (title, group) in enumerate((("noise by class", rows[~by_image]), ("noise by image", rows[by_image]))):
+    imaged = rows["noise"].map(by_image)
+    for k, (title, group) in enumerate((("noise by class", rows[~imaged]), ("noise by image", rows[imaged]))):
         means = group.groupby(cells, sort=False)[["margin", "gain"]].mean()
         ax.plot(group["margin"], group["gain"], ".", color=PALETTE[k], alpha=0.3)
         ax.plot(means["margin"], means["gain"], "so"[1 - k], color=PALETTE[k], markersize=6, label=title)

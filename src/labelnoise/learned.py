@@ -18,17 +18,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from labelnoise.errors import InputError
+from labelnoise.losses import log_noisy_probs
 from labelnoise.transitions import check_n_classes, symmetric, validate
 
 # VolMinNet's authors start at about 0.48 for ten classes. A T that starts cleaner than the true one stays so: a less
 # sure network explains the labels as well. On the paper's "0.5" noisy validation loss prefers this to 0.8.
 NOISY_START = 0.45
 TINY = 1e-8  # below the rounding of float32 beside an entry of 0.2 or more, yet with a finite logarithm
-
-
-def _log_noisy(log_clean: Tensor, log_transition: Tensor) -> Tensor:
-    """``log (q @ T)`` from the logarithms of both, shape (n, n_classes): finite where the product would underflow."""
-    return torch.logsumexp(log_clean.unsqueeze(2) + log_transition, dim=1)
 
 
 def _checked_start(n_classes: int, weight: Any, start_diagonal: Any) -> float:
@@ -63,7 +59,7 @@ class _Learned(nn.Module):
         raise NotImplementedError
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        log_noisy = _log_noisy(F.log_softmax(logits, dim=1), self.rows.log_softmax(dim=1))
+        log_noisy = log_noisy_probs(F.log_softmax(logits, dim=1), self.rows.log_softmax(dim=1))
         data_term = F.nll_loss(log_noisy, noisy_labels)
         return data_term + self.weight * self.regulariser(logits) if self.training else data_term
 
@@ -155,7 +151,7 @@ class Revised(nn.Module):
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         log_clean = F.log_softmax(logits, dim=1).detach()
-        log_noisy = _log_noisy(log_clean, self.transition_matrix.log())
+        log_noisy = log_noisy_probs(log_clean, self.transition_matrix.log())
         if not self.training:
             return F.nll_loss(log_noisy, noisy_labels)
         log_weights = log_clean - log_noisy

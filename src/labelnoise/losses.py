@@ -40,6 +40,11 @@ class Batch:
     progress: float
 
 
+def log_noisy_probs(log_clean: Tensor, log_transition: Tensor) -> Tensor:
+    """``log (q @ T)`` from the logarithms of both, shape (n, n_classes): finite where the product would underflow."""
+    return torch.logsumexp(log_clean.unsqueeze(2) + log_transition, dim=1)
+
+
 class CrossEntropy(nn.Module):
     """``-log q[noisy]``: it fits P(noisy | x), whatever the noise."""
 
@@ -70,9 +75,7 @@ class Forward(_Corrected):
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        # A sum of logarithms' exponentials: log (q @ T) stays finite where q @ T would underflow.
-        log_noisy = torch.logsumexp(F.log_softmax(logits, dim=1).unsqueeze(2) + self.transition.log(), dim=1)
-        return F.nll_loss(log_noisy, noisy_labels)
+        return F.nll_loss(log_noisy_probs(F.log_softmax(logits, dim=1), self.transition.log()), noisy_labels)
 
 
 class Guided(Forward):
@@ -152,7 +155,7 @@ class Reweighted(_Corrected):
     def weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         """How much likelier each label is as the clean than as the noisy one, shape (n,)."""
         log_clean = F.log_softmax(logits, dim=1)
-        log_noisy = torch.logsumexp(log_clean.unsqueeze(2) + self.transition.log(), dim=1)
+        log_noisy = log_noisy_probs(log_clean, self.transition.log())
         return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).exp()
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:

@@ -196,6 +196,11 @@ def instance_rate(name: str) -> float | None:
         raise InputError(f"Noise {name!r} needs a rate in [0, 1], as instance-0.3 has.") from None
 
 
+def by_image(name: str) -> bool:
+    """Whether a noise depends on the image, and not on the class alone."""
+    return name == HUMAN or instance_rate(name) is not None
+
+
 def nominal_rate(name: str, n_classes: int) -> float:
     """The noise rate that a name stands for, all classes being as frequent (see `labelnoise.transitions.named`)."""
     rate = instance_rate(name)

@@ -13,8 +13,8 @@ import nbformat
 
 from labelnoise.errors import InputError
 from labelnoise.plans import PLANS
-from labelnoise.project import source, sources
-from labelnoise.trials import Trial
+from labelnoise.project import recorded, source, sources, tuning_ledger
+from labelnoise.trials import Record, Trial
 
 
 @dataclass(frozen=True)
@@ -112,3 +112,12 @@ def planned(
 def planned_by_all() -> list[Trial]:
     """The trials of the book: those that its chapters ask for with their defaults, each once."""
     return list(dict.fromkeys(trial for name in sources() for trial in planned(name)))
+
+
+def spent() -> dict[str, list[Record]]:
+    """Each chapter's records with its default parameters: those it shows, and of the one on tuning those of all tries.
+
+    Trials that are not on record are left out.
+    """
+    records = {name: recorded(planned(name)) for name in PLANS}
+    return records | {"07_tuning": list(tuning_ledger())}

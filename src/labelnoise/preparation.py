@@ -76,6 +76,12 @@ def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
     return transitions.named(noise_name, len(data.DATASETS[dataset]))
 
 
+def distorted(name: str, matrix: transitions.Matrix, seed: int) -> transitions.Matrix:
+    """The T that is given in place of the true one, wrong in a known way (see `transitions.distorted`)."""
+    generator = np.random.default_rng(derive_seed("distortion", len(matrix), seed))
+    return transitions.distorted(name, matrix, generator)
+
+
 def prepare(trial: Trial, device: str = "cpu") -> Prepared:
     """Load, corrupt, split and normalise: images get the mean 0 and deviation 1 of the training ones."""
     dataset = _dataset(trial.dataset)

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from labelnoise import titles, tuning
 from labelnoise.statistics import Interval, interval
-from labelnoise.transitions import Matrix, noise_rate
 from labelnoise.trials import OURS
 
 
 def with_interval(value: Interval, unit: str = "points", digits: int = 1) -> str:
     """``+0.8 points (+0.5 to +1.1, n = 10)``."""
+    mean, low, high = (titles.signed(number, digits) for number in (value.mean, value.low, value.high))
     if value.n == 1:
-        return f"{value.mean:+z.{digits}f} {unit} (one seed, so no interval)"
-    low, high = (f"{bound:+z.{digits}f}" for bound in (value.low, value.high))
-    return f"{value.mean:+z.{digits}f} {unit} ({low} to {high}, n = {value.n})"
+        return f"{mean} {unit} (one seed, so no interval)"
+    return f"{mean} {unit} ({low} to {high}, n = {value.n})"
 
 
 def listed(items: Sequence[str]) -> str:
@@ -30,27 +28,6 @@ def listed(items: Sequence[str]) -> str:
 def sentence(text: str) -> str:
     """The text with a capital first letter."""
     return text[:1].upper() + text[1:]
-
-
-def noise_sentence(fits: pd.DataFrame, nominal: Mapping[str, Matrix]) -> str:
-    """The rate of each noise, and how often the chi-square test rejects its T and the transpose at 5 %.
-
-    Args:
-        fits: as `tables.fit_of_noise` gives it.
-        nominal: noise to T, shape (n_classes, n_classes).
-    """
-    parts = []
-    for noise, matrix in nominal.items():
-        cell = fits[fits["noise"] == noise]
-        rejected = (cell.filter(like="p_value") < 0.05).sum()
-        part = (
-            f"{titles.noise_title(noise)} flips {100 * noise_rate(matrix):.0f} % of the labels, and the test below "
-            f"rejects its T in {rejected['p_value']} of {len(cell)} corruptions"
-        )
-        if not np.allclose(matrix, matrix.T) and cell["p_value_transposed"].notna().all():
-            part += f", the transpose of T in {rejected['p_value_transposed']}"
-        parts.append(part)
-    return f"{'; '.join(parts)}. By chance one rejection in twenty is expected."
 
 
 def gains_sentence(gains: pd.DataFrame, what: str = "the accuracy after the last epoch") -> str:
@@ -70,58 +47,112 @@ def gains_sentence(gains: pd.DataFrame, what: str = "the accuracy after the last
     )
 
 
-def medians_sentence(gains: pd.DataFrame) -> str:
-    """The median of the differences of each row, which failed runs hardly move.
+def changes_sentence(gains: pd.DataFrame, what: str) -> str:
+    """By how much something changes the accuracy, with its intervals.
 
     Args:
         gains: rows of `tables.gains`.
+        what: the subject.
     """
-    if gains.empty:
-        return "There is no median to tell."
-    parts = [
-        f"{row['median']:+z.1f} points"
-        + ("" if np.isnan(row["median_low"]) else f" ({row['median_low']:+z.1f} to {row['median_high']:+z.1f})")
-        + f" for {_cell(row)}"
-        for row in gains.to_dict("records")
-    ]
-    return f"The median of the differences, which a failed run hardly moves, is {listed(parts)}."
+    return f"{what} changes the accuracy by {_changes(gains)}." if len(gains) else f"{what} is not among these runs."
 
 
-def further_sentence(gains: pd.DataFrame) -> str:
-    """What the runs beyond those that all arms have give by themselves.
+def losses_sentence(differences: pd.DataFrame) -> str:
+    """By how much other settings change the loss on noisy validation labels, for each method.
 
     Args:
-        gains: as `tables.gains` gives it, of these runs.
+        differences: as `tables.difference` gives it, in millinats.
     """
-    if gains.empty:
-        return "There are no further ones here."
-    return f"By themselves the further runs change the accuracy by {_changes(gains)}."
+    if differences.empty:
+        return "There are no losses to compare."
+    parts = [
+        f"{with_interval(_gain(row), 'millinats', 2)} for {titles.method_title(row['method'], row['transition'])}"
+        for row in differences.to_dict("records")
+    ]
+    return f"Against the published settings the loss on noisy validation labels changes by {listed(parts)}."
+
+
+def lowest_sentence(table: pd.DataFrame) -> str:
+    """Where the two lowest runs of each method end.
+
+    Args:
+        table: rows of `tables.as_table`.
+    """
+    if table.empty:
+        return "There are no such runs here."
+    arms = table["method"].map(lambda method: titles.method_title(method, ""))
+    parts = []
+    for arm in dict.fromkeys(arms):
+        lowest = 100 * table["last_accuracy"][arms == arm].nsmallest(2)
+        parts.append(f"at {listed([f'{value:.1f}' for value in lowest])} % with {arm}")
+    return f"The lowest runs end {', '.join(parts)}."
 
 
 def sources_sentence(differences: pd.DataFrame) -> str:
-    """Between what an estimated T in place of the true one changes the accuracy.
+    """Between what an estimated T in place of the true one changes the accuracy, for each network and noise.
 
     Args:
         differences: as `tables.against_true` gives it.
     """
     if differences.empty:
         return "No method has an estimated T beside the true one in this run."
-    ends = differences.sort_values("gain").iloc[[0, -1]].to_dict("records")
-    least, most = (
-        f"{with_interval(_gain(row))} ({titles.method_title(row['method'], row['transition'])}; {_cell(row)})"
-        for row in ends
-    )
-    told = differences["corrected"] < 0.05
+    parts = []
+    for _, cell in differences.groupby(["model", "noise"], sort=False):
+        least, most = (titles.signed(value) for value in (cell["gain"].min(), cell["gain"].max()))
+        parts.append(f"{least} to {most} points for {_cell(cell.iloc[0].to_dict())}")
+    beyond = (differences["low"] > 0) | (differences["high"] < 0)
     return (
-        f"An estimated T in place of the true one changes the accuracy after the last epoch by {least} to {most}. Of "
-        f"{len(differences)} comparisons {(told & (differences['gain'] < 0)).sum()} are losses beyond chance and "
-        f"{(told & (differences['gain'] > 0)).sum()} gains, after Holm's correction."
+        f"An estimated T in place of the true one changes the accuracy after the last epoch by {listed(parts)}, in the "
+        f"mean of a method. Of {len(differences)} intervals {beyond.sum()} leave out zero; after Holm's correction "
+        f"{(differences['corrected'] < 0.05).sum()} of the differences can be told from zero."
     )
+
+
+def distortions_sentence(gains: pd.DataFrame, errors: pd.DataFrame) -> str:
+    """How wrong a T may be: the largest error with which correction still gains, and the smallest with which it loses.
+
+    Args:
+        gains: as `tables.gains` gives it, of T that are distorted and others.
+        errors: as `tables.distortion_errors` gives it.
+    """
+    names = gains["transition"].str.partition(", ")[2]
+    rows, named = gains[names != ""], names[names != ""]
+    rows = rows.assign(error=[errors[noise][name] for noise, name in zip(rows["noise"], named, strict=True)])
+    parts = []
+    for what, found, extreme in (
+        ("the largest error of T with which the mean is a gain is", rows[rows["gain"] > 0], "max"),
+        ("the smallest with which it is a loss is", rows[rows["gain"] < 0], "min"),
+    ):
+        if len(found):
+            row = found.loc[found["error"].agg(f"idx{extreme}")].to_dict()
+            source, noise = titles.source_title(row["transition"]), titles.noise_title(row["noise"])
+            parts.append(f"{what} {row['error']:.2f} ({source} on {noise}: {with_interval(_gain(row))})")
+    return f"{sentence('; '.join(parts))}." if parts else "No T is distorted in this run."
+
+
+def parts_sentence(parts: pd.DataFrame) -> str:
+    """What accuracy our own recipe reaches on each noise, whole and with a part of it left out.
+
+    Args:
+        parts: as `tables.ablation` gives it.
+    """
+    means = (100 * parts.groupby(["part", "noise"], sort=False)["last_accuracy"].mean()).unstack(sort=False)
+    told = [
+        f"{part} {listed([f'{value:.1f} % on {titles.noise_title(str(noise))}' for noise, value in row.items()])}"
+        for part, row in zip(means.index, means.to_dict("records"), strict=True)
+    ]
+    return f"{sentence('; '.join(told))} (LeNet, true T, n = {parts['seed'].nunique()})."
 
 
 def _changes(gains: pd.DataFrame) -> str:
     rows = gains.to_dict("records")
-    return listed([f"{with_interval(_gain(row))} for {_cell(row)} with {_given(row['transition'])}" for row in rows])
+    several = gains["transition"].nunique() > 1
+    return listed(
+        [
+            f"{with_interval(_gain(row))} for {_cell(row)}" + (f" with {_given(row['transition'])}" if several else "")
+            for row in rows
+        ]
+    )
 
 
 def _gain(row: Mapping[Any, Any]) -> Interval:
@@ -134,25 +165,6 @@ def _given(source: str) -> str:
 
 def _cell(row: Mapping[Any, Any]) -> str:
     return f"{titles.MODEL_TITLES[row['model']]} on {titles.noise_title(row['noise'])}"
-
-
-def arm_sentence(gains: pd.DataFrame) -> str:
-    """Between what a method changes the accuracy on several noises and networks.
-
-    Args:
-        gains: rows of `tables.gains`, all of one method and source of T.
-    """
-    if gains.empty:
-        return "The method asked for is not among the arms of this run."
-    first, n = gains.iloc[0].to_dict(), len(gains)
-    above, below = (int((gains[end] * sign > 0).sum()) for end, sign in (("low", 1), ("high", -1)))
-    source = first["transition"]
-    given = f" with {_given(source)}" if source else ""
-    return (
-        f"{sentence(titles.method_title(first['method'], ''))}{given} changes the accuracy of cross-entropy "
-        f"by {gains['gain'].min():+.1f} to {gains['gain'].max():+.1f} points, and of the 95 % intervals of {n} pairs "
-        f"of a network and a noise {above} lie above zero and {below} below."
-    )
 
 
 def range_sentence(gains: pd.DataFrame, where: str) -> str:
@@ -183,14 +195,15 @@ def recipe_sentence(table: pd.DataFrame) -> str:
     """
     if table.empty:
         return "Our own recipe is not among the arms of this run."
-    arm = ["model", "noise", "transition"]
-    parts = []
+    arm, several = ["model", "noise", "transition"], table["transition"].nunique() > 1
+    given, parts = _given(table["transition"].iloc[0]), []
     for row in table[arm].drop_duplicates().to_dict("records"):
         reached = interval(100 * table[(table[arm] == pd.Series(row)).all(axis=1)]["last_accuracy"])
         spread = f" ± {reached.deviation:.1f}" if reached.n > 1 else ""
-        given = _given(row["transition"])
-        parts.append(f"{reached.mean:.1f}{spread} % for {_cell(row)} with {given} (n = {reached.n})")
-    return f"Our own recipe reaches {listed(parts)}: mean and standard deviation after the last epoch."
+        own = f" with {_given(row['transition'])}" if several else ""
+        parts.append(f"{reached.mean:.1f}{spread} % for {_cell(row)}{own} (n = {reached.n})")
+    recipe = "Our own recipe" + ("" if several else f" with {given}")
+    return f"{recipe} reaches {listed(parts)}: mean and standard deviation after the last epoch."
 
 
 def tuning_sentence(tries: pd.DataFrame) -> str:
@@ -221,57 +234,6 @@ def standard_errors(losses: tuning.Losses) -> str:
         error = 1000 * tuning.standard_error(alike)
         parts.append(f"{error:.2f} millinats for {_cell({'model': model, 'noise': noise})}")
     return listed(parts)
-
-
-def errors_sentence(*tables: pd.DataFrame) -> str:
-    """The smallest mean error of T on each noise, beside the oracle's.
-
-    Args:
-        tables: as `matrix_tables.errors` gives them, with at least one estimator besides the oracle.
-    """
-    errors = pd.concat(tables)
-    estimated = errors[errors["estimator"] != "oracle"].sort_values("mean").drop_duplicates("noise").set_index("noise")
-    best = [(noise, estimated.loc[noise]) for noise in dict.fromkeys(errors["noise"])]
-    parts = [
-        f"{row['mean']:.3f} on {titles.noise_title(noise)} ({titles.source_title(row['estimator'])}, "
-        f"{row['times_oracle']:.1f} times the oracle's, n = {row['n']})"
-        for noise, row in best
-    ]
-    return f"The smallest mean relative L1 errors are {listed(parts)}."
-
-
-def precision_sentence(precision: pd.DataFrame) -> str:
-    """Which of the estimators that state intervals has the least bias and spread together, and what they cover.
-
-    Args:
-        precision: as `matrix_tables.precision` gives it.
-    """
-    precision = precision[precision["coverage"].notna()]
-    total = precision["bias"] + precision["spread"]
-    parts = []
-    for noise in dict.fromkeys(precision["noise"]):
-        row = precision.loc[total[precision["noise"] == noise].idxmin()]
-        name = titles.source_title(row["estimator"])
-        others = precision[(precision["noise"] == noise) & (precision["estimator"] != row["estimator"])]
-        parts.append(
-            f"on {titles.noise_title(noise)} {name} has a bias of {row['bias']:.3f} and "
-            f"a spread of {row['spread']:.3f}, and its 95 % intervals hold {100 * row['coverage']:.0f} % of the entries"
-            + (f" (the others' at most {100 * others['coverage'].max():.0f} %)" if len(others) else "")
-        )
-    return f"Of the estimators that state intervals, {listed(parts)} (n = {precision['n'].iloc[0]})."
-
-
-def votes_sentence(spread: pd.DataFrame) -> str:
-    """How many times as much the votes vary over the images of a class as by chance.
-
-    Args:
-        spread: as `votes.spread` gives it.
-    """
-    ratio, p_value = spread["ratio"], max(spread["p_value"].max(), 1e-300)  # smaller ones are 0 in floating point
-    return (
-        f"From image to image of one class, the share of votes for it has {ratio.min():.1f} to {ratio.max():.1f} times "
-        f"the variance that chance gives (p at most {p_value:.0e} for each class)."
-    )
 
 
 def standing_sentence(gains: pd.DataFrame) -> str:

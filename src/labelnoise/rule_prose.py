@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from labelnoise import rule
+from labelnoise import rule, titles
+from labelnoise.noise import by_image
 from labelnoise.prose import sentence
 
 
 def margin_sentence(cells: pd.DataFrame) -> str:
-    """What correction changes where the right label leads by more than `rule.MARGIN`, and where it does not.
+    """What correction changes where the right label leads by less than `rule.MARGIN`, and where it does not.
 
     Args:
         cells: as `rule_tables.by_margin` gives it.
     """
-    clear = cells["margin"] > rule.MARGIN
+    clear, imaged = cells["margin"] > rule.MARGIN, cells["noise"].map(by_image)
+
+    def gained(cell: pd.Series) -> str:
+        return f"{(cells['gain'][cell] > 0).sum()} of {cell.sum()}"
+
     parts = []
-    for where, gains in (
-        (f"leads the next one by more than {rule.MARGIN:g} in every class", cells["gain"][clear]),
-        (f"leads by less in some class{'' if clear.any() else f' than {rule.MARGIN:g}'}", cells["gain"][~clear]),
+    for where, cell in (
+        (f"leads the next one by less than {rule.MARGIN:g} in some class", ~clear & ~imaged),
+        (f"leads by more than {rule.MARGIN:g} in every class", clear & ~imaged),
     ):
-        if len(gains):
+        if cell.any():
+            gains = cells["gain"][cell]
             parts.append(
-                f"where the right label, by an estimate of T, {where}, correction changes the accuracy by "
-                f"{gains.min():+.1f} to {gains.max():+.1f} points, {gains.median():+.1f} in the median, and "
-                f"{(gains > 0).sum()} of {len(gains)} means are gains"
+                f"where the right label, by an estimate of T, {where}, correction gains in {gained(cell)} cases, and "
+                f"changes the accuracy by {titles.signed(gains.min())} to {titles.signed(gains.max())} points"
             )
+    if imaged.any():
+        parts.append(
+            f"where noise depends on the image it gains in {gained(~clear & imaged)} and {gained(clear & imaged)}"
+        )
     return f"{sentence('; '.join(parts))}."
 
 
@@ -37,8 +45,7 @@ def rule_sentence(rows: pd.DataFrame, which: str) -> str:
         rows: as `rule_tables.predicted_gains` gives it.
         which: what the runs have in common, such as ``with the usual settings``.
     """
-    told = rows["verdict"] != "can't tell"
-    right = int((np.sign(rows["predicted"]) == np.sign(rows["gain"]))[told].sum())
+    told, right = rows["told"], rows["right"].sum()
     text = (
         f"In {told.sum()} of {len(rows)} runs {which} the accuracy on held-out noisy labels says whether correcting "
         f"gains or loses, in {right} of these {told.sum()} rightly"

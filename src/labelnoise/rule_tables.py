@@ -28,7 +28,7 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         Columns training, dataset, model, noise, method, transition, seed; the ``margin`` of T (see `rule.margin`); in
         points of accuracy the ``gain``, what is ``predicted`` (see `rule.slope`), its ``resolution``, and ``fall``:
         what cross-entropy has lost since the epoch with its highest noisy validation accuracy, as a practitioner would
-        see it before any correction; and the ``verdict``.
+        see it before any correction; the ``verdict``, whether one is ``told``, and whether it is ``right``.
     """
     done = [record for record in records if not record.trial.refit and not METHODS[record.trial.method].folds]
     plain = {
@@ -47,14 +47,16 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         seen, before = (np.array(r.history["noisy_validation_accuracy"]) / per_point for r in (record, other))
         measured = [100 * r.history["clean_test_accuracy"][-1] for r in (record, other)]
         predicted, resolution = seen[-1] - before[-1], 100 * rule.gain_resolution(n_validation(asked), matrix)
+        verdict = rule.verdict(predicted, resolution)
+        told, gain = verdict != "can't tell", measured[0] - measured[1]
         rows.append(
             {
                 "training": training, "dataset": asked.dataset, "model": asked.model, "noise": asked.noise,
                 "method": asked.method, "transition": asked.transition or "", "seed": asked.seed,
-                "margin": rule.margin(matrix), "gain": measured[0] - measured[1],
+                "margin": rule.margin(matrix), "gain": gain,
                 "predicted": predicted, "resolution": resolution,
                 "fall": before.max() - before[-1],
-                "verdict": rule.verdict(predicted, resolution),
+                "verdict": verdict, "told": told, "right": told and np.sign(predicted) == np.sign(gain),
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
@@ -77,7 +79,7 @@ def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def rightness(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often the rule is right, by the size of the gain or loss that it is to foretell, a row a size.
+    """How often the rule is right, by the size of the gain or loss that it is to foretell, a row a size, and over all.
 
     Args:
         rows: as `predicted_gains` gives it.
@@ -86,12 +88,13 @@ def rightness(rows: pd.DataFrame) -> pd.DataFrame:
         Columns ``runs``; ``told``, on which the rule gives a verdict; ``right``, those of them where its sign is right;
         and ``sign right``, the share of all runs on which it would be, if it always gave one.
     """
-    found = {}
-    for title, (low, high) in SIZES.items():
-        cell = rows[(rows["gain"].abs() >= low) & (rows["gain"].abs() < high)]
-        agrees = np.sign(cell["predicted"]) == np.sign(cell["gain"])
-        told = cell["verdict"] != "can't tell"
-        found[title] = [len(cell), int(told.sum()), int((told & agrees).sum()), agrees.mean()]
+    size, agrees = rows["gain"].abs(), np.sign(rows["predicted"]) == np.sign(rows["gain"])
+    cells = {title: (size >= low) & (size < high) for title, (low, high) in SIZES.items()}
+    cells["all"] = size >= 0
+    found = {
+        title: [cell.sum(), rows["told"][cell].sum(), rows["right"][cell].sum(), agrees[cell].mean()]
+        for title, cell in cells.items()
+    }
     columns = ["runs", "told", "right", "sign right"]
     return pd.DataFrame.from_dict(found, orient="index", columns=columns)
 
@@ -107,11 +110,8 @@ def ruled(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         Those columns, ``runs``, ``told`` and ``right`` as in `rightness`; ``within``, the share of all whose gain is no
         further from what was predicted than the resolution; and the mean ``predicted``, ``gain`` and ``margin``.
     """
-    told = rows["verdict"] != "can't tell"
-    right = told & (np.sign(rows["predicted"]) == np.sign(rows["gain"]))
     within = (rows["gain"] - rows["predicted"]).abs() <= rows["resolution"]
-    cells = rows.assign(told=told, right=right, within=within).groupby(list(by), sort=False)
-    return cells.agg(
+    return rows.assign(within=within).groupby(list(by), sort=False).agg(
         runs=("gain", "size"), told=("told", "sum"), right=("right", "sum"), within=("within", "mean"),
         predicted=("predicted", "mean"), gain=("gain", "mean"), margin=("margin", "mean"),
     ).reset_index()  # fmt: skip

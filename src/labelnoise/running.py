@@ -27,7 +27,7 @@ from labelnoise.intervals import bootstrap_deviation
 from labelnoise.likelihood import clean_posterior, tempered_likelihood
 from labelnoise.methods import method
 from labelnoise.models import Pair
-from labelnoise.preparation import Prepared, derive_seed, initial_model, prepare
+from labelnoise.preparation import Prepared, derive_seed, distorted, initial_model, prepare
 from labelnoise.statistics import class_quantiles
 from labelnoise.training import Fit, Settings, Split, as_columns, fit, predict_features, predict_probs
 from labelnoise.trials import Record, Trial
@@ -50,8 +50,7 @@ def start(trial: Trial, prepared: Prepared, given: Record | None = None) -> tupl
         model = Pair(model, initial_model(trial, device, number=1))
     matrix = prepared.transition_matrix if trial.transition == "true" else None
     if trial.distortion:
-        generator = np.random.default_rng(derive_seed("distortion", trial.n_classes, trial.seed))
-        matrix = transitions.distorted(trial.distortion, prepared.transition_matrix, generator)
+        matrix = distorted(trial.distortion, prepared.transition_matrix, trial.seed)
     if needed:
         if given is None or given.trial != needed or not given.complete or (recipe.warm_start and not given.weights):
             what = "record and weights" if recipe.warm_start else "record"

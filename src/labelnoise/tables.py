@@ -12,7 +12,7 @@ from labelnoise import data, transitions, tuning
 from labelnoise.errors import InputError
 from labelnoise.methods import METHODS
 from labelnoise.models import MODELS
-from labelnoise.preparation import corruption
+from labelnoise.preparation import corruption, distorted
 from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
 from labelnoise.trials import OURS, Record, Trial, protocol
 
@@ -173,13 +173,13 @@ def ablation(records: Iterable[Record]) -> pd.DataFrame:
     return as_table(records).assign(part=[part(record.trial) for record in records])
 
 
-def distortion_errors(noises: Sequence[str], distortions: Sequence[str], n_classes: int) -> pd.DataFrame:
-    """The relative L1 error of T once it is distorted, a row a distortion and a column a noise; random ones once."""
+def distortion_errors(noises: Sequence[str], distortions: Sequence[str], n_classes: int, seeds: int) -> pd.DataFrame:
+    """The relative L1 error of T once it is distorted, the mean of seeds, a row a distortion and a column a noise."""
     columns = {}
     for noise in noises:
         truth = transitions.named(noise, n_classes)
         columns[noise] = [
-            transitions.l1_error(transitions.distorted(name, truth, np.random.default_rng(0)), truth)
+            np.mean([transitions.l1_error(distorted(name, truth, seed), truth) for seed in range(seeds)])
             for name in distortions
         ]
     return pd.DataFrame(columns, index=list(distortions))
@@ -246,8 +246,15 @@ def chosen_tries(rows: pd.DataFrame) -> pd.DataFrame:
     return found.assign(score=found["score"].round(5))
 
 
-def difference(first: Iterable[Record], second: Iterable[Record]) -> pd.DataFrame:
-    """What each arm gains over the same arm in other records, paired by seed, in points after the last epoch.
+def difference(
+    first: Iterable[Record], second: Iterable[Record], column: str = "last_accuracy", unit: float = 0.01
+) -> pd.DataFrame:
+    """What each arm has more than the same arm in other records, paired by seed.
+
+    Args:
+        first, second: the records.
+        column: of `as_table`; the accuracy after the last epoch, unless told otherwise.
+        unit: what the difference is counted in; points of a fraction, unless told otherwise.
 
     Returns:
         One row an arm that both have: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
@@ -257,7 +264,7 @@ def difference(first: Iterable[Record], second: Iterable[Record]) -> pd.DataFram
     if one and other:
         both = as_table(one).merge(as_table(other), on=[*ARM, "seed"], suffixes=("", "_other"))
         for arm, cell in both.groupby(ARM, sort=False):
-            gain = paired_difference(100 * cell["last_accuracy"], 100 * cell["last_accuracy_other"])
+            gain = paired_difference(cell[column] / unit, cell[f"{column}_other"] / unit)
             rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
     return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 
 MODEL_TITLES = {"lenet": "LeNet", "alexnet": "AlexNet"}
@@ -75,6 +78,22 @@ def method_title(method: str, transition: str) -> str:
     return f"{title}, {source_title(transition)}" if transition else title
 
 
+def signed(value: float, digits: int = 1) -> str:
+    """A difference with its sign; one that rounds to 0 has none, as it could be on either side."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def p_value(value: float) -> str:
+    """A p-value to three digits."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def spanned(value: float, low: float, high: float) -> str:
+    """``+0.8 (+0.5 to +1.1)``: a difference and its interval, if it has one."""
+    return signed(value) + ("" if np.isnan(low) else f" ({signed(low)} to {signed(high)})")
+
+
 def titled(table: pd.DataFrame) -> pd.DataFrame:
     """A table with the names that readers see in place of identifiers; a method's source of T goes into its name."""
     if {"method", "transition"} <= set(table):
@@ -90,20 +109,37 @@ def titled(table: pd.DataFrame) -> pd.DataFrame:
 def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
     """A row a method and a column a network and noise: ``+0.8 (+0.5 to +1.1) *``, with a star where corrected p < 0.05.
 
-    The column says how many seeds most of its rows have; a row with another number says so itself.
-
     Args:
         gains: as `tables.gains` or `tables.difference` gives it, which corrects nothing.
     """
-    if gains.empty:
+    texts = [
+        spanned(row["gain"], row["low"], row["high"]) + (" *" if row.get("corrected", 1) < 0.05 else "")
+        for row in gains.to_dict("records")
+    ]
+    return _by_method(gains, texts)
+
+
+def accuracies_by_method(accuracies: pd.DataFrame, column: str = "last_accuracy") -> pd.DataFrame:
+    """A row a method and a column a network and noise: ``93.5 ± 0.4``.
+
+    Args:
+        accuracies: as `tables.accuracies` gives it.
+        column: one of its measurements.
+    """
+    return _by_method(accuracies, list(accuracies[column]))
+
+
+def _by_method(table: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
+    """The texts of the table's rows, a row a method and a column a network and noise.
+
+    The column says how many seeds most of its rows have; a row with another number says so itself.
+    """
+    if table.empty:
         return pd.DataFrame()
-    most = gains.groupby(["model", "noise"])["n"].agg(lambda n: n.mode().max())
+    most = table.groupby(["model", "noise"])["n"].agg(lambda n: n.mode().max())
     shown = []
-    for row in gains.to_dict("records"):
+    for text, row in zip(texts, table.to_dict("records"), strict=True):
         n = most[row["model"], row["noise"]]
-        text = f"{row['gain']:+.1f}"
-        if row["n"] > 1:
-            text += f" ({row['low']:+.1f} to {row['high']:+.1f}){' *' if row.get('corrected', 1) < 0.05 else ''}"
         shown.append(
             {
                 "method": method_title(row["method"], row["transition"]),
@@ -116,13 +152,16 @@ def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
     return pivoted.fillna("").rename_axis(None, axis="columns")
 
 
-def by_noise(accuracies: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy after the last epoch, a row a method and a column a noise.
+def means_and_medians(gains: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The mean and the median of the differences, with their 95 % intervals, a row a training, network and noise.
 
     Args:
-        accuracies: as `tables.accuracies` gives it, of one network.
+        gains: training to rows of `tables.gains`, all of one method and source of T.
     """
-    shown = titled(accuracies)
-    pivoted = shown.pivot(index="method", columns="noise", values="last epoch")
-    order = [list(dict.fromkeys(shown[name])) for name in ("method", "noise")]
-    return pivoted.loc[order[0], order[1]].fillna("").rename_axis(None, axis="columns")
+    rows = titled(pd.concat(gains, names=["settings"]).reset_index("settings"))
+    means, medians = (
+        [spanned(*values) for values in rows[columns].itertuples(index=False)]
+        for columns in (["gain", "low", "high"], ["median", "median_low", "median_high"])
+    )
+    told = rows.assign(mean=means, median=medians, **{"corrected p": rows["corrected"].map(p_value)})
+    return told[["network", "noise", "settings", "mean", "median", "corrected p", "n"]].set_index("network")
