@@ -1,6 +1,7 @@
 """Our losses beside those that others wrote: lio (Zhang et al. 2019), cleanlab and torchvision.
 
-What lies in no package that can be installed here is held to its formula in `test_losses` and `test_robust`.
+What lies in no package that runs here is held to its formula in `test_losses` and `test_robust`: biquality-learn 0.1.0
+has backward correction and reweighting of two classes, but calls what scikit-learn 1.7 has removed.
 """
 
 import cleanlab.experimental.coteaching as theirs_coteaching

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors import safe_open
 
-from labelnoise import chapters, cli, image_files, models, noise, own_training, project, train_command
+from labelnoise import chapters, cli, image_files, models, noise, own_training, project, titles, train_command
 from labelnoise.archives import NoisySet, write_npz
 from labelnoise.data import load
 from labelnoise.errors import InputError
@@ -138,7 +138,7 @@ def test_wrong_labels_are_ranked_first_and_the_network_learns_the_clean_ones(qui
     assert report["clean_test_accuracy"] > 0.95
     gain = report["gain"]
     assert gain["low"] <= gain["mean"] <= gain["high"]
-    assert f"{100 * gain['mean']:+.1f} points" in " ".join(shown.out.split())
+    assert f"{titles.signed(100 * gain['mean'])} points" in " ".join(shown.out.split())
 
     with safe_open("report/model.safetensors", "pt") as file:
         about = json.loads(file.metadata()["labelnoise"])
