@@ -29,11 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from labelnoise import provenance, transitions
-from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-from labelnoise.inputs import Floats
-from labelnoise.likelihood import maximum_likelihood
+from labelnoise import transitions
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS, Floats, maximum_likelihood
 from labelnoise.noise import Labels, corrupt
+from labelnoise.trials import provenance
 
 SIZES = ((1_000_000, 10), (50_000, 1000))
 WIDTHS = (64, 128, 512)

@@ -17,9 +17,11 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from labelnoise import sweep, tables, trials
-from labelnoise.ledger import Ledger
+from labelnoise.book import tables
 from labelnoise.training import Settings
+from labelnoise.trials import Ledger
+from labelnoise.trials import _sweep as sweep
+from labelnoise.trials import _trial as trials
 
 ON_THREE = ("fashion-mnist-3", ("paper-0.5", "paper-0.6"))
 DATA = {

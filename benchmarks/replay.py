@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from labelnoise import project, provenance, replay
+from labelnoise.book import project
+from labelnoise.trials import provenance, replay
 
 SEED = 0
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "replay.json"

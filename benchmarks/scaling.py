@@ -24,11 +24,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from labelnoise import cluster, models, provenance, sweep, training, transitions, trials
-from labelnoise.ledger import Ledger
+from labelnoise import transitions
 from labelnoise.losses import CrossEntropy, Forward
-from labelnoise.running import run
 from labelnoise.training import Settings, Split
+from labelnoise.training import _loop as training
+from labelnoise.training import _models as models
+from labelnoise.trials import Ledger, cluster, provenance, run
+from labelnoise.trials import _sweep as sweep
+from labelnoise.trials import _trial as trials
 
 ROUNDS = 3
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "scaling.json"

@@ -34,9 +34,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 from torchvision.datasets import FashionMNIST
 
-from labelnoise import data, models, preparation, provenance, sources, sweep, training, trials
-from labelnoise.fast import Conv3x3, MaxPool2x2
+from labelnoise.data import _datasets as data
+from labelnoise.data import sources
 from labelnoise.losses import CrossEntropy
+from labelnoise.training import Conv3x3, MaxPool2x2
+from labelnoise.training import _loop as training
+from labelnoise.training import _models as models
+from labelnoise.trials import _preparation as preparation
+from labelnoise.trials import _sweep as sweep
+from labelnoise.trials import _trial as trials
+from labelnoise.trials import provenance
 
 ROUNDS = 5
 MEAN, DEVIATION = 0.286, 0.353  # of Fashion-MNIST's pixels from 0 to 1

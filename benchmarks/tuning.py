@@ -9,10 +9,9 @@ The records stand in results/tuning.jsonl, what was chosen in src/labelnoise/tun
 import sys
 from pathlib import Path
 
-from labelnoise import sweep, tuning
-from labelnoise.ledger import Ledger
-from labelnoise.methods import METHODS
-from labelnoise.models import MODELS
+from labelnoise.training import METHODS, MODELS
+from labelnoise.trials import Ledger, tuning
+from labelnoise.trials import _sweep as sweep
 
 NOISES = ("paper-0.5", "paper-0.6")
 METHODS_TUNED = (

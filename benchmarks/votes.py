@@ -7,7 +7,8 @@ import json
 
 import numpy as np
 
-from labelnoise import data, votes
+from labelnoise.data import _datasets as data
+from labelnoise.data import votes
 
 SEED = 0
 

@@ -15,7 +15,10 @@ from throughput import plain
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from labelnoise import models, provenance, training, trials
+from labelnoise.training import _loop as training
+from labelnoise.training import _models as models
+from labelnoise.trials import _trial as trials
+from labelnoise.trials import provenance
 
 STEPS, IMAGES = 40, 256
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "profile.json"

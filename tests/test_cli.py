@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 import labelnoise
-from labelnoise import chapters, cli, parameters, project, provenance, replay, sources, sweep
-from labelnoise.ledger import Ledger
+from labelnoise import cli
+from labelnoise.book import chapters, parameters, project
+from labelnoise.data import sources
+from labelnoise.trials import Ledger, provenance, replay
+from labelnoise.trials import _sweep as sweep
 
 COMMAND = Path(sys.executable).with_name("labelnoise")
 

@@ -16,7 +16,7 @@ from labelnoise.statistics import (
     median_interval,
     overdispersion,
     paired_difference,
-)  # fmt: skip
+)
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20)
 

@@ -13,9 +13,12 @@ from typing import Any
 import yaml
 
 import labelnoise
-from labelnoise import chapters, cluster, estimate_command, parameters, project, replay, sources, sweep, train_command
+from labelnoise.book import chapters, parameters, project
+from labelnoise.data import sources
 from labelnoise.errors import InputError
-from labelnoise.ledger import Ledger
+from labelnoise.own import _estimate as estimate_command
+from labelnoise.own import _train as train_command
+from labelnoise.trials import Ledger, cluster, missing, on_terminal, replay, sweep
 
 
 def _assignments(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def _chapter(options: argparse.Namespace) -> int:
     names = list(project.sources()) if options.all else [options.name]
     with _workers(options) as workers:
         for name in names:
-            path = chapters.run(name, given, publish=options.publish, progress=sweep.on_terminal, **workers)
+            path = chapters.run(name, given, publish=options.publish, progress=on_terminal, **workers)
             print(f"{name}: {os.path.relpath(path)}", flush=True)
     return 0
 
@@ -63,11 +66,11 @@ def _reproduce(options: argparse.Namespace) -> int:
     if options.fresh:
         Path(options.fresh).mkdir(parents=True, exist_ok=True)
         ledger = Ledger(Path(options.fresh) / "trials.jsonl")
-    trials = parameters.planned_by_all()
-    todo = sweep.missing(trials, ledger)
-    print(f"{len(trials) - len(todo)} of {len(trials)} trials are on record in {ledger.path}.", flush=True)
+    asked = parameters.planned_by_all()
+    todo = missing(asked, ledger)
+    print(f"{len(asked) - len(todo)} of {len(asked)} trials are on record in {ledger.path}.", flush=True)
     with _workers(options) as workers:
-        sweep.sweep(trials, ledger, progress=sweep.on_terminal, **workers)
+        sweep(asked, ledger, progress=on_terminal, **workers)
     return 0
 
 

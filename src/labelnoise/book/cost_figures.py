@@ -1,0 +1,88 @@
+"""Figures of what trials cost."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from labelnoise.book.style import PALETTE, new_axes, styled
+
+
+@styled
+def throughput(rates: pd.DataFrame) -> Figure:
+    """Images trained a second, a panel a network: every round a dot, bars at the medians.
+
+    Args:
+        rates: as `costs.throughput` gives it.
+    """
+    networks = list(dict.fromkeys(rates["network"]))
+    figure, axes = new_axes(rates, 1, len(networks), 4.2 * len(networks), 2.6)
+    for ax, network in zip(axes[0], networks, strict=True):
+        cell = rates[rates["network"] == network]
+        for k, (_, rounds) in enumerate(cell.groupby("way", sort=False)):
+            values = rounds["images_a_second"].to_numpy()
+            ax.barh(k, np.median(values), color=PALETTE[k], alpha=0.75)
+            ax.plot(values, np.full(len(values), k), "o", color="0.2", markersize=3)
+        ax.set(yticks=range(cell["way"].nunique()), title=network, xlabel="images a second")
+        ax.set_yticklabels(list(dict.fromkeys(cell["way"])) if ax is axes[0, 0] else [])
+        ax.invert_yaxis()
+    return figure
+
+
+@styled
+def profile(milliseconds: pd.DataFrame) -> Figure:
+    """Where a training step's time goes: one stacked bar a network and way.
+
+    Args:
+        milliseconds: as `costs.profile` gives it.
+    """
+    networks = list(dict.fromkeys(milliseconds.index.get_level_values(0)))
+    drawn = milliseconds.rename_axis(["network", "way"]).reset_index()
+    figure, axes = new_axes(drawn, 1, len(networks), 4.6 * len(networks), 3.0)
+    for ax, network in zip(axes[0], networks, strict=True):
+        cell = milliseconds.loc[network]
+        left = np.zeros(len(cell))
+        for k, kind in enumerate(cell.columns):
+            ax.barh(range(len(cell)), cell[kind], left=left, color=PALETTE[k], label=kind)
+            left += cell[kind].to_numpy()
+        ax.set(yticks=range(len(cell)), title=network, xlabel="milliseconds a step")
+        ax.set_yticklabels(cell.index if ax is axes[0, 0] else [])
+        ax.invert_yaxis()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+@styled
+def scaling(curves: Mapping[str, Mapping[str, Any]], panels: Mapping[str, Sequence[str]]) -> Figure:
+    """Seconds against size on logarithmic axes, with the fitted exponents in the legends.
+
+    Args:
+        curves: name to ``sizes``, ``seconds`` and ``exponent``.
+        panels: x axis title to the names of the curves drawn there.
+    """
+    drawn = pd.concat([pd.DataFrame({"curve": name, **curves[name]}) for name in itertools.chain(*panels.values())])
+    figure, axes = new_axes(drawn, -(-len(panels) // 2), 2, 8.4, 2.9 * -(-len(panels) // 2))
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    for ax, (title, names) in zip(axes.flat, panels.items(), strict=False):
+        for k, name in enumerate(names):
+            curve = curves[name]
+            kind = f"{name.partition(', ')[2]}, " if len(names) > 1 else ""
+            label = f"{kind}exponent {curve['exponent']:.2f}"
+            ax.plot(curve["sizes"], curve["seconds"], "o-", color=PALETTE[k], label=label)
+        ax.set(xscale="log", yscale="log", xlabel=title, ylabel="seconds")
+        ax.set_xticks(curve["sizes"], [f"{size:,}" for size in curve["sizes"]])
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, high / 4), high * 1.5)  # a flat curve must look flat
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_formatter(NullFormatter())
+        ax.legend(fontsize=8, loc="upper left")
+    return figure

@@ -1,0 +1,199 @@
+"""What trials cost, from records and from the measurements that `benchmarks/` writes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from labelnoise.errors import InputError
+from labelnoise.book.project import root
+from labelnoise.statistics import interval, paired_difference
+from labelnoise.book.tables import as_table
+from labelnoise.book.titles import MODEL_TITLES, titled
+from labelnoise.trials import Record, Trial, trial
+
+WAYS = {
+    "loader": "(a) DataLoader loop",
+    "one": "(b) ours, one trial",
+    "all": "(c) ours, a trial a core",
+}
+
+
+def measured(name: str) -> dict[str, Any]:
+    """What ``benchmarks/`` measured and wrote to ``results/benchmarks/NAME.json``."""
+    found: dict[str, Any] = json.loads((root() / "results" / "benchmarks" / f"{name}.json").read_text())
+    return found
+
+
+def throughput(result: Mapping[str, Any]) -> pd.DataFrame:
+    """Images trained a second, one row a network, way (see `WAYS`) and round; (a) with the better number of workers."""
+    rows = []
+    for model, rounds in result["rounds"].items():
+        better = max(("loader-0", "loader-2"), key=lambda name: np.median([r[name] for r in rounds]))
+        for number, rates in enumerate(rounds):
+            for way, title in WAYS.items():
+                rate = rates[better if way == "loader" else way]
+                rows.append([MODEL_TITLES[model], title, number, rate])
+    return pd.DataFrame(rows, columns=["network", "way", "round", "images_a_second"])
+
+
+def throughput_summary(result: Mapping[str, Any]) -> pd.DataFrame:
+    """Medians over rounds: images a second, how many times (a), and the share of the machine's peak.
+
+    The peak is that of a matrix multiplication in the way's precision, on one thread for (b) and on
+    all otherwise; the share counts the products of a forward and a backward pass.
+    """
+    medians = throughput(result).groupby(["network", "way"])["images_a_second"].median()
+    rows = []
+    for model, (way, title) in itertools.product(result["rounds"], WAYS.items()):
+        precision = "float32" if way == "loader" else result["settings"][model]["precision"]
+        rate, common = (medians[MODEL_TITLES[model], name] for name in (title, WAYS["loader"]))
+        peak = result["peak"][f"{precision}-{1 if way == 'one' else result['cores']}"]
+        share = 100 * rate * result["operations_an_image"][model] / peak
+        rows.append([MODEL_TITLES[model], title, precision, rate, rate / common, share])
+    columns = ["network", "way", "precision", "images a second", "times (a)", "% of peak"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def profile(result: Mapping[str, Any]) -> pd.DataFrame:
+    """Milliseconds of a training step, one row a network and way, one column a kind of operation, dearest first."""
+    rows = {
+        (MODEL_TITLES[model], way): spent
+        for model, ways in result["milliseconds"].items()
+        for way, spent in ways.items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index").fillna(0)
+    return table[table.sum().sort_values(ascending=False).index]
+
+
+DIFFERENCE = ["model", "noise", "accuracy at", "difference", "low", "high", "n"]
+
+
+def loader_difference(result: Mapping[str, Any], records: Iterable[Record]) -> pd.DataFrame:
+    """Ours minus loop (a) in points of accuracy at the last epoch, paired by seed, one row a network.
+
+    Args:
+        result: what `benchmarks/throughput.py` wrote of the accuracy of (a), seeds from 0 up.
+        records: of any trials; those with the published settings that (a) was run for are compared.
+    """
+    ours = {r.trial: 100 * r.history["clean_test_accuracy"][-1] for r in records}
+    rows = []
+    for model, reached in result["last_accuracy"].items():
+        asked = [trial(model=model, noise=result["noise"], method="cross-entropy", seed=s) for s in range(len(reached))]
+        pairs = [(ours[t], 100 * theirs) for t, theirs in zip(asked, reached, strict=True) if t in ours]
+        if pairs:
+            first, second = zip(*pairs, strict=True)
+            gain = paired_difference(first, second)
+            rows.append([model, result["noise"], "last epoch", gain.mean, gain.low, gain.high, gain.n])
+    return titled(pd.DataFrame(rows, columns=DIFFERENCE))
+
+
+def precision_difference(records: Sequence[Record]) -> pd.DataFrame:
+    """bfloat16 minus float32 in points of accuracy, paired by seed, one row a network, noise and epoch chosen."""
+    table = as_table(records).assign(precision=[r.trial.settings.precision for r in records])
+    rows = []
+    for (model, noise), cell in table.groupby(["model", "noise"], sort=False):
+        halves = {name: half.set_index("seed") for name, half in cell.groupby("precision")}
+        for epoch in ("best", "last"):
+            brain, full = (100 * halves[name][f"{epoch}_accuracy"] for name in ("bfloat16", "float32"))
+            gain = paired_difference(brain.sort_index(), full.sort_index())
+            rows.append([model, noise, f"{epoch} epoch", gain.mean, gain.low, gain.high, gain.n])
+    return titled(pd.DataFrame(rows, columns=DIFFERENCE))
+
+
+def by_epochs(records: Sequence[Record]) -> pd.DataFrame:
+    """Accuracy in percent with few and with many epochs, one row a noise, method and number of epochs.
+
+    Corrections have the true T; the title of a method does not repeat it.
+    """
+    table = as_table(records).assign(epochs=[r.trial.settings.epochs for r in records])
+    arm = ["noise", "method", "transition", "epochs"]
+    rows = []
+    for values, cell in table.groupby(arm, sort=False):
+        best, last = (interval(100 * cell[f"{epoch}_accuracy"]) for epoch in ("best", "last"))
+        measured = [f"{epoch.mean:.1f} ± {epoch.deviation:.1f}" for epoch in (best, last)]
+        rows.append([*values, *measured, cell["seconds"].median(), best.n])
+    table = pd.DataFrame(rows, columns=[*arm, "best_accuracy", "last_accuracy", "seconds", "n"])
+    return titled(table.assign(transition=""))
+
+
+def estimators(result: Mapping[str, Any]) -> pd.DataFrame:
+    """Seconds and extra memory of each estimator on each input, beside cleanlab's where it reads probabilities.
+
+    Args:
+        result: what `benchmarks/estimators.py` wrote.
+
+    Returns:
+        One row an input and estimator: median seconds, their ratio to cleanlab's (NaN from features), and
+        the largest extra memory as a share of the input.
+    """
+    rows = []
+    for case in result["cases"]:
+        shape = f"{case['n_samples']:,} × {case['width']:,} {case['dtype']}"
+        medians = {name: float(np.median(each["seconds"])) for name, each in case["estimators"].items()}
+        for name, seconds in medians.items():
+            memory = case["estimators"][name]["peak_bytes"] / case["input_bytes"]
+            rows.append([shape, name, seconds, seconds / medians.get("cleanlab", np.nan), memory])
+    return pd.DataFrame(rows, columns=["input", "estimator", "seconds", "× cleanlab's", "memory"])
+
+
+def by_chapter(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Trials and core-hours of each chapter; a trial that chapters share counts for the first of them.
+
+    Args:
+        records: chapter to the records that it asks for.
+    """
+    seen: set[str] = set()
+    rows = []
+    for chapter, found in records.items():
+        new = {r.trial.key: r.seconds for r in found if r.trial.key not in seen}
+        seen |= new.keys()
+        rows.append([chapter, len(found), len(new), sum(new.values()) / 3600])
+    table = pd.DataFrame(rows, columns=["chapter", "trials read", "trials of its own", "core-hours"])
+    total = ["all", table["trials read"].sum(), table["trials of its own"].sum(), table["core-hours"].sum()]
+    return pd.concat([table, pd.DataFrame([total], columns=table.columns)], ignore_index=True)
+
+
+def by_method(records: Sequence[Record], find: Callable[[Trial], Record | None]) -> pd.DataFrame:
+    """What one training by each method costs, one row a network, method and source of T.
+
+    Args:
+        records: of any trials.
+        find: a trial's record, such as `Ledger.find`.
+
+    Returns:
+        Columns ``epochs``, of the trial, and in seconds the medians of ``alone`` and ``in all``, with the trials
+        that it is given weights or an estimated T by.
+
+    Raises:
+        InputError: there are no records.
+    """
+    if not records:
+        raise InputError("No trial of these noises and models is on record; name those of chapter 3.")
+
+    def before(asked: Trial) -> float:
+        needed = asked.prerequisite()
+        found = find(needed) if needed else None
+        return found.seconds + before(found.trial) if found else 0.0
+
+    table = as_table(records).assign(epochs=[r.trial.settings.epochs for r in records])
+    table["in all"] = table["seconds"] + [before(record.trial) for record in records]
+    cells = table.groupby(["model", "method", "transition"], sort=False)
+    return cells[["epochs", "seconds", "in all"]].median().rename(columns={"seconds": "alone"}).reset_index()
+
+
+def efficiency(scaling: Mapping[str, Any]) -> float:
+    """How much of a worker's rate is left when there is one a core: 1 if they don't disturb each other."""
+    sizes, seconds = scaling["workers"]["sizes"], scaling["workers"]["seconds"]
+    return seconds[sizes.index(1)] / seconds[sizes.index(max(sizes))]
+
+
+def dask_overhead(scaling: Mapping[str, Any]) -> float:
+    """Seconds of the sweep on Dask over those on the local pool, minus one; medians of interleaved rounds."""
+    seconds = scaling["local and dask"]
+    return float(np.median(seconds["dask"]) / np.median(seconds["local"]) - 1)

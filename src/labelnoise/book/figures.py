@@ -1,0 +1,270 @@
+"""Figures of labels and accuracies, from images or a table of records.
+
+Each function returns a matplotlib Figure and shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+from torch import Tensor
+
+from labelnoise.data import Images
+from labelnoise.noise import Labels, by_image
+from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.tables import ARM
+from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
+
+
+@styled
+def image_grid(
+    images: Images | Tensor, clean_labels: Labels, noisy_labels: Labels, class_names: Sequence[str], columns: int = 8
+) -> Figure:
+    """The first images of each clean class in a row, titled with their noisy label, in orange where it is wrong.
+
+    Of more than ten classes with images, the first ten.
+
+    Args:
+        images: shape (n, channels, height, width), uint8.
+        clean_labels, noisy_labels: shape (n,).
+    """
+    classes = np.unique(clean_labels)[:10]
+    shown = np.concatenate([np.flatnonzero(clean_labels == i)[:columns] for i in classes])
+    drawn = pd.DataFrame({"image": shown, "clean_label": clean_labels[shown], "noisy_label": noisy_labels[shown]})
+    figure, axes = new_axes(drawn, len(classes), columns, 8, 1.15 * len(classes) + 0.3)
+    for axes_row, i in zip(axes, classes, strict=True):
+        for ax, row in zip(axes_row, np.flatnonzero(clean_labels == i)[:columns], strict=False):
+            ax.imshow(images[row].permute(1, 2, 0).squeeze().numpy(), cmap="gray_r")
+            flipped = noisy_labels[row] != i
+            ax.set_title(class_names[noisy_labels[row]], fontsize=8, color=PALETTE[3] if flipped else "0.4")
+        for ax in axes_row:
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+            sns.despine(ax=ax, left=True, bottom=True)
+        axes_row[0].set_ylabel(class_names[i])
+    return figure
+
+
+@styled
+def accuracy_curves(
+    curves: pd.DataFrame, measure: str = "clean_test_accuracy", label: str = "clean test accuracy (%)"
+) -> Figure:
+    """A measurement over epochs, for each network and noise: every seed thin, the mean thick.
+
+    Args:
+        curves: as `tables.as_curves` gives it.
+        measure: its column, a fraction.
+    """
+    models, noises = (list(dict.fromkeys(curves[name])) for name in ("model", "noise"))
+    figure, axes = new_axes(
+        curves[[*ARM, "seed", "epoch", measure]],
+        len(models), len(noises), 4.2 * len(noises), 2.7 * len(models) + 0.5, sharey="row", sharex="row",
+    )  # fmt: skip
+    arms = list(dict.fromkeys(zip(curves["method"], curves["transition"], strict=True)))
+    for axes_row, model in zip(axes, models, strict=True):
+        for ax, noise in zip(axes_row, noises, strict=True):
+            cell = curves[(curves["model"] == model) & (curves["noise"] == noise)]
+            for k, (method, transition) in enumerate(arms):
+                arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
+                by_seed = 100 * arm.pivot_table(index="epoch", columns="seed", values=measure)
+                marker = "o" if len(by_seed) == 1 else ""
+                ax.plot(by_seed.index, by_seed, color=PALETTE[k], linewidth=0.6, alpha=0.35, marker=marker)
+                ax.plot(by_seed.index, by_seed.mean(axis=1), color=PALETTE[k], label=method_title(method, transition))
+            ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}, n = {cell['seed'].nunique()}")
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        axes_row[0].set_ylabel(label)
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(arms), frameon=False)
+    return figure
+
+
+@styled
+def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> Figure:
+    """Error against the noise rate, on a logarithmic scale, a panel a network and kind of noise: seeds and their means.
+
+    Args:
+        table: as `tables.by_rate` gives it.
+        accuracy: "best_accuracy" or "last_accuracy".
+    """
+    models, families = (list(dict.fromkeys(table[name])) for name in ("model", "family"))
+    figure, axes = new_axes(
+        table[[*ARM, "family", "rate", "seed", accuracy]],
+        len(models), len(families), 3.4 * len(families), 2.7 * len(models) + 0.5, sharey="row",
+    )  # fmt: skip
+    arms = list(dict.fromkeys(zip(table["method"], table["transition"], strict=True)))
+    for axes_row, model in zip(axes, models, strict=True):
+        for ax, family in zip(axes_row, families, strict=True):
+            cell = table[(table["model"] == model) & (table["family"] == family)]
+            if not (cell["rate"] > 0).any():
+                ax.set_axis_off()
+                continue
+            for k, (method, transition) in enumerate(arms):
+                arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
+                error, shift = 100 * (1 - arm[accuracy]), 0.006 * (k - (len(arms) - 1) / 2)
+                means = error.groupby(arm["rate"]).mean()
+                ax.plot(arm["rate"] + shift, error, "o", markersize=3, alpha=0.5, color=PALETTE[k])
+                ax.plot(means.index + shift, means, color=PALETTE[k], label=method_title(method, transition))
+            ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
+            ax.set_title(f"{MODEL_TITLES[model]}, {family}, n = {cell[cell['rate'] > 0]['seed'].nunique()}")
+            ax.set_xticks(sorted(cell["rate"].unique()))
+            ax.set_xlabel("noise rate")
+        axes_row[0].set_ylabel("error on clean test labels (%)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(arms), 3), frameon=False)
+    return figure
+
+
+@styled
+def gains(rows: pd.DataFrame) -> Figure:
+    """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel a network and noise.
+
+    Each has its own scale, as failed runs of one would hide what there is to see of the others. A dot is filled where
+    the difference is not 0 at 5 % after correction for the number of rows.
+
+    Args:
+        rows: as `tables.gains` gives it.
+    """
+    figure, panels = _a_row_an_arm(rows, "gain over cross-entropy (points)")
+    for ax, cell, arms in panels:
+        ax.axvline(0, color="0.3", linewidth=1)
+        for row in cell.to_dict("records"):
+            y = arms.index((row["method"], row["transition"]))
+            filled = PALETTE[0] if row["corrected"] < 0.05 else "white"
+            ax.plot([row["low"], row["high"]], [y, y], color=PALETTE[0])
+            ax.plot(row["gain"], y, "o", color=PALETTE[0], markerfacecolor=filled)
+    return figure
+
+
+def _a_row_an_arm(
+    rows: pd.DataFrame, label: str, **options: Any
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame, list[Any]]]]:
+    """A panel a network and noise, each with its rows and with the arms of its network from the top down."""
+    models, noises = (list(dict.fromkeys(rows[name])) for name in ("model", "noise"))
+    arms = {
+        m: list(dict.fromkeys(map(tuple, rows[rows["model"] == m][["method", "transition"]].values))) for m in models
+    }
+    heights = [0.28 * len(arms[model]) + 0.8 for model in models]
+    figure, axes = new_axes(
+        rows, len(models), len(noises), 2.6 + 2.7 * len(noises), sum(heights) + 0.3, sharey="row",
+        gridspec_kw={"height_ratios": heights}, **options,
+    )  # fmt: skip
+    panels = []
+    for axes_row, model in zip(axes, models, strict=True):
+        axes_row[0].set_yticks(range(len(arms[model])), [method_title(*arm) for arm in arms[model]])
+        axes_row[0].set_ylim(len(arms[model]) - 0.5, -0.5)
+        for ax, noise in zip(axes_row, noises, strict=True):
+            ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}")
+            ax.grid(False, axis="y")
+            panels.append((ax, rows[(rows["model"] == model) & (rows["noise"] == noise)], arms[model]))
+    for ax in axes[-1]:
+        ax.set_xlabel(label)
+    return figure, panels
+
+
+@styled
+def gains_by_margin(rows: pd.DataFrame, bound: float) -> Figure:
+    """The gain over cross-entropy against the margin of T: a pale dot a run, a full one the mean of a cell.
+
+    Args:
+        rows: as `rule_tables.predicted_gains` gives it.
+        bound: of the margin, drawn as a line.
+    """
+    cells = ["dataset", *ARM]
+    figure, axes = new_axes(rows[[*cells, "seed", "margin", "gain"]], 1, 1, 6.4, 4)
+    ax = axes[0, 0]
+    ax.axhline(0, color="0.3", linewidth=1)
+    ax.axvline(bound, color="0.6", linestyle=":")
+    imaged = rows["noise"].map(by_image)
+    for k, (title, group) in enumerate((("noise by class", rows[~imaged]), ("noise by image", rows[imaged]))):
+        means = group.groupby(cells, sort=False)[["margin", "gain"]].mean()
+        ax.plot(group["margin"], group["gain"], ".", color=PALETTE[k], alpha=0.3)
+        ax.plot(means["margin"], means["gain"], "so"[1 - k], color=PALETTE[k], markersize=6, label=title)
+    ax.set_yscale("symlog", linthresh=1)
+    ticks = [-10, -1, 0, 1, 10, 100]
+    ax.set(xlabel="lead of the right label, by an estimate of T", ylabel="gain over cross-entropy (points)")
+    ax.set_yticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+@styled
+def predicted_gains(rows: pd.DataFrame) -> Figure:
+    """The gain over cross-entropy against what noisy labels foretell: a pale dot a run, a full one the mean of a cell.
+
+    Args:
+        rows: as `rule_tables.predicted_gains` gives it.
+    """
+    cells = ["training", "dataset", *ARM]
+    figure, axes = new_axes(rows[[*cells, "seed", "predicted", "gain"]], 1, 1, 5.2, 4.6)
+    ax = axes[0, 0]
+    ax.axhline(0, color="0.3", linewidth=1)
+    ax.axvline(0, color="0.3", linewidth=1)
+    ax.axline((0, 0), slope=1, color="0.6", linestyle=":")
+    for k, (training, group) in enumerate(rows.groupby("training", sort=False)):
+        means = group.groupby(cells, sort=False)[["predicted", "gain"]].mean()
+        ax.plot(group["predicted"], group["gain"], ".", color=PALETTE[k], alpha=0.3)
+        ax.plot(means["predicted"], means["gain"], "o", color=PALETTE[k], markersize=6, label=training)
+    ax.set_xscale("symlog", linthresh=1)
+    ax.set_yscale("symlog", linthresh=1)
+    ticks = [-100, -10, -1, 0, 1, 10, 100]
+    ax.set(xlabel="predicted from noisy labels (points)", ylabel="gain over cross-entropy (points)")
+    ax.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
+    ax.set_yticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+@styled
+def ablation(rows: pd.DataFrame) -> Figure:
+    """Accuracy after the last epoch with a part of a recipe left out: a dot a seed and a line at the mean.
+
+    Args:
+        rows: as `tables.ablation` gives it.
+    """
+    noises, parts = (list(dict.fromkeys(rows[name])) for name in ("noise", "part"))
+    drawn = rows[["noise", "part", "seed", "last_accuracy"]]
+    figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.7 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
+    for ax, noise in zip(axes[0], noises, strict=True):
+        for y, part in enumerate(parts):
+            values = 100 * rows[(rows["noise"] == noise) & (rows["part"] == part)]["last_accuracy"]
+            ax.plot(values, [y] * len(values), "o", color=PALETTE[0], alpha=0.5, markersize=4)
+            ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=PALETTE[0])
+        ax.set(title=f"{noise_title(noise)}, n = {len(values)}", xlabel="clean test accuracy (%)")
+        ax.grid(False, axis="y")
+    axes[0, 0].set_yticks(range(len(parts)), parts)
+    axes[0, 0].set_ylim(len(parts) - 0.5, -0.5)
+    return figure
+
+
+@styled
+def tries(rows: pd.DataFrame) -> Figure:
+    """How far each configuration is behind its arm's best, a panel a network and noise.
+
+    The protocol's dot is filled, and the reported one is orange.
+
+    Args:
+        rows: as `tables.tries` gives it.
+    """
+    figure, panels = _a_row_an_arm(rows, "loss behind the best (millinats)", sharex=True)
+    for ax, cell, arms in panels:
+        ax.grid(True, axis="y")
+        for row in cell.to_dict("records"):
+            y = arms.index((row["method"], row["transition"]))
+            colour = PALETTE[1] if row["reported"] else PALETTE[0]
+            filled = colour if row["protocol"] else "none"
+            ax.plot(row["behind"], y, "o", color=colour, markerfacecolor=filled, alpha=0.8)
+        ax.set_xscale("symlog", linthresh=0.1)
+        ax.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
+    return figure

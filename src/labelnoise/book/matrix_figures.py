@@ -1,0 +1,274 @@
+"""Figures of transition matrices and of how well they are estimated.
+
+Each function returns a matplotlib Figure and shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from labelnoise.book.drawn import entries
+from labelnoise.statistics import interval
+from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.titles import noise_title, source_title
+from labelnoise.transitions import Matrix
+
+
+def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float, difference: bool) -> None:
+    n = len(matrix)
+    sns.heatmap(
+        matrix,
+        ax=ax,
+        vmin=-limit if difference else 0,
+        vmax=limit,
+        cmap="RdBu_r" if difference else "YlGnBu",
+        annot=n <= 12,
+        fmt="+.2f" if difference else ".2f",
+        annot_kws={"fontsize": 9 if n <= 4 else 6},
+        cbar=False,
+        square=True,
+        linewidths=0.5,
+        xticklabels=list(class_names),
+        yticklabels=list(class_names),
+    )
+    ax.tick_params(axis="both", length=0, labelsize=8)
+    ax.tick_params(axis="x", rotation=45 if n > 4 else 0)
+    ax.grid(False)
+
+
+PANELS_A_ROW = 4
+
+
+@styled
+def transition_heatmaps(
+    rows: Mapping[str, Mapping[str, Matrix]],
+    class_names: Sequence[str],
+    *,
+    difference: bool = False,
+    limit: float | None = None,
+) -> Figure:
+    """Transition matrices, one a panel, all on one scale; entries are printed up to 12 classes.
+
+    Args:
+        rows: title to panel title to matrix, shape (n_classes, n_classes); more than `PANELS_A_ROW` panels of
+            one title go on in the next row.
+        class_names: one a class.
+        difference: the matrices are differences of two, drawn around zero.
+        limit: the end of the scale; by default 1, or 0.2 for differences.
+    """
+    lines = [
+        (title, list(panels.items())[start : start + PANELS_A_ROW])
+        for title, panels in rows.items()
+        for start in range(0, len(panels), PANELS_A_ROW)
+    ]
+    columns = max(len(panels) for _, panels in lines)
+    side = 2.5 if len(class_names) <= 4 else 3.6
+    drawn = entries(rows, ["noise", "matrix", "clean", "noisy", "entry"], class_names)
+    figure, axes = new_axes(drawn, len(lines), columns, side * columns + 0.4, side * len(lines) + 0.3)
+    for axes_row, (title, panels) in zip(axes, lines, strict=True):
+        for k, (ax, (panel, matrix)) in enumerate(zip(axes_row, panels, strict=False)):
+            _heatmap(ax, matrix, class_names, limit or (0.2 if difference else 1.0), difference)
+            ax.set_title(f"{title}: {panel}" if title else panel, fontsize=9)
+            ax.set_xlabel("noisy label")
+            ax.set_ylabel("clean label" if k == 0 else "")
+            if k:
+                ax.set_yticks([])
+        for ax in axes_row[len(panels) :]:
+            ax.axis("off")
+    return figure
+
+
+@styled
+def predicted_probabilities(
+    quantiles: Mapping[str, np.ndarray],
+    truths: Mapping[str, Matrix],
+    class_names: Sequence[str],
+    label: str = "predicted P(noisy | x)",
+) -> Figure:
+    """How a network's predicted probabilities, or other shares, spread in each clean class, beside T.
+
+    Args:
+        quantiles: noise to the 3, 25, 50, 75 and 97 % quantiles, shape (n_classes, n_classes, 5).
+        truths: noise to T, shape (n_classes, n_classes).
+        class_names: one a class.
+        label: what they are of.
+    """
+    true_or_quantile = ("q3", "q25", "q50", "q75", "q97", "true")
+    both = {noise: np.concatenate([values, truths[noise][..., None]], axis=2) for noise, values in quantiles.items()}
+    drawn = entries(both, ["noise", "clean", "noisy", "what", "probability"], class_names)
+    drawn["what"] = [true_or_quantile[i] for i in drawn["what"]]
+    figure, axes = new_axes(drawn, 1, len(quantiles), 4 * len(quantiles), 3.2, sharey=True)
+    for ax, (noise, values) in zip(axes[0], quantiles.items(), strict=True):
+        n = len(values)
+        for i in range(n):
+            x = i + (np.arange(n) - (n - 1) / 2) * 0.8 / n
+            for j in range(n):
+                colour = PALETTE[j % len(PALETTE)]
+                low, lower, median, upper, high = values[i, j]
+                ax.plot([x[j], x[j]], [low, high], color=colour, linewidth=1.2)
+                ax.plot([x[j], x[j]], [lower, upper], color=colour, linewidth=6, solid_capstyle="butt")
+                ax.plot(x[j], median, "o", color="white", markersize=3)
+                ax.plot(x[j], truths[noise][i, j], "_", color="black", markersize=14, markeredgewidth=2)
+        ax.set(title=noise_title(noise), xlabel="clean class", ylim=(0, None))
+        ax.set_xticks(range(n), class_names, fontsize=9, rotation=0 if n <= 4 else 45)
+        ax.grid(False, axis="x")
+    handles = [Line2D([], [], color=PALETTE[j % len(PALETTE)], linewidth=6) for j in range(n)]
+    handles.append(Line2D([], [], color="black", marker="_", markersize=14, markeredgewidth=2, linestyle=""))
+    labels = [*class_names, "true T"]
+    axes[0, 0].set_ylabel(label)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(n + 1, 6), frameon=False, title="noisy class")
+    return figure
+
+
+@styled
+def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: int = 1) -> Figure:
+    """Relative L1 error of each estimator: every seed, the mean and its 95 % interval, a panel a noise.
+
+    Args:
+        table: as `matrix_tables.matrix_errors` gives it.
+        estimators: from the top down.
+        columns: panels a row.
+    """
+    noises = list(dict.fromkeys(table["noise"]))
+    lines = -(-len(noises) // columns)
+    height = 0.26 * len(estimators) + 0.9
+    drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", "l1"]]
+    figure, axes = new_axes(drawn, lines, columns, 8.4, height * lines, sharex=True, sharey=True)
+    for ax in axes.flat[len(noises) :]:
+        ax.axis("off")
+    for ax, noise in zip(axes.flat, noises, strict=False):
+        for k, name in enumerate(estimators):
+            values = table.loc[(table["noise"] == noise) & (table["estimator"] == name), "l1"].to_numpy()
+            summary = interval(values)
+            line, colour = np.full(len(values), k - 0.15), PALETTE[k % len(PALETTE)]
+            ax.plot(values, line, "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
+            ax.plot([summary.low, summary.high], [k + 0.2, k + 0.2], color="0.2")
+            ax.plot(summary.mean, k + 0.2, "D", color="0.2", markersize=4)
+        ax.set(title=noise_title(noise), xscale="log", yticks=range(len(estimators)))
+        ax.set_yticklabels([source_title(name) for name in estimators])
+        ax.grid(False, axis="y")
+    axes[0, 0].invert_yaxis()
+    for ax in axes[-1]:
+        ax.set_xlabel("relative L1 error of T")
+    return figure
+
+
+@styled
+def error_curves(table: pd.DataFrame, x: str, label: str, estimators: Sequence[str]) -> Figure:
+    """Mean relative L1 error of T against a column, with 95 % intervals: a panel a noise, a line an estimator.
+
+    Args:
+        table: as `matrix_tables.matrix_errors` gives it.
+        x: a numeric column.
+        label: of the x axis.
+        estimators: which to draw.
+    """
+    noises = list(dict.fromkeys(table["noise"]))
+    drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", x, "l1"]]
+    figure, axes = new_axes(drawn, 1, len(noises), 4.2 * len(noises), 3.6, sharey=True)
+    for ax, noise in zip(axes[0], noises, strict=True):
+        for k, name in enumerate(estimators):
+            cell = table[(table["noise"] == noise) & (table["estimator"] == name)]
+            summaries = {at: interval(group["l1"]) for at, group in cell.groupby(x)}
+            means = [each.mean for each in summaries.values()]
+            half = np.nan_to_num([each.half_width for each in summaries.values()])
+            ax.errorbar(list(summaries), means, half, color=PALETTE[k % len(PALETTE)], marker="o", markersize=4,
+                        linestyle="--" if name == "oracle" else "-", label=source_title(name))  # fmt: skip
+        ax.set(title=noise_title(noise), xscale="log", yscale="log", xlabel=label)
+        places = sorted(table[x].unique())
+        ax.set_xticks(places, [f"{place:,}" for place in places], fontsize=8)
+        ax.minorticks_off()
+    axes[0, 0].set_ylabel("relative L1 error of T")
+    _legend_below(figure, axes[0, 0])
+    return figure
+
+
+@styled
+def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
+    """Share of the entries of T within their 95 % interval, as stated and of the right width, a panel a noise.
+
+    Args:
+        table: as `matrix_tables.precision` gives it.
+        goal: the band that is shaded.
+    """
+    noises = list(dict.fromkeys(table["noise"]))
+    names = list(dict.fromkeys(table["estimator"]))
+    figure, axes = new_axes(table, 1, len(noises), 8.4, 0.3 * len(names) + 1, sharex=True, sharey=True)
+    for ax, noise in zip(axes[0], noises, strict=True):
+        rows = table[table["noise"] == noise].set_index("estimator")
+        ax.axvspan(*goal, color="0.9", zorder=0)
+        ax.axvline(0.95, color="0.4", linewidth=1)
+        for k, name in enumerate(names):
+            row = rows.loc[name]
+            ax.plot(
+                row["at_best"], k, "D", color=PALETTE[1], fillstyle="none", label="" if k else "with the right width"
+            )
+            ax.plot([row["low"], row["high"]], [k, k], color=PALETTE[0])
+            ax.plot(row["coverage"], k, "o", color=PALETTE[0], label="" if k else "as stated")
+        ax.set(title=noise_title(noise), xlabel="coverage of 95 % intervals", xlim=(-0.03, 1.03))
+        ax.set_yticks(range(len(names)), [source_title(name) for name in names])
+        ax.grid(False, axis="y")
+    axes[0, 0].invert_yaxis()
+    _legend_below(figure, axes[0, 0])
+    return figure
+
+
+@styled
+def bias_and_spread(table: pd.DataFrame) -> Figure:
+    """Bias beside spread of each estimator, relative L1, on a logarithmic scale: a panel a noise.
+
+    Args:
+        table: as `matrix_tables.precision` gives it.
+    """
+    noises = list(dict.fromkeys(table["noise"]))
+    names = list(dict.fromkeys(table["estimator"]))
+    figure, axes = new_axes(table, 1, len(noises), 8.4, 0.32 * len(names) + 1.3, sharex=True, sharey=True)
+    for ax, noise in zip(axes[0], noises, strict=True):
+        rows = table[table["noise"] == noise].set_index("estimator").loc[names]
+        for column, marker, colour in (("bias", "s", 1), ("spread", "o", 0), ("stated", "|", 7)):
+            ax.plot(rows[column], range(len(names)), marker, color=PALETTE[colour], markersize=7, label=column)
+        ax.set(title=noise_title(noise), xscale="log", xlabel="relative L1")
+        ax.set_yticks(range(len(names)), [source_title(name) for name in names])
+    axes[0, 0].invert_yaxis()
+    _legend_below(figure, axes[0, 0])
+    return figure
+
+
+@styled
+def traces(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
+    """Error of T and noisy validation loss over epochs, means over the seeds: a column a noise.
+
+    Args:
+        table: as `matrix_tables.traces` gives it.
+        estimators: which to draw.
+    """
+    noises = list(dict.fromkeys(table["noise"]))
+    drawn = table[table["estimator"].isin(estimators)]
+    figure, axes = new_axes(drawn, 2, len(noises), 4.2 * len(noises), 5.4, sharex=True, sharey="row")
+    for (above, below), noise in zip(axes.T, noises, strict=True):
+        cell = table[table["noise"] == noise]
+        for k, name in enumerate(estimators):
+            mean = cell[cell["estimator"] == name].groupby("epoch")["l1"].mean()
+            above.plot(mean.index, mean, color=PALETTE[k % len(PALETTE)], label=source_title(name))
+        loss = cell.drop_duplicates(["seed", "epoch"]).groupby("epoch")["noisy_validation_loss"].mean()
+        below.plot(loss.index, loss, color="0.3")
+        for ax in (above, below):
+            ax.axvline(loss.idxmin(), color="0.6", linewidth=1, linestyle=":")
+        above.set(title=f"{noise_title(noise)}, n = {cell['seed'].nunique()}", yscale="log")
+        below.set_xlabel("epoch")
+    axes[0, 0].set_ylabel("relative L1 error of T")
+    axes[1, 0].set_ylabel("noisy validation loss")
+    _legend_below(figure, axes[0, 0])
+    return figure
+
+
+def _legend_below(figure: Figure, ax: Axes) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False, fontsize=8)

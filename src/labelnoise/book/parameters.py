@@ -1,0 +1,123 @@
+"""A chapter's parameters, and the trials it asks for with them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+import nbformat
+
+from labelnoise.errors import InputError
+from labelnoise.book.plans import PLANS
+from labelnoise.book.project import recorded, source, sources, tuning_ledger
+from labelnoise.trials import Record, Trial
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a chapter's parameters cell: ``name: type = default  # comment``."""
+
+    name: str
+    kind: Any  # int, float, str, bool or list of one of them
+    default: Any
+    comment: str
+
+    def check(self, value: Any) -> Any:
+        """The value in the parameter's type.
+
+        Raises:
+            InputError: it is of another type.
+        """
+        if get_origin(self.kind) is list:
+            (item,) = get_args(self.kind)
+            if isinstance(value, list | tuple):
+                return [self._convert(item, v, value) for v in value]
+            self._refuse(value)
+        return self._convert(self.kind, value, value)
+
+    def _convert(self, kind: type, value: Any, given: Any) -> Any:
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            self._refuse(given)
+        return value
+
+    def _refuse(self, value: Any) -> None:
+        kind = self.kind if isinstance(self.kind, types.GenericAlias) else self.kind.__name__
+        raise InputError(
+            f"Parameter {self.name} must be {kind}, such as {self.default!r}, not {value!r} "
+            f"({type(value).__name__}). {self.comment}".strip()
+        )
+
+
+KINDS: dict[str, Any] = {
+    "int": int, "float": float, "str": str, "bool": bool,
+    "list[int]": list[int], "list[float]": list[float], "list[str]": list[str],
+}  # fmt: skip
+
+
+def declared(name: str) -> dict[str, Parameter]:
+    """The parameters of a chapter, read from its cell tagged ``parameters``."""
+    notebook = nbformat.read(source(name), as_version=4)
+    cells = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    found = {}
+    for text in cells:
+        lines = text.splitlines()
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+                comment = lines[node.lineno - 1].partition("#")[2].strip()
+                kind = KINDS[ast.unparse(node.annotation)]
+                found[node.target.id] = Parameter(node.target.id, kind, ast.literal_eval(node.value), comment)
+    return found
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """What the parameters of a chapter are unless told otherwise: those of the published book."""
+    return {key: parameter.default for key, parameter in declared(name).items()}
+
+
+def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given parameters in the types the chapter declares.
+
+    Raises:
+        InputError: an unknown name or a value of another type.
+    """
+    known = declared(name)
+    for key in given:
+        if key not in known:
+            raise InputError(f"Chapter {name} has no parameter {key!r}; use one of: {', '.join(known) or 'none'}.")
+    return {key: known[key].check(value) for key, value in given.items()}
+
+
+def planned(
+    name: str, given: Mapping[str, Any] = types.MappingProxyType({}), *, only: Callable[..., list[Trial]] | None = None
+) -> list[Trial]:
+    """The trials that a chapter asks for with these parameters, the others at their defaults, each once.
+
+    Those of one of its plans, if `only` that one is asked for.
+    """
+    values = defaults(name) | check(name, given)
+    asked = (
+        trial
+        for plan in ((only,) if only else PLANS.get(name, ()))
+        for trial in plan(**{key: values[key] for key in inspect.signature(plan).parameters if key in values})
+    )
+    return list(dict.fromkeys(asked))
+
+
+def planned_by_all() -> list[Trial]:
+    """The trials of the book: those that its chapters ask for with their defaults, each once."""
+    return list(dict.fromkeys(trial for name in sources() for trial in planned(name)))
+
+
+def spent() -> dict[str, list[Record]]:
+    """Each chapter's records with its default parameters: those it shows, and of the one on tuning those of all tries.
+
+    Trials that are not on record are left out.
+    """
+    records = {name: recorded(planned(name)) for name in PLANS}
+    return records | {"07_tuning": list(tuning_ledger())}

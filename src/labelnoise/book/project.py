@@ -1,0 +1,101 @@
+"""Where the book's files lie, and the records a chapter asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from IPython.display import clear_output
+
+from labelnoise.trials import Progress, sweep
+from labelnoise.errors import InputError
+from labelnoise.trials import Ledger
+from labelnoise.trials import Record, Trial
+
+FRONT_PAGE = "index"
+OVERVIEWS = (FRONT_PAGE, "explore")  # drawn from the trials of all chapters; they have no parameters of their own
+
+
+def root() -> Path:
+    """The checkout that this package is installed from, or else the one around the current folder.
+
+    Raises:
+        InputError: there is neither.
+    """
+    here = Path.cwd()
+    for folder in (Path(__file__).parents[3], here, *here.parents):
+        if (folder / "notebooks").is_dir() and (folder / "_toc.yml").is_file():
+            return folder
+    raise InputError(f"{here} is not in a checkout of the book; clone it and run this command there.")
+
+
+def sources() -> dict[str, Path]:
+    """Every chapter's name and source notebook, in the order of the book."""
+    paths = sorted((root() / "notebooks").glob("*.ipynb"))
+    return {path.stem: path for path in paths}
+
+
+def source(name: str) -> Path:
+    """The source notebook of a chapter.
+
+    Raises:
+        InputError: there is no such chapter.
+    """
+    known = sources()
+    if name not in known:
+        raise InputError(f"There is no chapter {name!r}; use one of: {', '.join(known)}.")
+    return known[name]
+
+
+def published_path(name: str) -> Path:
+    """Where a chapter lies in the book."""
+    folder = root() / "book"
+    return folder / f"{name}.ipynb" if name == FRONT_PAGE else folder / "chapters" / f"{name}.ipynb"
+
+
+def published_ledger() -> Ledger:
+    """The records that the published book is drawn from."""
+    return Ledger(root() / "results" / "trials.jsonl")
+
+
+def tuning_ledger() -> Ledger:
+    """The records by which settings were chosen (benchmarks/protocol.py and benchmarks/tuning.py)."""
+    return Ledger(root() / "results" / "tuning.jsonl")
+
+
+def ledger() -> Ledger:
+    """The records that a chapter reads, and appends to.
+
+    A reader's own trials go to ``runs/``, over the published ones; ``$LABELNOISE_LEDGER`` names
+    another file to append to.
+    """
+    own = os.environ.get("LABELNOISE_LEDGER")
+    return Ledger(own if own else root() / "runs" / "trials.jsonl", base=published_ledger())
+
+
+def recorded(trials: Sequence[Trial]) -> list[Record]:
+    """Those of the trials' records that there are; nothing is trained."""
+    known = ledger()
+    return [record for trial in trials if (record := known.find(trial)) is not None]
+
+
+def given_path(text: str) -> Path:
+    """A path that a reader gave a chapter, seen from ``$LABELNOISE_FOLDER``: where `labelnoise chapter` was called."""
+    return Path(os.environ.get("LABELNOISE_FOLDER", ""), text)
+
+
+def obtain(trials: Sequence[Trial]) -> list[Record]:
+    """The records of these trials: read, or trained now with progress shown while it lasts."""
+    shown = False
+
+    def show(progress: Progress) -> None:
+        nonlocal shown
+        shown = True
+        clear_output(wait=True)
+        print(progress, flush=True)
+
+    records = sweep(trials, ledger(), progress=show)
+    if shown:
+        clear_output()
+    return records

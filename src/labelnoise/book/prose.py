@@ -1,0 +1,257 @@
+"""Numbers and findings as words, so that no sentence of the book holds a number typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from labelnoise.book import titles
+from labelnoise.trials import tuning
+from labelnoise.statistics import Interval, interval
+from labelnoise.trials import OURS
+
+
+def with_interval(value: Interval, unit: str = "points", digits: int = 1) -> str:
+    """``+0.8 points (+0.5 to +1.1, n = 10)``."""
+    mean, low, high = (titles.signed(number, digits) for number in (value.mean, value.low, value.high))
+    if value.n == 1:
+        return f"{mean} {unit} (one seed, so no interval)"
+    return f"{mean} {unit} ({low} to {high}, n = {value.n})"
+
+
+def listed(items: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def gains_sentence(gains: pd.DataFrame, what: str = "the accuracy after the last epoch") -> str:
+    """What each paired difference to cross-entropy is, and how many of them differ from zero.
+
+    Args:
+        gains: rows of `tables.gains`.
+        what: what changes.
+    """
+    if gains.empty:
+        return "Forward correction is not among the arms of this run."
+    gained, lost, told = ((gains["low"] > 0).sum(), (gains["high"] < 0).sum(), (gains["corrected"] < 0.05).sum())
+    return (
+        f"Against cross-entropy, paired by seed, {what} changes by {_changes(gains)}: means with 95 % intervals. "
+        f"Of these {len(gains)} intervals {gained} lie above zero and {lost} below; after Holm's correction for all "
+        f"comparisons of their table {told} of the differences can be told from zero."
+    )
+
+
+def changes_sentence(gains: pd.DataFrame, what: str) -> str:
+    """By how much something changes the accuracy, with its intervals.
+
+    Args:
+        gains: rows of `tables.gains`.
+        what: the subject.
+    """
+    return f"{what} changes the accuracy by {_changes(gains)}." if len(gains) else f"{what} is not among these runs."
+
+
+def losses_sentence(differences: pd.DataFrame) -> str:
+    """By how much other settings change the loss on noisy validation labels, for each method.
+
+    Args:
+        differences: as `tables.difference` gives it, in millinats.
+    """
+    if differences.empty:
+        return "There are no losses to compare."
+    parts = [
+        f"{with_interval(_gain(row), 'millinats', 2)} for {titles.method_title(row['method'], row['transition'])}"
+        for row in differences.to_dict("records")
+    ]
+    return f"Against the published settings the loss on noisy validation labels changes by {listed(parts)}."
+
+
+def lowest_sentence(table: pd.DataFrame) -> str:
+    """Where the two lowest runs of each method end.
+
+    Args:
+        table: rows of `tables.as_table`.
+    """
+    if table.empty:
+        return "There are no such runs here."
+    arms = table["method"].map(lambda method: titles.method_title(method, ""))
+    parts = []
+    for arm in dict.fromkeys(arms):
+        lowest = 100 * table["last_accuracy"][arms == arm].nsmallest(2)
+        parts.append(f"at {listed([f'{value:.1f}' for value in lowest])} % with {arm}")
+    return f"The lowest runs end {', '.join(parts)}."
+
+
+def sources_sentence(differences: pd.DataFrame) -> str:
+    """Between what an estimated T in place of the true one changes the accuracy, for each network and noise.
+
+    Args:
+        differences: as `tables.against_true` gives it.
+    """
+    if differences.empty:
+        return "No method has an estimated T beside the true one in this run."
+    parts = []
+    for _, cell in differences.groupby(["model", "noise"], sort=False):
+        least, most = (titles.signed(value) for value in (cell["gain"].min(), cell["gain"].max()))
+        parts.append(f"{least} to {most} points for {_cell(cell.iloc[0].to_dict())}")
+    beyond = (differences["low"] > 0) | (differences["high"] < 0)
+    return (
+        f"An estimated T in place of the true one changes the accuracy after the last epoch by {listed(parts)}, in the "
+        f"mean of a method. Of {len(differences)} intervals {beyond.sum()} leave out zero; after Holm's correction "
+        f"{(differences['corrected'] < 0.05).sum()} of the differences can be told from zero."
+    )
+
+
+def distortions_sentence(gains: pd.DataFrame, errors: pd.DataFrame) -> str:
+    """How wrong a T may be: the largest error with which correction still gains, and the smallest with which it loses.
+
+    Args:
+        gains: as `tables.gains` gives it, of T that are distorted and others.
+        errors: as `tables.distortion_errors` gives it.
+    """
+    names = gains["transition"].str.partition(", ")[2]
+    rows, named = gains[names != ""], names[names != ""]
+    rows = rows.assign(error=[errors[noise][name] for noise, name in zip(rows["noise"], named, strict=True)])
+    parts = []
+    for what, found, extreme in (
+        ("the largest error of T with which the mean is a gain is", rows[rows["gain"] > 0], "max"),
+        ("the smallest with which it is a loss is", rows[rows["gain"] < 0], "min"),
+    ):
+        if len(found):
+            row = found.loc[found["error"].agg(f"idx{extreme}")].to_dict()
+            source, noise = titles.source_title(row["transition"]), titles.noise_title(row["noise"])
+            parts.append(f"{what} {row['error']:.2f} ({source} on {noise}: {with_interval(_gain(row))})")
+    return f"{sentence('; '.join(parts))}." if parts else "No T is distorted in this run."
+
+
+def parts_sentence(parts: pd.DataFrame) -> str:
+    """What accuracy our own recipe reaches on each noise, whole and with a part of it left out.
+
+    Args:
+        parts: as `tables.ablation` gives it.
+    """
+    means = (100 * parts.groupby(["part", "noise"], sort=False)["last_accuracy"].mean()).unstack(sort=False)
+    told = [
+        f"{part} {listed([f'{value:.1f} % on {titles.noise_title(str(noise))}' for noise, value in row.items()])}"
+        for part, row in zip(means.index, means.to_dict("records"), strict=True)
+    ]
+    return f"{sentence('; '.join(told))} (LeNet, true T, n = {parts['seed'].nunique()})."
+
+
+def _changes(gains: pd.DataFrame) -> str:
+    rows = gains.to_dict("records")
+    several = gains["transition"].nunique() > 1
+    return listed(
+        [
+            f"{with_interval(_gain(row))} for {_cell(row)}" + (f" with {_given(row['transition'])}" if several else "")
+            for row in rows
+        ]
+    )
+
+
+def _gain(row: Mapping[Any, Any]) -> Interval:
+    return Interval(row["gain"], row["low"], row["high"], float("nan"), row["n"])
+
+
+def _given(source: str) -> str:
+    return "the true T" if source == "true" else f"T by {titles.source_title(source)}"
+
+
+def _cell(row: Mapping[Any, Any]) -> str:
+    return f"{titles.MODEL_TITLES[row['model']]} on {titles.noise_title(row['noise'])}"
+
+
+def range_sentence(gains: pd.DataFrame, where: str) -> str:
+    """The noises on which each method changes the accuracy by least, or lowers it most, and raises it most.
+
+    Args:
+        gains: as `tables.gains` gives it, of one network.
+        where: what they have in common, such as ``with LeNet on three classes``.
+    """
+    parts = []
+    for asked in gains[["method", "transition"]].drop_duplicates().to_dict("records"):
+        arm = gains[(gains["method"] == asked["method"]) & (gains["transition"] == asked["transition"])]
+        ends = arm.sort_values("gain").iloc[[0, -1]].to_dict("records")
+        least, most = (f"{row['gain']:+.1f} points on {titles.noise_title(row['noise'])}" for row in ends)
+        parts.append(f"{titles.method_title(asked['method'], asked['transition'])}, between {least} and {most}")
+    n = f"n = {gains['n'].min()}" if gains["n"].nunique() == 1 else f"n = {gains['n'].min()} to {gains['n'].max()}"
+    return (
+        f"After the last epoch each method changes the accuracy of cross-entropy {where} by, in the mean ({n}): "
+        f"{'; '.join(parts)}."
+    )
+
+
+def recipe_sentence(table: pd.DataFrame) -> str:
+    """What accuracy our own recipe reaches with each T.
+
+    Args:
+        table: its rows of `tables.as_table`.
+    """
+    if table.empty:
+        return "Our own recipe is not among the arms of this run."
+    arm, several = ["model", "noise", "transition"], table["transition"].nunique() > 1
+    given, parts = _given(table["transition"].iloc[0]), []
+    for row in table[arm].drop_duplicates().to_dict("records"):
+        reached = interval(100 * table[(table[arm] == pd.Series(row)).all(axis=1)]["last_accuracy"])
+        spread = f" ± {reached.deviation:.1f}" if reached.n > 1 else ""
+        own = f" with {_given(row['transition'])}" if several else ""
+        parts.append(f"{reached.mean:.1f}{spread} % for {_cell(row)}{own} (n = {reached.n})")
+    recipe = "Our own recipe" + ("" if several else f" with {given}")
+    return f"{recipe} reaches {listed(parts)}: mean and standard deviation after the last epoch."
+
+
+def tuning_sentence(tries: pd.DataFrame) -> str:
+    """How many tries there were, and how far the published settings are behind the best.
+
+    Args:
+        tries: as `tables.tries` gives it.
+    """
+    counts = tries.groupby(["model", "noise", "method", "transition"], sort=False).size()
+    protocol = tries[tries["protocol"]]
+    return (
+        f"By noisy validation labels alone, with {counts.min()} tries for each of {len(counts)} combinations of "
+        f"a method, a network and a noise. In {int(protocol['reported'].sum())} of these no try was better than the "
+        f"published settings by more than {tuning.MARGIN:g} standard errors, and they stay; in half of all they are at "
+        f"most {protocol['behind'].median():.2f} millinats behind the best."
+    )
+
+
+def standard_errors(losses: tuning.Losses) -> str:
+    """``0.92 millinats for LeNet on “0.5” and 0.26 ...``: what a difference of two scores is known to.
+
+    Args:
+        losses: as `tuning.losses` gives it.
+    """
+    parts = []
+    for model, noise in dict.fromkeys((arm.model, arm.noise) for arm in losses):
+        alike = {arm: by for arm, by in losses.items() if (arm.model, arm.noise) == (model, noise)}
+        error = 1000 * tuning.standard_error(alike)
+        parts.append(f"{error:.2f} millinats for {_cell({'model': model, 'noise': noise})}")
+    return listed(parts)
+
+
+def standing_sentence(gains: pd.DataFrame) -> str:
+    """How many methods gain and lose on each noise, and which gains most, our own recipe left out.
+
+    It has more than the others: epochs, changed images and the validation images.
+
+    Args:
+        gains: as `tables.gains` gives it.
+    """
+    parts = []
+    for noise in dict.fromkeys(gains["noise"]):
+        rows = gains[(gains["noise"] == noise) & (gains["method"] != OURS)]
+        best, told = rows.loc[rows["gain"].idxmax()].to_dict(), rows["gain"][rows["corrected"] < 0.05]
+        parts.append(
+            f"on {titles.noise_title(noise)}, of {len(rows)} methods {(told > 0).sum()} gain on cross-entropy beyond "
+            f"chance and {(told < 0).sum()} lose; the largest gain is {with_interval(_gain(best))} "
+            f"({titles.method_title(best['method'], best['transition'])})"
+        )
+    return f"{sentence('; '.join(parts))}."

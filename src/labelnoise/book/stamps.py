@@ -1,0 +1,174 @@
+"""What a page says of how it and its figures were made, and the data that lie beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+import labelnoise
+from labelnoise.book import parameters, project
+from labelnoise.trials import provenance
+from labelnoise.trials import Record
+
+VOLATILE = ("processor", "python", "seconds", "date")
+CSV = "text/csv"
+FIGURES_PAGE = """# Figures
+
+Every figure of the book, by chapter, with the data that it draws: comma-separated text, a row a seed where a figure
+draws seeds or their means from a table, else a row a thing drawn. Numbers have six significant digits. Below each
+figure stands what its chapter was made from.
+"""
+
+
+def stamp(
+    name: str, given: Mapping[str, Any], source_hash: str, seconds: float, records: Sequence[Record]
+) -> dict[str, Any]:
+    """What a page is made from; of the `VOLATILE` entries it is no news that they changed.
+
+    Args:
+        name: the chapter.
+        given: parameters other than their defaults.
+        source_hash: as `chapters.source_hash` gives it.
+        seconds: that it took to execute.
+        records: of the trials that it asks for.
+    """
+    defaults = parameters.defaults(name)
+    values = defaults | dict(given)
+    return {
+        "chapter": name,
+        "parameters": values,
+        "own_run": values != defaults,
+        "profile": values.get("profile", "full"),
+        "source_sha256": source_hash,
+        "labelnoise": labelnoise.__version__,
+        "torch": version("torch"),
+        "trials": len(records),
+        "core_seconds": round(sum(record.seconds for record in records)),
+        "recorded": max((record.provenance.get("date", "") for record in records), default=""),
+        **{key: value for key, value in provenance.here().items() if key in ("processor", "python", "date")},
+        "seconds": round(seconds, 1),
+    }
+
+
+def add(notebook: nbformat.NotebookNode, stamp: Mapping[str, Any]) -> None:
+    """Put the stamp into an executed notebook: for programs, at its end, below figures and on an own run's top."""
+    notebook.metadata["labelnoise"] = dict(stamp)
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if figure := _figure(cell):
+            cells.append(_line_cell(stamp, figure["name"], _table(cell)))
+    notebook.cells = [*cells, _made_cell(stamp)]
+    if stamp["own_run"]:
+        notebook.cells.insert(1, _own_run_cell(stamp))
+
+
+def comparable(notebook: nbformat.NotebookNode) -> str:
+    """The notebook as text, without what may differ between two that say the same."""
+    copy = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    for key in VOLATILE:
+        copy.metadata.get("labelnoise", {}).pop(key, None)
+    copy.cells = [cell for cell in copy.cells if not made_here(cell)]
+    return json.dumps(copy, sort_keys=True)
+
+
+def made_here(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell is none of the source's: it says how the page, or the figure above it, was made."""
+    return str(cell.get("id", "")).endswith("-made")
+
+
+def write_data(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write what each figure draws to where the notebook, if it lay at this path, links to it."""
+    for cell in notebook.cells:
+        if (figure := _figure(cell)) and (table := _table(cell)):
+            file = path.parent / _data_link(path.stem, figure["name"])
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(table, encoding="utf-8")
+
+
+def figures_page() -> str:
+    """The page that lists all figures of the published chapters, as Markdown."""
+    blocks = [FIGURES_PAGE]
+    for name in sorted(project.sources(), key=lambda name: name != project.FRONT_PAGE):
+        path = project.published_path(name)
+        cells = nbformat.read(path, as_version=4).cells if path.exists() else []
+        entries = []
+        for cell in cells:
+            if figure := _figure(cell):
+                link = f" [Data](_static/data/{name}/{figure['name']}.csv)" if _table(cell) else ""
+                entries.append(f"- {{numref}}`Figure {{number}}. {{name}} <{figure['name']}>`{link}")
+        if entries:
+            document = path.relative_to(project.root() / "book").with_suffix("").as_posix()
+            blocks += [f"**{{doc}}`{document}`**\n", "\n".join(entries) + "\n"]
+    return "\n".join(blocks)
+
+
+def _figure(cell: nbformat.NotebookNode) -> dict[str, str]:
+    found: dict[str, str] = cell.metadata.get("mystnb", {}).get("figure", {})
+    return found
+
+
+def _table(cell: nbformat.NotebookNode) -> str:
+    return next((str(output.data[CSV]) for output in cell.outputs if CSV in output.get("data", {})), "")
+
+
+def _up(name: str) -> str:
+    return "" if name == project.FRONT_PAGE else "../"
+
+
+def _data_link(name: str, figure: str) -> str:
+    return f"{_up(name)}_static/data/{name}/{figure}.csv"
+
+
+def _line_cell(stamp: Mapping[str, Any], figure: str, table: str) -> nbformat.NotebookNode:
+    name = stamp["chapter"]
+    parts = [f"{{download}}`notebooks/{name}.ipynb <{_up(name)}../notebooks/{name}.ipynb>`"]
+    if table:
+        kind = "per seed" if "seed" in table.partition("\n")[0].split(",") else "as drawn"
+        parts.insert(0, f"[Data, {kind}]({_data_link(name, figure)})")
+    if stamp["trials"]:
+        owner = "the book" if name == project.FRONT_PAGE else "this chapter"
+        hours = f"{stamp['core_seconds'] / 3600:,.1f} core-hours"
+        parts.append(f"{owner} has {stamp['trials']:,} trials of {hours}, the last of {stamp['recorded']}")
+    parts.append(
+        f"executed {stamp['date']} in {stamp['seconds']:g} seconds with [these parameters](#how-this-page-was-made)"
+    )
+    return nbformat.v4.new_markdown_cell(
+        f":::{{container}} figure-line\n{' · '.join(parts)}\n:::", id=f"{figure[:58]}-made"
+    )
+
+
+def _made_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
+    shown = ", ".join(f"`{key} = {value!r}`" for key, value in stamp["parameters"].items()) or "none"
+    text = f"""## How this page was made
+
+| | |
+| --- | --- |
+| source | `notebooks/{stamp["chapter"]}.ipynb`, with the science at sha256 `{stamp["source_sha256"][:16]}` |
+| parameters | {shown} |
+| profile | {stamp["profile"]} |
+| versions | labelnoise {stamp["labelnoise"]}, torch {stamp["torch"]}, Python {stamp["python"]} |
+| processor | {stamp["processor"]} |
+| executed | {stamp["date"]}, in {stamp["seconds"]:g} seconds, not counting trials that were on record |
+"""
+    return nbformat.v4.new_markdown_cell(text, id="how-this-page-was-made")
+
+
+def _own_run_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
+    defaults = parameters.defaults(stamp["chapter"])
+    changed = {key: value for key, value in stamp["parameters"].items() if value != defaults[key]}
+    published = project.published_path(stamp["chapter"])
+    # From the page of an own run, runs/NAME/html/chapters/NAME.html, which lies beside book/ and moves with it.
+    page = f"../../../../book/_build/html/chapters/{published.stem}.html"
+    text = (
+        ":::{warning}\n**Your own run, not the published chapter.** It was executed with "
+        + ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
+        + f'. Beside it stands <a href="{page}">the published chapter</a>, once `make book` has built it from '
+        + f"`{published.relative_to(project.root())}`.\n:::"
+    )
+    return nbformat.v4.new_markdown_cell(text, id="own-run")

@@ -1,0 +1,288 @@
+"""Records as tables: what figures and tests are drawn from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from labelnoise import transitions
+from labelnoise import data
+from labelnoise.trials import tuning
+from labelnoise.errors import InputError
+from labelnoise.training import METHODS
+from labelnoise.training import MODELS
+from labelnoise.trials import corruption, distorted
+from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
+from labelnoise.trials import OURS, Record, Trial, protocol
+
+
+def as_table(records: Iterable[Record]) -> pd.DataFrame:
+    """One row a record: the trial's fields, accuracies at the best and last epoch."""
+    rows = []
+    for record in records:
+        asked = record.trial
+        accuracy = record.history["clean_test_accuracy"]
+        rows.append(
+            {
+                "key": asked.key, "dataset": asked.dataset, "noise": asked.noise, "model": asked.model,
+                "method": asked.method, "transition": asked.transition or "", "seed": asked.seed,
+                "best_epoch": record.best_epoch + 1, "best_accuracy": accuracy[record.best_epoch],
+                "last_accuracy": accuracy[-1], "memorised": record.history["memorised"][-1],
+                "noisy_validation_loss": record.history["noisy_validation_loss"][record.best_epoch],
+                "seconds": record.seconds,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def as_curves(records: Iterable[Record]) -> pd.DataFrame:
+    """One row a record and epoch, counted from 1: the trial's fields and what was measured."""
+    frames = []
+    for record in records:
+        asked = record.trial
+        frame = pd.DataFrame(dict(record.history))
+        frame.insert(0, "epoch", np.arange(1, len(frame) + 1))
+        for name in ("seed", "transition", "method", "model", "noise", "dataset"):
+            frame.insert(0, name, getattr(asked, name) or "" if name != "seed" else asked.seed)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+ARM = ["model", "noise", "method", "transition"]
+
+
+def _refuse_repeats(table: pd.DataFrame) -> None:
+    repeated = table[table.duplicated([*ARM, "seed"])]
+    if len(repeated):
+        row = repeated.iloc[0]
+        raise InputError(
+            f"The table has two trials of {row['model']}, {row['noise']}, {row['method']} with seed {row['seed']}; "
+            "compare trials of one data set and one setting at a time."
+        )
+
+
+def gains(table: pd.DataFrame, column: str = "last_accuracy") -> pd.DataFrame:
+    """Each method against cross-entropy, paired by seed, in points.
+
+    Args:
+        table: as `as_table` gives it.
+        column: "best_accuracy", "last_accuracy" or "memorised".
+
+    Returns:
+        One row a network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``,
+        ``p_value`` of a gain of 0, ``corrected``, that for the number of rows (see `statistics.holm`), and ``median``,
+        ``median_low``, ``median_high`` (see `statistics.median_interval`).
+
+    Raises:
+        InputError: a seed occurs twice in a cell.
+    """
+    return _paired(table, ["model", "noise"], ("method", "cross-entropy"), column)
+
+
+def against_true(table: pd.DataFrame, column: str = "last_accuracy") -> pd.DataFrame:
+    """Each method with an estimated T against the same method with the true one, as `gains` has them.
+
+    A method that was never given the true T has no row.
+    """
+    cells = ["model", "noise", "method"]
+    given = table.groupby(cells)["transition"].transform(lambda sources: (sources == "true").any())
+    return _paired(table[given.astype(bool)], cells, ("transition", "true"), column)
+
+
+def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], column: str) -> pd.DataFrame:
+    """In each of the cells, its arms against that one whose value of a column `baseline` names."""
+    _refuse_repeats(table)
+    name, value = baseline
+    rows = []
+    for _, cell in table.groupby(cells, sort=False):
+        base = cell[cell[name] == value].set_index("seed")[column]
+        for arm, runs in cell[cell[name] != value].groupby(ARM, sort=False):
+            values = runs.set_index("seed")[column]
+            seeds = values.index.intersection(base.index)
+            gain = paired_difference(100 * values.loc[seeds], 100 * base.loc[seeds])
+            median = median_interval(100 * (values.loc[seeds] - base.loc[seeds]))
+            rows.append([*arm, gain.mean, gain.low, gain.high, gain.n, gain.p_value, *median])
+    medians = ["median", "median_low", "median_high"]
+    found = pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n", "p_value", *medians])
+    # One seed tells nothing, and so is no comparison to correct for.
+    tested = found["p_value"].notna()
+    found.loc[tested, "corrected"] = holm(found.loc[tested, "p_value"])
+    return found
+
+
+def accuracies(table: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy in percent at the best and the last epoch, and memorised labels at the last, one row a cell.
+
+    Returns:
+        Text such as ``93.5 ± 0.4``, the mean and the sample standard deviation over seeds; of the accuracy after the
+        last epoch the ``lowest``, too; and n.
+
+    Raises:
+        InputError: a seed occurs twice in a cell.
+    """
+    _refuse_repeats(table)
+
+    def spread(values: pd.Series) -> str:
+        summary = interval(100 * values)
+        return f"{summary.mean:.1f} ± {summary.deviation:.1f}"
+
+    cells = table.groupby(ARM, sort=False)
+    measured = cells[["best_accuracy", "last_accuracy", "memorised"]].agg(spread)
+    lowest = cells["last_accuracy"].min().map("{:.1%}".format).str.removesuffix("%")
+    measured.insert(2, "lowest", lowest)
+    return measured.assign(n=cells["seed"].nunique()).reset_index()
+
+
+WITH_RATES = ("symmetric", "pair-flip", "instance")
+
+
+def by_rate(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the ``family`` and the ``rate`` of each noise; runs without noise stand at 0 in every family.
+
+    Args:
+        table: as `as_table` gives it, of noises such as ``symmetric-0.2``.
+
+    Raises:
+        InputError: a noise of another kind.
+    """
+    noisy = table[table["noise"] != "clean"]
+    named = noisy["noise"].str.rpartition("-")
+    other = noisy["noise"][~named[0].isin(WITH_RATES)]
+    if len(other):
+        kinds = ", ".join(f"{family}-RATE" for family in WITH_RATES)
+        raise InputError(f"Noise {other.iloc[0]} has no rate to be drawn at; use {kinds}.")
+    noisy = noisy.assign(family=named[0], rate=named[2].astype(float))
+    clean = table[table["noise"] == "clean"]
+    families = [clean.assign(family=family, rate=0.0) for family in dict.fromkeys(noisy["family"])]
+    return pd.concat([*families, noisy], ignore_index=True)
+
+
+def ablation(records: Iterable[Record]) -> pd.DataFrame:
+    """As `as_table`, with a column ``part``: what of our own recipe is left out (see `plans.ablation`)."""
+    records = list(records)
+
+    def part(asked: Trial) -> str:
+        if asked.method != OURS:
+            other = {"forward": "without the graph", "graph-forward": "with a graph of pixels"}
+            return other.get(asked.method, "cross-entropy instead")
+        if not asked.refit:
+            return "without the validation images"
+        return "whole" if asked.settings.augmentation else "without changed images and averaging"
+
+    return as_table(records).assign(part=[part(record.trial) for record in records])
+
+
+def distortion_errors(noises: Sequence[str], distortions: Sequence[str], n_classes: int, seeds: int) -> pd.DataFrame:
+    """The relative L1 error of T once it is distorted, the mean of seeds, a row a distortion and a column a noise."""
+    columns = {}
+    for noise in noises:
+        truth = transitions.named(noise, n_classes)
+        columns[noise] = [
+            np.mean([transitions.l1_error(distorted(name, truth, seed), truth) for seed in range(seeds)])
+            for name in distortions
+        ]
+    return pd.DataFrame(columns, index=list(distortions))
+
+
+def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFrame:
+    """Chi-square p-values of the flips under their T and under its transpose, one row a noise and seed."""
+    clean = data.load(dataset)
+    rows = []
+    for noise in noises:
+        for seed in range(seeds):
+            noisy, matrix = corruption(dataset, noise, seed)
+            row = [noise, seed, goodness_of_fit(clean.train_labels, noisy, matrix)]
+            # Only with columns that sum to 1, too, is the transpose a transition matrix.
+            both_ways = np.allclose(matrix.sum(axis=0), 1)
+            row.append(goodness_of_fit(clean.train_labels, noisy, matrix.T) if both_ways else np.nan)
+            rows.append(row)
+    return pd.DataFrame(rows, columns=["noise", "seed", "p_value", "p_value_transposed"])
+
+
+def tries(
+    tried: Mapping[tuning.Arm, Sequence[tuple[tuning.Choice, float]]], settled: Mapping[tuning.Arm, tuning.Choice]
+) -> pd.DataFrame:
+    """Every configuration that was tried, one row each: by network, noise and method, the best first.
+
+    Args:
+        tried, settled: as the functions of `tuning` give them.
+
+    Returns:
+        Columns model, noise, method, transition; ``score`` in nats and ``behind``, its distance to the arm's best, in
+        millinats; whether it is the ``protocol`` and whether it is what is ``reported``;
+        learning_rate, weight_decay, epochs, and ``options`` as text.
+    """
+    rows = []
+    models, methods = list(MODELS), list(METHODS)
+    for arm, choices in sorted(
+        tried.items(), key=lambda one: (models.index(one[0].model), one[0].noise, methods.index(one[0].method))
+    ):
+        for choice, score in choices:
+            settings = choice.settings
+            rows.append(
+                {
+                    "model": arm.model, "noise": arm.noise, "method": arm.method, "transition": arm.transition or "",
+                    "score": score, "behind": 1000 * (score - choices[0][1]),
+                    "protocol": choice == tuning.start(arm), "reported": choice == settled.get(arm),
+                    "learning_rate": settings.learning_rate,
+                    "weight_decay": settings.weight_decay, "epochs": settings.epochs,
+                    "options": ", ".join(f"{name} {value:g}" for name, value in choice.options),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def chosen_tries(rows: pd.DataFrame) -> pd.DataFrame:
+    """What each arm is reported with, how many tries it had and how far the protocol is behind the best, in millinats.
+
+    Args:
+        rows: as `tries` gives it.
+    """
+    cells = rows.groupby(ARM, sort=False)
+    reported = rows[rows["reported"]].drop(columns=["behind", "reported"])
+    behind = rows[rows["protocol"]].set_index(ARM)["behind"].rename("protocol behind").round(2)
+    found = reported.merge(cells.size().rename("tries"), on=ARM).merge(behind, on=ARM)
+    return found.assign(score=found["score"].round(5))
+
+
+def difference(
+    first: Iterable[Record], second: Iterable[Record], column: str = "last_accuracy", unit: float = 0.01
+) -> pd.DataFrame:
+    """What each arm has more than the same arm in other records, paired by seed.
+
+    Args:
+        first, second: the records.
+        column: of `as_table`; the accuracy after the last epoch, unless told otherwise.
+        unit: what the difference is counted in; points of a fraction, unless told otherwise.
+
+    Returns:
+        One row an arm that both have: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
+    """
+    one, other = list(first), list(second)
+    rows = []
+    if one and other:
+        both = as_table(one).merge(as_table(other), on=[*ARM, "seed"], suffixes=("", "_other"))
+        for arm, cell in both.groupby(ARM, sort=False):
+            gain = paired_difference(cell[column] / unit, cell[f"{column}_other"] / unit)
+            rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
+    return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
+
+
+def settings(dataset: str, models: Mapping[str, str]) -> pd.DataFrame:
+    """The published training settings, one row each, one column a network, and another for our own recipe.
+
+    Args:
+        dataset: a data set.
+        models: network to its heading.
+    """
+    methods = {"": "cross-entropy", ", our recipe": OURS}
+    return pd.DataFrame(
+        {
+            f"{heading}{suffix}": dataclasses.asdict(protocol(dataset, model, method))
+            for model, heading in models.items()
+            for suffix, method in methods.items()
+        }
+    )

@@ -1,0 +1,15 @@
+from ._archives import NoisySet as NoisySet
+from ._archives import read_npz as read_npz
+from ._archives import write_npz as write_npz
+from ._cifar import HUMAN_LABELS as HUMAN_LABELS
+from ._datasets import CLASS_NAMES as CLASS_NAMES
+from ._datasets import DATASETS as DATASETS
+from ._datasets import PAPER_CLASSES as PAPER_CLASSES
+from ._datasets import WITH_VOTES as WITH_VOTES
+from ._datasets import Dataset as Dataset
+from ._datasets import Images as Images
+from ._datasets import cifar10 as cifar10
+from ._datasets import cifar10n as cifar10n
+from ._datasets import fashion_mnist as fashion_mnist
+from ._datasets import fashion_mnist_h as fashion_mnist_h
+from ._datasets import load as load

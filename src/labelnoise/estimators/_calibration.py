@@ -1,0 +1,110 @@
+"""How well predicted probabilities fit the noisy labels, and a temperature that makes them fit better."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.optimize
+import scipy.special
+from numpy.typing import ArrayLike
+
+from labelnoise.errors import InputError
+from labelnoise.estimators._inputs import Floats, as_array, check_inputs, row_blocks
+
+LARGEST_LOG = 5.0  # temperatures from 1/148 to 148
+
+
+def _logs(probs: Floats) -> Floats:
+    """Logarithms in float64; what float32 has rounded to 0 counts as the least it could have been, 1e-38."""
+    return np.log(np.maximum(probs, np.finfo(np.float32).tiny), dtype=np.float64)
+
+
+def temperature(pred_probs: ArrayLike, noisy_labels: ArrayLike) -> float:
+    """The temperature t under which ``softmax(log(pred_probs) / t)`` fits the noisy labels best.
+
+    Guo et al. 2017 (arXiv:1706.04599, section 4.2): t minimises the negative log likelihood. That
+    is convex in 1 / t, so that the minimum found is the global one. Above 1, the probabilities
+    were too sure of themselves; below 1, not sure enough.
+
+    Assumes probabilities that are held out: labels that a network has memorised ask for a
+    temperature near 0.
+
+    Args:
+        pred_probs: shape (n_samples, n_classes); P(noisy | x). A 0 counts as 1e-38.
+        noisy_labels: shape (n_samples,).
+
+    Returns:
+        t, from 1/148 to 148. Where no label differs from the likeliest class none is best, and t
+        is one so small that float64 sees no loss.
+
+    Raises:
+        InputError: as `check_inputs`.
+    """
+    probs, labels = check_inputs(pred_probs, noisy_labels)
+    logs = _logs(probs)
+    blocks = row_blocks(logs)
+    own = float(np.take_along_axis(logs, labels[:, None], axis=1).sum())
+
+    def loss(log_t: float) -> float:
+        scale = np.exp(-log_t)
+        totals = sum(float(scipy.special.logsumexp(logs[block] * scale, axis=1).sum()) for block in blocks)
+        return float(totals - own * scale) / len(logs)
+
+    bounds = (-LARGEST_LOG, LARGEST_LOG)
+    found = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def scaled(pred_probs: ArrayLike, temperature: float) -> Floats:
+    """The probabilities ``softmax(log(pred_probs) / temperature)`` (Guo et al. 2017, arXiv:1706.04599, equation 9).
+
+    Args:
+        pred_probs: shape (..., n_classes), each 0 or more; a 0 counts as 1e-38.
+        temperature: above 0 and finite; 1 changes nothing, more brings classes closer together.
+
+    Returns:
+        A new array of the same shape, in float64.
+
+    Raises:
+        InputError: numbers that are negative, NaN or no floats; a temperature that is not positive.
+    """
+    if not 0 < temperature < np.inf:
+        raise InputError(f"A temperature must be positive and finite, not {temperature!r}.")
+    probs = as_array(pred_probs)
+    if not np.issubdtype(probs.dtype, np.floating) or not probs.ndim:
+        raise InputError(f"pred_probs must be floating-point probabilities by class, not {probs.dtype} {probs.shape}.")
+    if not (probs >= 0).all():
+        worst = probs[~(probs >= 0)][0]
+        raise InputError(f"pred_probs has the value {worst}; pass probabilities, and apply a softmax to logits first.")
+    return scipy.special.softmax(_logs(probs) / temperature, axis=-1)
+
+
+def calibration_error(pred_probs: ArrayLike, noisy_labels: ArrayLike, bins: int = 15) -> float:
+    """How far the largest probability is from how often its class is the noisy label.
+
+    The expected calibration error of Guo et al. 2017 (arXiv:1706.04599, equation 3): the
+    samples are put into bins of equal width, ``(m / bins, (m + 1) / bins]``, by their largest
+    probability; the gaps between its mean and the accuracy are averaged over the samples.
+
+    It is above 0 for few samples even where the probabilities are right: a bin of n samples
+    errs by about ``1 / sqrt(n)``. It doesn't see a mistake that bins or classes cancel.
+
+    Args:
+        pred_probs: shape (n_samples, n_classes); P(noisy | x).
+        noisy_labels: shape (n_samples,).
+        bins: 1 or more.
+
+    Returns:
+        A fraction, from 0 to 1.
+
+    Raises:
+        InputError: as `check_inputs`, or fewer bins than one.
+    """
+    if bins < 1:
+        raise InputError(f"bins must be 1 or more, not {bins!r}.")
+    probs, labels = check_inputs(pred_probs, noisy_labels)
+    predicted = probs.argmax(axis=1)
+    largest = np.take_along_axis(probs, predicted[:, None], axis=1)[:, 0].astype(np.float64)
+    # A sum of rounded probabilities may pass 1 a little.
+    places = np.ceil(largest * bins).astype(np.int64).clip(1, bins) - 1
+    gaps = np.bincount(places, weights=(predicted == labels) - largest)
+    return float(np.abs(gaps).sum() / len(labels))

@@ -1,0 +1,159 @@
+"""Losses that learn T while the network trains, each an ``nn.Module`` with parameters of its own.
+
+Each maps logits of shape (n, n_classes) and noisy labels of shape (n,) to their mean loss, and has
+its current T, differentiable, as ``transition_matrix``. Give the optimizer the parameters of the
+loss beside those of the network. In eval mode a loss is the likelihood of the labels alone,
+so that validation losses compare.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from labelnoise.errors import InputError
+from labelnoise.losses._corrected import log_noisy_probs
+from labelnoise.transitions import check_n_classes, symmetric, validate
+
+# VolMinNet's authors start at about 0.48 for ten classes. A T that starts cleaner than the true one stays so: a less
+# sure network explains the labels as well. On the paper's "0.5" noisy validation loss prefers this to 0.8.
+NOISY_START = 0.45
+TINY = 1e-8  # below the rounding of float32 beside an entry of 0.2 or more, yet with a finite logarithm
+
+
+def _checked_start(n_classes: int, weight: Any, start_diagonal: Any) -> float:
+    n_classes = check_n_classes(n_classes)
+    if not isinstance(weight, numbers.Real) or not 0 <= float(weight) < math.inf:
+        raise InputError(f"weight must be a finite number from 0 up, not {weight!r}.")
+    if start_diagonal is None:
+        return max(NOISY_START, 1 / n_classes + 0.1)
+    if not isinstance(start_diagonal, numbers.Real) or not 1 / n_classes < float(start_diagonal) < 1:
+        raise InputError(f"start_diagonal must lie strictly between 1/{n_classes} and 1, not {start_diagonal!r}.")
+    return float(start_diagonal)
+
+
+class _Learned(nn.Module):
+    """Forward correction by a T whose rows are softmaxes of free numbers, plus ``weight * regulariser``."""
+
+    relative_rate = 10.0  # of learning, to the network's: the numbers have to move by several units
+
+    def __init__(self, n_classes: int, weight: float, start_diagonal: float | None) -> None:
+        super().__init__()
+        diagonal = _checked_start(n_classes, weight, start_diagonal)
+        self.weight = float(weight)
+        start = torch.as_tensor(symmetric(n_classes, 1 - diagonal), dtype=torch.float32)
+        self.rows = nn.Parameter(start.log())
+
+    @property
+    def transition_matrix(self) -> Tensor:
+        """The current T, shape (n_classes, n_classes)."""
+        return self.rows.softmax(dim=1)
+
+    def regulariser(self, logits: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        log_noisy = log_noisy_probs(F.log_softmax(logits, dim=1), self.rows.log_softmax(dim=1))
+        data_term = F.nll_loss(log_noisy, noisy_labels)
+        return data_term + self.weight * self.regulariser(logits) if self.training else data_term
+
+
+class VolumeMinimised(_Learned):
+    """VolMinNet: ``-log (q @ T)[noisy] + weight * log |det T|``, with T learned.
+
+    Li et al. 2021 (arXiv:2102.02400, section 3): of all T that explain the noisy labels, the one of
+    least volume is the true one if the clean posteriors are sufficiently scattered. The paper makes
+    T from sigmoids, with 1 on the diagonal before its rows are normalised, so the diagonal stays the
+    largest of its row; the softmax here only starts there, and so can reach any T. The term has no
+    lower bound as T turns singular, so a large weight drives T there.
+
+    Args:
+        n_classes: the number of classes, from 2 up.
+        weight: of the volume, from 0 up.
+        start_diagonal: T starts with it on the diagonal and the rest of a row spread evenly; by default
+            `NOISY_START`, or a little above ``1 / n_classes``.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+
+    def __init__(self, n_classes: int, weight: float = 1e-4, start_diagonal: float | None = None) -> None:
+        super().__init__(n_classes, weight, start_diagonal)
+
+    def regulariser(self, logits: Tensor) -> Tensor:
+        return torch.linalg.slogdet(self.transition_matrix).logabsdet
+
+
+class TotalVariation(_Learned):
+    """``-log (q @ T)[noisy] - weight * TV``, with T learned and TV how far apart the q of a pair of samples are.
+
+    Zhang et al. 2021 (arXiv:2102.02414, equations 10 and 12): mixing by T brings probabilities
+    closer, so of all q that explain the noisy labels the clean ones lie farthest apart. TV is the
+    mean of ``|q - q'|.sum() / 2`` over random pairs. This is the paper's variant that learns T by
+    gradient, not the one with a Dirichlet posterior.
+
+    Args:
+        n_classes: the number of classes, from 2 up.
+        weight: of the total variation, from 0 up.
+        start_diagonal: T starts with it on the diagonal and the rest of a row spread evenly; by default
+            `NOISY_START`, or a little above ``1 / n_classes``.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+
+    def __init__(self, n_classes: int, weight: float = 0.1, start_diagonal: float | None = None) -> None:
+        super().__init__(n_classes, weight, start_diagonal)
+
+    def regulariser(self, logits: Tensor) -> Tensor:
+        # A training batch is in random order, so a sample and the next are a random pair: no draw, so no seed.
+        clean = logits.softmax(dim=1)
+        return -(clean - clean.roll(1, dims=0)).abs().sum(dim=1).mean() / 2
+
+
+class Revised(nn.Module):
+    """T-Revision: importance reweighting, as `losses.Reweighted`, by ``T + delta`` with delta learned from 0.
+
+    Xia et al. 2019 (arXiv:1906.00189, section 3). The weight has a gradient for delta and none for
+    the network. A delta that makes the weights small makes the loss small too, so the true T is no
+    resting point: keep its learning rate far below the network's. In eval mode the loss is forward
+    correction's by the current T, a likelihood, by which to stop.
+    An entry that delta takes below 0 is clipped, and has no gradient from then on.
+
+    Args:
+        transition_matrix: the first estimate, shape (n_classes, n_classes); rows are clean classes and sum to 1.
+
+    Raises:
+        InputError: it is no transition matrix.
+    """
+
+    relative_rate = 0.03  # of learning, to the network's
+    transition: Tensor
+
+    def __init__(self, transition_matrix: ArrayLike) -> None:
+        super().__init__()
+        self.register_buffer("transition", torch.as_tensor(validate(transition_matrix), dtype=torch.float32))
+        self.delta = nn.Parameter(torch.zeros_like(self.transition))
+
+    @property
+    def transition_matrix(self) -> Tensor:
+        """The current T, shape (n_classes, n_classes): clipped at 0 and its rows divided by their sums."""
+        revised = self.transition + self.delta
+        # Not clamp, which has no gradient at its bound: an entry that starts at 0 must be able to grow.
+        positive = torch.where(revised < 0, 0.0, revised) + TINY
+        return positive / positive.sum(dim=1, keepdim=True)
+
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        log_clean = F.log_softmax(logits, dim=1).detach()
+        log_noisy = log_noisy_probs(log_clean, self.transition_matrix.log())
+        if not self.training:
+            return F.nll_loss(log_noisy, noisy_labels)
+        log_weights = log_clean - log_noisy
+        weights = log_weights.gather(1, noisy_labels.unsqueeze(1)).squeeze(1).exp()
+        return (weights * F.cross_entropy(logits, noisy_labels, reduction="none")).mean()

@@ -1,0 +1,169 @@
+"""Losses that resist noise without correcting by T, each an ``nn.Module``.
+
+Called as they stand, they map logits of shape (n, n_classes) and noisy labels of shape (n,) to
+their mean loss, like those of `labelnoise.losses`. The last three need more than that to learn
+from: a training loop calls their ``on_batch`` (see `labelnoise.losses.Batch`), and what they are
+called with as they stand is plain cross-entropy, to validate by.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from labelnoise.errors import InputError
+from labelnoise.losses._corrected import Batch, CrossEntropy
+
+Predict = Callable[[Tensor], Tensor]  # images to logits, in training mode
+
+
+def _number(name: str, value: Any, low: float, high: float = math.inf) -> float:
+    """`value` as a float, if it is finite, above `low` and at most `high`."""
+    if isinstance(value, numbers.Real) and low < float(value) <= high and math.isfinite(float(value)):
+        return float(value)
+    reach = f"up to {high:g}" if math.isfinite(high) else "and finite"
+    raise InputError(f"{name} must be a number above {low:g} {reach}, not {value!r}.")
+
+
+class GeneralisedCrossEntropy(nn.Module):
+    """``(1 - q[noisy] ** power) / power``, between cross-entropy (power to 0) and the absolute error (1).
+
+    Zhang and Sabuncu 2018 (arXiv:1805.07836, equation 6): its gradient is cross-entropy's times
+    ``q[noisy] ** power``, so labels that the network doubts weigh less.
+
+    Args:
+        power: above 0 and up to 1; 0.7 in the paper.
+
+    Raises:
+        InputError: a power outside that range.
+    """
+
+    def __init__(self, power: float = 0.7) -> None:
+        super().__init__()
+        self.power = _number("power", power, 0, 1)
+
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        log_likelihood = -F.cross_entropy(logits, noisy_labels, reduction="none")
+        # expm1, as the difference from 1 is lost to rounding where the power is small.
+        return -torch.expm1(self.power * log_likelihood).mean() / self.power
+
+
+class SymmetricCrossEntropy(nn.Module):
+    """``alpha * -log q[noisy] + beta * 4 * (1 - q[noisy])``: cross-entropy and its reverse.
+
+    Wang et al. 2019 (arXiv:1908.06112, equations 6 and 7): the reverse, the cross-entropy of the
+    label relative to q, needs the logarithm of 0, which is set to -4; what is left is four times
+    one minus the likelihood, which bounds what a wrong label can do.
+
+    Args:
+        alpha, beta: above 0; 0.1 and 1 in the paper for CIFAR-10, with alpha the one to tune.
+
+    Raises:
+        InputError: a weight that is not positive.
+    """
+
+    LOG_OF_ZERO = -4.0
+
+    def __init__(self, alpha: float = 0.1, beta: float = 1.0) -> None:
+        super().__init__()
+        self.alpha, self.beta = _number("alpha", alpha, 0), _number("beta", beta, 0)
+
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        losses = F.cross_entropy(logits, noisy_labels, reduction="none")
+        reverse = self.LOG_OF_ZERO * torch.expm1(-losses)
+        return (self.alpha * losses + self.beta * reverse).mean()
+
+
+class EarlyLearning(CrossEntropy):
+    """Early-learning regularisation: cross-entropy plus ``weight * log(1 - q . t)``, t being the running mean of q.
+
+    Liu et al. 2020 (arXiv:2007.00151, equations 6 and 9): each training image keeps a mean of what
+    the network said of it, ``t = memory * t + (1 - memory) * q``. The term pulls q there, and so
+    to what was learnt early, before labels were memorised.
+
+    Args:
+        n_samples: the number of training images.
+        n_classes: the number of classes.
+        weight: above 0; 3 in the paper for CIFAR-10.
+        memory: above 0 and up to 1; 0.7 in the paper.
+
+    Raises:
+        InputError: a weight or memory outside its range.
+    """
+
+    targets: Tensor
+
+    def __init__(self, n_samples: int, n_classes: int, weight: float = 3.0, memory: float = 0.7) -> None:
+        super().__init__()
+        self.weight, self.memory = _number("weight", weight, 0), _number("memory", memory, 0, 1)
+        self.register_buffer("targets", torch.zeros(n_samples, n_classes))
+
+    def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
+        logits = predict(batch.images)
+        # As in the paper's code: away from 0 and 1, where the logarithm below has no end.
+        q = logits.softmax(dim=1).clamp(1e-4, 1 - 1e-4)
+        said = q.detach() / q.detach().sum(dim=1, keepdim=True)
+        self.targets[batch.rows] = self.memory * self.targets[batch.rows] + (1 - self.memory) * said
+        agreement = (q * self.targets[batch.rows]).sum(dim=1)
+        return self(logits, batch.noisy_labels) + self.weight * (1 - agreement).log().mean()
+
+
+class Mixup(CrossEntropy):
+    """Cross-entropy on mixed pairs of images, weighed between both labels as the images are mixed.
+
+    Zhang et al. 2018 (arXiv:1710.09412, equation 1): the share of the first image is drawn from
+    Beta(alpha, alpha), once a batch. It draws from torch's default generator.
+
+    Args:
+        alpha: above 0; 0.1 to 0.4 in the paper for clean labels, up to 32 for noisy ones.
+
+    Raises:
+        InputError: an alpha that is not positive.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = _number("alpha", alpha, 0)
+
+    def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
+        share = torch.distributions.Beta(self.alpha, self.alpha).sample().item()
+        # A batch is in random order, so an image and the next are a random pair.
+        logits = predict(share * batch.images + (1 - share) * batch.images.roll(1, dims=0))
+        labels = batch.noisy_labels
+        return share * self(logits, labels) + (1 - share) * self(logits, labels.roll(1, dims=0))
+
+
+class CoTeaching(CrossEntropy):
+    """Two networks that each learn from the images whose labels the other finds likeliest.
+
+    Han et al. 2018 (arXiv:1804.06872, algorithm 1): in each batch either network learns from the
+    share of images on which the other's loss is smallest. That share falls from 1 in a straight
+    line to ``1 - forget``, which it reaches after the fraction `ramp` of the training.
+
+    Its networks are those of a `labelnoise.models.Pair`, which gives the logits of both while it trains.
+
+    Args:
+        forget: the share of labels to leave out, above 0 and up to 1; in the paper the noise rate.
+        ramp: above 0 and up to 1; in the paper 10 of 200 epochs.
+
+    Raises:
+        InputError: a share outside its range.
+    """
+
+    def __init__(self, forget: float = 0.2, ramp: float = 0.5) -> None:
+        super().__init__()
+        self.forget, self.ramp = _number("forget", forget, 0, 1), _number("ramp", ramp, 0, 1)
+
+    def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
+        both = predict(batch.images)  # (2, n, n_classes)
+        losses = torch.stack([F.cross_entropy(logits, batch.noisy_labels, reduction="none") for logits in both])
+        left_out = self.forget * min(batch.progress / self.ramp, 1.0)
+        kept = max(1, round((1 - left_out) * len(batch.images)))
+        chosen = losses.detach().argsort(dim=1, stable=True)[:, :kept].flip(0)  # each by the other's losses
+        return losses.gather(1, chosen).mean(dim=1).sum()

@@ -1,0 +1,125 @@
+"""``labelnoise estimate``: T from labels and predicted probabilities in files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from labelnoise.book.titles import source_title
+from labelnoise.errors import InputError
+from labelnoise.estimators import ESTIMATORS, Floats, bootstrap_deviation, check_inputs
+from labelnoise.noise import Labels
+from labelnoise.own._outputs import check_folder, write_folder
+from labelnoise.own._page import page
+from labelnoise.own._report import Report, as_json, as_text, at_least_counted
+from labelnoise.own._tabular import is_number, read_labels, read_probs
+from labelnoise.trials import RESAMPLES
+
+DEFAULT = "confident-learning"  # of those that read no features, the least error and the best coverage in the book
+MOST_ROWS = 100_000  # of a resample; more would take long and say no more
+COUNTING = ("argmax-counts", "confident-learning")  # estimators
+
+DESCRIPTION = """Estimate T, where T[i, j] = P(label j | clean class i), from labels and a model's probabilities.
+
+Both files have a row for each sample, in the same order, and are CSV, NPY or Parquet. Labels are the only column or
+the one named noisy_label or label. Messages count rows from 0, without a header."""
+EXAMPLE = """example, with scikit-learn:
+  probs = cross_val_predict(model, x, labels, cv=5, method="predict_proba")
+  np.save("probs.npy", probs); np.save("labels.npy", labels)
+  labelnoise estimate --labels labels.npy --probs probs.npy --out report/"""
+
+NOTES = (
+    "Assumed: each probability comes from a model that was not trained on that sample's label (out-of-sample, as from "
+    "cross-validation); labels that were memorised look clean. Flips depend on the class alone, not on the sample.",
+    "The intervals hold what another draw of the samples would change. They don't know the bias of the estimator or "
+    "of the model, so they cover the truth less often than they say; see the book's chapter on precision.",
+)
+
+
+def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, ...]]:
+    """Predicted probabilities, noisy labels of the same samples in the same order, and the names of the classes.
+
+    Labels are looked up among the names of the columns. Whole numbers count the columns from 0 where these have no
+    names or names that are words; and where the columns have no names, the names in the labels stand for them in
+    sorted order, as scikit-learn sorts them, if there are as many.
+
+    Raises:
+        InputError: files that can't be used or don't fit each other; values that are no probabilities; a class
+            without a label.
+    """
+    column, (values, names) = read_labels(labels), read_probs(probs)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise InputError(f"{probs} must have a row for each sample and a column for each class, not {values.shape}.")
+    if len(column.codes) != len(values):
+        raise InputError(
+            f"{labels} has {len(column.codes)} labels but {probs} has {len(values)} rows, headers not counted; "
+            "both must be of the same samples in the same order."
+        )
+    n_classes = values.shape[1]
+    numbers = tuple(map(str, range(n_classes)))
+    by_place = column.numbered and not any(map(is_number, names or ()))
+    if names is None and not by_place and len(column.texts) != n_classes:
+        raise InputError(
+            f"{labels} has {len(column.texts)} different names but {probs} has {n_classes} columns; save the "
+            "probabilities as CSV or Parquet with the classes as names of the columns."
+        )
+    class_names = names or (numbers if by_place else column.texts)
+    noisy_labels = column.placed(numbers if by_place else class_names, f", which are the columns of {probs}")
+    absent = set(class_names) - {class_names[k] for k in np.unique(noisy_labels)}
+    if absent:
+        name = min(absent, key=class_names.index)
+        raise InputError(
+            f"No label in {labels} is {name!r}, a column of {probs}; pass more samples or drop the column."
+        )
+    return *check_inputs(values, noisy_labels, name=str(probs)), class_names
+
+
+def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, ...], estimator: str) -> Report:
+    """T by an estimator of the book, with intervals from resamples.
+
+    Of more than `MOST_ROWS` samples a resample has so many (Bickel, Götze and van Zwet 1997, Statistica Sinica 7,
+    1-31). For estimators that count, the deviation is scaled by the root of the number; of others it is too large.
+
+    Args:
+        pred_probs, noisy_labels: shapes (n_samples, n_classes) and (n_samples,), as `check_inputs` gives them.
+        class_names: one a class.
+        estimator: a name in `ESTIMATORS`.
+
+    Raises:
+        InputError: an unknown estimator.
+    """
+    if estimator not in ESTIMATORS:
+        raise InputError(f"Unknown estimator {estimator!r}; use one of: {', '.join(ESTIMATORS)}.")
+    function, (n_samples, n_classes) = ESTIMATORS[estimator], pred_probs.shape
+    rows = min(n_samples, MOST_ROWS)
+    deviation = bootstrap_deviation(function, pred_probs, noisy_labels, resamples=RESAMPLES, size=rows)
+    deviation *= (rows / n_samples) ** 0.5 if estimator in COUNTING else 1
+    counts = np.bincount(noisy_labels, minlength=n_classes)
+    bounds = at_least_counted(function(pred_probs, noisy_labels), deviation, counts)
+    title = f"T by {source_title(estimator)} from {n_samples:,} labels of {n_classes} classes"
+    return Report(title, class_names, counts, bounds, NOTES)
+
+
+def run(options: argparse.Namespace) -> int:
+    """The command; its report goes to the terminal, and as JSON and HTML to a folder."""
+    if options.out is not None:
+        check_folder(options.out)
+    report = estimate(*read_samples(options.labels, options.probs), options.estimator)
+    if options.out is not None:
+        write_folder(options.out, as_json(report), {"report.html": page(report)})
+    print(as_text(report))
+    if options.out is not None:
+        print(f"\nWritten to {Path(options.out) / 'report.html'}, and the numbers to report.json beside it.")
+    return 0
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    command.add_argument("--labels", type=Path, required=True, metavar="FILE", help="noisy labels, names or 0, 1, ...")
+    command.add_argument("--probs", type=Path, required=True, metavar="FILE", help="a column a class, rows sum to 1")
+    known = f"{', '.join(ESTIMATORS)} (default {DEFAULT})"
+    command.add_argument("--estimator", default=DEFAULT, metavar="NAME", help=known)
+    command.add_argument("--out", type=Path, metavar="DIR", help="write report.html and report.json there")
+    command.set_defaults(run=run, stopped="nothing was written.")

@@ -1,0 +1,149 @@
+"""A network and T by turns, each from the other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from labelnoise.estimators import Floats, likelihood_deviation, scaled, tempered_likelihood
+from labelnoise.losses import Forward
+from labelnoise.training._loop import Epoch, Fit, Settings, Split, fit, predict_probs
+from labelnoise.transitions import Matrix
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """Networks that each were trained without a fold of the images.
+
+    Attributes:
+        probs: what the network that did not see an image says of it, shape (n, n_classes).
+        networks: after their best epoch, one a fold.
+        history: the mean over the networks.
+    """
+
+    probs: NDArray[np.float64]
+    networks: list[nn.Module]
+    history: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True)
+class Alternation:
+    """What `alternate` found.
+
+    Attributes:
+        transition_matrix: T by what all rounds say together, shape (n_classes, n_classes).
+        deviation: of each of its entries over draws of the examples, and from round to round for what another
+            training would say, together; shape (n_classes, n_classes).
+        probs: P(clean | x) that it is read from, shape (n, n_classes).
+        matrices: T after each round alone, shape (n_rounds, n_classes, n_classes).
+        fit: of the last round.
+    """
+
+    transition_matrix: Matrix
+    deviation: Matrix
+    probs: Floats
+    matrices: Matrix
+    fit: CrossFit
+
+
+def cross_fit(
+    networks: Sequence[nn.Module],
+    loss: nn.Module,
+    noisy: Split,
+    test: Split,
+    settings: Settings,
+    *,
+    folds: int,
+    seed: int,
+    after_epoch: Callable[[nn.Module], None] | None = None,
+) -> CrossFit:
+    """Train each network without its fold, and have it speak of that fold.
+
+    The fold also chooses the best epoch, by its noisy labels: one of a few numbers, which tells
+    next to nothing of any one label.
+
+    Args:
+        networks: one a fold, two or more; trained in place.
+        loss: maps logits and noisy labels to a mean loss; without parameters, as the folds share it.
+        noisy: the images and noisy labels to learn from; the clean labels are measured against.
+        test: measured against.
+        settings: how to train.
+        folds: seed of the folds.
+        seed: gives the order of the images.
+        after_epoch: as `fit` takes it.
+    """
+    n = len(noisy.images)
+    parts = np.array_split(np.random.default_rng(folds).permutation(n), len(networks))
+    probs: list[NDArray[np.float64]] = []
+    fits: list[Fit] = []
+    for k, network in enumerate(networks):
+        others, held_out = _rows(noisy, np.concatenate([*parts[:k], *parts[k + 1 :]])), _rows(noisy, parts[k])
+        loss = loss.to(noisy.images.device)
+        fits.append(fit(network, loss, others, held_out, test, settings, seed=seed, after_epoch=after_epoch))
+        probs.append(predict_probs(fits[-1].best_model, held_out.images))
+    back = np.argsort(np.concatenate(parts))
+    history = tuple(Epoch(*np.mean([dataclasses.astuple(epoch) for epoch in epochs], axis=0).tolist())
+                    for epochs in zip(*(done.history for done in fits), strict=True))  # fmt: skip
+    return CrossFit(np.concatenate(probs)[back], [done.best_model for done in fits], history)
+
+
+def alternate(
+    networks: Sequence[nn.Module],
+    noisy: Split,
+    test: Split,
+    start: Matrix,
+    rounds: Sequence[Settings],
+    *,
+    seed: int,
+    after_epoch: Callable[[nn.Module], None] | None = None,
+) -> Alternation:
+    """Estimate T by training with forward correction and by maximum likelihood in turns.
+
+    Each round trains the networks further with forward correction by the current T (Patrini et
+    al. 2017, arXiv:1609.03683), each without a fold of the images that it keeps from the first
+    round to the last. On that fold it then says P(clean | x), and the next T is the one under
+    which all noisy labels are most likely given these (`labelnoise.likelihood.tempered_likelihood`).
+    The T to be used is read from the geometric mean of what the rounds say.
+
+    Networks that had seen the labels they speak of would take T for nearer to the identity than
+    it is, and more so in each round. A round corrects a T that is too noisy, as counts give it: no
+    network can reach what such a T asks for, and the likelihood says so. It can't correct one
+    that is too clean, with which a less sure network explains the labels as well; so start from
+    counts, and take few rounds.
+
+    Args:
+        networks: one a fold, two or more; trained in place in the first round.
+        noisy: the images and noisy labels to learn from; the clean labels are measured against.
+        test: measured against.
+        start: T to start from, shape (n_classes, n_classes).
+        rounds: how to train in each round.
+        seed: gives the folds and the order of the images.
+        after_epoch: as `fit` takes it.
+    """
+    noisy_labels = noisy.noisy_labels.cpu().numpy()
+    matrix, matrices, logs = start, [], []
+    for number, settings in enumerate(rounds):
+        seeds = {"folds": seed, "seed": seed + number}
+        done = cross_fit(networks, Forward(matrix), noisy, test, settings, **seeds, after_epoch=after_epoch)
+        networks = done.networks
+        matrix, _ = tempered_likelihood(done.probs, noisy_labels)
+        matrices.append(matrix)
+        logs.append(np.log(np.maximum(done.probs, np.finfo(np.float32).tiny)))
+    together = scipy.special.softmax(np.mean(logs, axis=0), axis=1)
+    matrix, temperature = tempered_likelihood(together, noisy_labels)
+    probs = scaled(together, temperature)
+    of_examples = likelihood_deviation(probs, noisy_labels, matrix)
+    of_rounds = np.std(matrices, axis=0, ddof=1) if len(matrices) > 1 else 0.0
+    return Alternation(matrix, np.hypot(of_examples, of_rounds), probs, np.array(matrices), done)
+
+
+def _rows(split: Split, rows: NDArray[np.int64]) -> Split:
+    chosen = torch.from_numpy(rows).to(split.images.device)
+    return Split(split.images[chosen], split.noisy_labels[chosen], split.clean_labels[chosen])

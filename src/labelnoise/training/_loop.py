@@ -1,0 +1,250 @@
+"""One training loop, over tensors that are in memory already."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from labelnoise.errors import InputError
+from labelnoise.losses import Batch
+from labelnoise.training._augmentation import shifted_and_flipped
+from labelnoise.training._models import seeded
+
+EVALUATION_BATCH = 256  # images; it changes speed and memory only
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a network is trained."""
+
+    epochs: int  # passes over the training images
+    batch_size: int  # images a step
+    learning_rate: float  # the peak of the one-cycle schedule, or the constant rate
+    weight_decay: float  # decoupled with adamw, added to the gradient with sgd
+    optimizer: str = "adamw"  # adamw | sgd (with momentum 0.9)
+    schedule: str = "one-cycle"  # one-cycle | constant
+    precision: str = "float32"  # float32 | bfloat16 (autocast; weights stay float32)
+    augmentation: str | None = None  # shift-flip (see labelnoise.augmentation), or none
+    averaging: float | None = None  # of the weights, exponential: what is kept of the mean at each step; or none
+
+    def __post_init__(self) -> None:
+        for field, choices in (
+            ("optimizer", ("adamw", "sgd")),
+            ("schedule", ("one-cycle", "constant")),
+            ("precision", ("float32", "bfloat16")),
+            ("augmentation", (None, "shift-flip")),
+        ):
+            if getattr(self, field) not in choices:
+                raise InputError(
+                    f"Unknown {field} {getattr(self, field)!r}; use one of: {', '.join(map(str, choices))}."
+                )
+        for field in ("epochs", "batch_size"):
+            if type(getattr(self, field)) is not int or getattr(self, field) < 1:
+                raise InputError(f"{field} must be a whole number from 1 up, not {getattr(self, field)!r}.")
+        if not (isinstance(self.learning_rate, float) and self.learning_rate > 0):
+            raise InputError(f"learning_rate must be a positive float, not {self.learning_rate!r}.")
+        if not (isinstance(self.weight_decay, float) and self.weight_decay >= 0):
+            raise InputError(f"weight_decay must be a float from 0.0 up, not {self.weight_decay!r}.")
+        if self.averaging is not None and not (isinstance(self.averaging, float) and 0 < self.averaging < 1):
+            raise InputError(f"averaging must be a float between 0 and 1, or None, not {self.averaging!r}.")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and labels on one device.
+
+    Attributes:
+        images: shape (n, channels, height, width), float32, normalised.
+        noisy_labels: shape (n,), int64; what a network may learn from.
+        clean_labels: shape (n,), int64; read by measurements only.
+    """
+
+    images: Tensor
+    noisy_labels: Tensor
+    clean_labels: Tensor
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is measured after one pass over the training images. Losses are in nats."""
+
+    noisy_train_loss: float  # mean of the training loss over the pass
+    noisy_validation_loss: float
+    noisy_validation_accuracy: float
+    clean_test_accuracy: float
+    memorised: float  # share of the flipped training labels that the network predicts as they stand
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A finished training: the network, with averaged weights if the settings say so, after its last and best epoch."""
+
+    model: nn.Module  # after the last epoch
+    best_model: nn.Module  # after the epoch with the lowest noisy validation loss
+    best_epoch: int  # its index, from 0
+    best_loss: nn.Module  # as after that epoch, where it learns too
+    history: tuple[Epoch, ...]
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, images: Tensor, precision: str = "float32") -> Tensor:
+    """Logits of shape (n, n_classes), float32, in evaluation mode, for images of shape (n, c, h, w)."""
+    training = model.training
+    model.eval()
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits = torch.cat([model(batch).float() for batch in images.split(EVALUATION_BATCH)])
+    model.train(training)
+    return logits
+
+
+def predict_probs(model: nn.Module, images: Tensor, precision: str = "float32") -> NDArray[np.float64]:
+    """Softmax of the logits: shape (n, n_classes), float64, rows sum to 1."""
+    return predict_logits(model, images, precision).double().softmax(dim=1).cpu().numpy()
+
+
+@torch.no_grad()
+def predict_features(model: nn.Module, images: Tensor) -> NDArray[np.float32]:
+    """What the last layer of a network of `labelnoise.models` reads: shape (n, units), float32, in evaluation mode."""
+    assert isinstance(model.features, nn.Module)
+    assert isinstance(model.classifier, nn.Sequential)
+    headless = nn.Sequential(model.features, nn.Flatten(), *list(model.classifier)[:-1])
+    training = model.training
+    model.eval()
+    features = torch.cat([headless(batch).float() for batch in images.split(EVALUATION_BATCH)])
+    model.train(training)
+    return features.cpu().numpy()
+
+
+def _share(hits: Tensor) -> float:
+    return hits.double().mean().item() if len(hits) else 0.0
+
+
+def _optimizer(model: nn.Module, loss: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    groups: list[dict[str, Any]] = [{"params": list(model.parameters()), "lr": rate, "weight_decay": decay}]
+    learned = list(loss.parameters())
+    if learned:
+        # Decay would pull a learned T to where its parameters are 0, which means nothing.
+        groups.append({"params": learned, "lr": getattr(loss, "relative_rate", 1.0) * rate, "weight_decay": 0.0})
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9)
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
+
+
+def fit(
+    model: nn.Module,
+    loss: nn.Module,
+    train: Split,
+    validation: Split,
+    test: Split,
+    settings: Settings,
+    *,
+    seed: int,
+    memorised_sample: int = 2000,
+    after_epoch: Callable[[nn.Module], None] | None = None,
+) -> Fit:
+    """Train `model` in place on the noisy labels of `train`.
+
+    The clean labels of `train` and `test` are measured against and choose nothing: the best epoch
+    is the one with the lowest validation loss on noisy labels.
+
+    Args:
+        model: maps images to logits of shape (n, n_classes); on the device of the images.
+        loss: maps logits and noisy labels to a mean loss; one with ``on_batch`` learns by that
+            (see `labelnoise.losses`). Parameters of its own are learned with the network, at
+            `relative_rate` times its rate if the loss has that.
+        train, validation, test: the three splits.
+        settings: how to train.
+        seed: gives the order of the images and the dropout.
+        after_epoch: called with the network after each epoch; it may look, not change.
+        memorised_sample: how many flipped training labels the memorised share is measured on.
+
+    Raises:
+        InputError: the training split is empty.
+    """
+    n = len(train.images)
+    if n == 0:
+        raise InputError("There are no training images; pass at least one.")
+    device = train.images.device
+    model.to(memory_format=torch.channels_last)
+    optimizer = _optimizer(model, loss, settings)
+    on_batch: Callable[[Callable[[Tensor], Tensor], Batch], Tensor] | None = getattr(loss, "on_batch", None)
+    steps = settings.epochs * -(-n // settings.batch_size)
+    schedule = (
+        torch.optim.lr_scheduler.OneCycleLR(optimizer, [g["lr"] for g in optimizer.param_groups], total_steps=steps)
+        if settings.schedule == "one-cycle" and steps > 1
+        else None
+    )
+    averaged = (
+        AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
+        if settings.averaging
+        else None
+    )
+    shown = averaged.module if averaged else model
+    order = torch.Generator().manual_seed(seed)
+    flipped = (train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:memorised_sample]
+    history: list[Epoch] = []
+    best_epoch, best_model, best_loss = 0, shown, loss
+
+    def predict(x: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            return model(x).float()
+
+    def hits(images: Tensor, labels: Tensor) -> Tensor:
+        return predict_logits(shown, images, settings.precision).argmax(1) == labels
+
+    with seeded(seed):
+        for epoch in range(settings.epochs):
+            model.train()
+            loss.train()
+            shuffled = torch.randperm(n, generator=order).to(device)
+            images, labels = train.images[shuffled], train.noisy_labels[shuffled]
+            images = images.contiguous(memory_format=torch.channels_last)
+            total = torch.zeros((), device=device)
+            parts = (each.split(settings.batch_size) for each in (images, labels, shuffled))
+            for step, (x, y, rows) in enumerate(zip(*parts, strict=True), epoch * (steps // settings.epochs)):
+                if settings.augmentation:
+                    x = shifted_and_flipped(x, order)
+                value = on_batch(predict, Batch(x, y, rows, step / steps)) if on_batch else loss(predict(x), y)
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
+                if schedule:
+                    schedule.step()
+                if averaged:
+                    averaged.update_parameters(model)
+                total += value.detach() * len(x)
+
+            loss.eval()
+            held_out = predict_logits(shown, validation.images, settings.precision)
+            with torch.no_grad():
+                noisy_validation_loss = loss(held_out, validation.noisy_labels).item()
+            history.append(
+                Epoch(
+                    noisy_train_loss=total.item() / n,
+                    noisy_validation_loss=noisy_validation_loss,
+                    noisy_validation_accuracy=_share(held_out.argmax(1) == validation.noisy_labels),
+                    clean_test_accuracy=_share(hits(test.images, test.clean_labels)),
+                    memorised=_share(hits(train.images[flipped], train.noisy_labels[flipped])),
+                )
+            )
+            if after_epoch:
+                after_epoch(shown)
+            if epoch == 0 or history[-1].noisy_validation_loss < history[best_epoch].noisy_validation_loss:
+                best_epoch, best_model, best_loss = epoch, copy.deepcopy(shown), copy.deepcopy(loss)
+
+    return Fit(shown, best_model, best_epoch, best_loss, tuple(history))
+
+
+def as_columns(history: tuple[Epoch, ...]) -> dict[str, list[float]]:
+    """The history by measurement: name to one value an epoch."""
+    return {f.name: [getattr(epoch, f.name) for epoch in history] for f in dataclasses.fields(Epoch)}

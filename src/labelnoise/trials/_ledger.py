@@ -1,0 +1,159 @@
+"""Recorded trials on disk: one line of JSON a record, appended, never rewritten.
+
+A line is ``{"key": ..., "sha256": ..., ...}``: the key first, so that a file of many records is
+indexed without parsing it, and the hash of all the rest, so that a damaged line is never used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from labelnoise.trials._trial import Record, Trial
+
+_HEAD = re.compile(rb'\{"key": "([0-9a-f]{16})", "sha256": "([0-9a-f]{64})", ')
+
+
+class DamagedLine(UserWarning):
+    """A line of a ledger that can't be trusted; its trial counts as not run."""
+
+
+def encode(record: Record) -> bytes:
+    """A record as one line, newline included."""
+    values = record.to_json()
+    key = values.pop("key")
+    body = json.dumps(values, separators=(", ", ": "))[1:]
+    head = f'{{"key": "{key}", "sha256": "{hashlib.sha256((key + body).encode()).hexdigest()}", '
+    return (head + body + "\n").encode()
+
+
+def decode(line: bytes) -> Record | None:
+    """The record on a line, or None if the line is damaged."""
+    head = _HEAD.match(line)
+    if head is None:
+        return None
+    key, digest, body = head[1].decode(), head[2].decode(), line[head.end() :].rstrip(b"\n")
+    if hashlib.sha256(key.encode() + body).hexdigest() != digest:
+        return None
+    return Record.from_json(json.loads(b"{" + body))
+
+
+class Ledger:
+    """The records in a file, and below them those of another ledger, which is only read.
+
+    Weights that come with a record go beside the file, for ``NAME.jsonl`` to ``NAME.fits/KEY.safetensors``. They save
+    training again what other trials start from or a new estimator reads; they may be deleted.
+
+    Args:
+        path: a ``.jsonl`` file; made with its folder at the first append.
+        base: where to look for trials that the file does not have.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], base: Ledger | None = None) -> None:
+        self.path = Path(path)
+        self.base = base
+        self._lines: dict[str, list[tuple[int, bytes]]] = {}  # key to its line numbers and lines
+        self._read = 0  # bytes of the file that are indexed
+        self._count = 0  # lines of the file that are indexed
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Index what was appended since, by this process or another."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._read)
+            lines = file.readlines()
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break  # the last line is being written, or was cut off by a kill
+            self._read += len(line)
+            self._count += 1
+            head = _HEAD.match(line)
+            if head:
+                self._lines.setdefault(head[1].decode(), []).append((self._count, line))
+            elif line.strip():
+                self._warn(self._count)
+
+    def _warn(self, number: int) -> None:
+        warnings.warn(
+            f"{self.path} line {number} is damaged: it is skipped, and its trial will be trained again when asked for.",
+            DamagedLine,
+            stacklevel=2,
+        )
+
+    def append(self, record: Record) -> None:
+        """Write a record to the end of the file and to disk; safe with other writers and against kills."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.keep_weights(record)
+        with self.path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(size - 1)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(encode(record))
+            file.flush()
+            os.fsync(file.fileno())
+        self.refresh()
+
+    def keep_weights(self, record: Record) -> None:
+        """Write the weights of a record, if it comes with some."""
+        if record.weights:
+            path = self._weights(record.trial)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(record.weights)
+            partial.replace(path)
+
+    def _weights(self, trial: Trial) -> Path:
+        return self.path.with_suffix(".fits") / f"{trial.key}.safetensors"
+
+    def find(self, trial: Trial) -> Record | None:
+        """The last finished record of a trial, without weights, or None; see `Record.complete`."""
+        record = self._last(trial)
+        if record is not None and record.complete:
+            return record
+        return self.base.find(trial) if self.base else None
+
+    def find_fit(self, trial: Trial) -> Record | None:
+        """The last record of a trial with its weights, or None; a new estimator may not have read it yet."""
+        record = self._last(trial)
+        if record is not None and self._weights(trial).is_file():
+            return dataclasses.replace(record, weights=self._weights(trial).read_bytes())
+        return self.base.find_fit(trial) if self.base else None
+
+    def _last(self, trial: Trial) -> Record | None:
+        lines = self._lines.get(trial.key, [])
+        while lines:
+            number, line = lines[-1]
+            record = decode(line)
+            if record is not None and record.trial == trial and record.status == "done":
+                return record
+            if record is None:
+                self._warn(number)
+            lines.pop()
+        return None
+
+    def __contains__(self, trial: Trial) -> bool:
+        return self.find(trial) is not None
+
+    def __iter__(self) -> Iterator[Record]:
+        """Every finished record of the file itself, the last one of each trial."""
+        for key, lines in self._lines.items():
+            for number, line in reversed(lines):
+                record = decode(line)
+                if record is None:
+                    self._warn(number)
+                elif record.complete:
+                    if record.trial.key == key:  # else it was made by another protocol
+                        yield record
+                    break

@@ -1,0 +1,254 @@
+"""One trial: its specification, its key, its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from labelnoise import data, noise, transitions
+from labelnoise.errors import InputError
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.training import FUNCTIONS, METHODS, MODELS, Settings, method
+
+# Raise it with every change that alters what a trial computes; records of another protocol are not read.
+PROTOCOL_VERSION = 2
+
+SMOKE_IMAGES = 600
+
+# Methods that give their T to others, each with where it takes the T that it starts from.
+GIVEN_BY_METHODS = {"alternating": "confident-learning", "volminnet": None, "total-variation": None}
+
+# One setting a network, for every method but those with a graph, chosen by noisy validation loss
+# (benchmarks/protocol.py), with those that a data set has of its own.
+PROTOCOL: dict[str, Settings] = {
+    "lenet": Settings(epochs=8, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, precision="bfloat16"),
+    "alexnet": Settings(epochs=8, batch_size=256, learning_rate=6e-4, weight_decay=1e-2, precision="bfloat16"),
+}
+OF_DATASET: dict[tuple[str, str], Settings] = {
+    ("fashion-mnist", "lenet"): dataclasses.replace(PROTOCOL["lenet"], learning_rate=6e-3),
+    # Few images need more and smaller steps; one setting for both sets with human labels.
+    ("fashion-mnist-h", "lenet"): dataclasses.replace(PROTOCOL["lenet"], epochs=16, batch_size=64),
+    ("fashion-mnist-h-3", "lenet"): dataclasses.replace(PROTOCOL["lenet"], epochs=16, batch_size=64),
+}
+
+
+OURS = "hog-forward"  # our own recipe
+WITH_GRAPH = [name for name, recipe in METHODS.items() if recipe.needs_soft_labels]  # this, and others like it
+
+# Their settings, relative to the others': they see every image changed each time, so they can learn from it longer.
+RECIPE_EPOCHS, RECIPE_RATE = 2.5, 2.0
+
+
+def protocol(dataset: str, model: str, method: str = "cross-entropy") -> Settings:
+    """The published settings of a network on a data set: the same for every method, except those with a graph.
+
+    Raises:
+        InputError: an unknown model.
+    """
+    if model not in MODELS:
+        raise InputError(f"Unknown model {model!r}; use one of: {', '.join(MODELS)}.")
+    plain = OF_DATASET.get((dataset, model), PROTOCOL[model])
+    if method not in WITH_GRAPH:
+        return plain
+    return dataclasses.replace(
+        plain,
+        epochs=round(RECIPE_EPOCHS * plain.epochs),
+        learning_rate=float(f"{RECIPE_RATE * plain.learning_rate:.3g}"),
+        augmentation="shift-flip",
+        averaging=0.99,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What is asked: a training under noise that is a pure function of these values.
+
+    Two trials with the same seed share the split and the order of images (a refit has another, of more images), the
+    flips where their data set and noise agree, and the initial weights where their model and classes agree. So
+    methods are compared in pairs.
+    """
+
+    dataset: str  # a name in data.DATASETS
+    noise: str  # a name that transitions.named reads, instance-RATE, or human
+    model: str  # a name in models.MODELS
+    method: str  # a name in methods.METHODS
+    transition: str | None = None  # T: "true", a name in ESTIMATORS or in GIVEN_BY_METHODS, or "true, DISTORTION"
+    seed: int
+    settings: Settings
+    images: int | None = None  # noisy images used, training and validation together; all by default
+    trace: bool | None = None  # whether T is estimated after every epoch, too; for cross-entropy
+    base: Settings | None = None  # of the trial that this one is given; its own by default
+    refit: bool | None = None  # whether it learns from the validation images too, its settings being chosen by then
+    options: tuple[tuple[str, float], ...] | None = None  # of the method's own, by name; its defaults otherwise
+
+    def __post_init__(self) -> None:
+        if self.dataset not in data.DATASETS:
+            raise InputError(f"Unknown data set {self.dataset!r}; use one of: {', '.join(data.DATASETS)}.")
+        if self.model not in MODELS:
+            raise InputError(f"Unknown model {self.model!r}; use one of: {', '.join(MODELS)}.")
+        recipe = method(self.method)
+        given = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
+        sources = ("true", *ESTIMATORS, *given) if recipe.needs_transition else (None,)
+        if recipe.needs_transition and self.distortion:
+            transitions.distorted(self.distortion, np.eye(self.n_classes), np.random.default_rng())
+        elif self.transition not in sources:
+            allowed = f"use one of: {', '.join(map(str, sources))}" if sources != (None,) else "it takes none"
+            raise InputError(f"{self.method} can't take its transition matrix from {self.transition!r}; {allowed}.")
+        if self.noise != noise.HUMAN:
+            noise.nominal_rate(self.noise, self.n_classes)
+        elif self.dataset not in data.WITH_VOTES:
+            raise InputError(f"{self.dataset} has no human labels; use one of: {', '.join(data.WITH_VOTES)}.")
+        if self.trace is not None and not (self.trace is True and self.method == "cross-entropy"):
+            raise InputError(f"trace must be True, for cross-entropy only, or left out, not {self.trace!r}.")
+        if self.refit is not None and not (self.refit is True and not method(self.method).folds):
+            raise InputError(f"refit must be True, not for networks in folds, or left out, not {self.refit!r}.")
+        if recipe.needs_soft_labels and self.images is not None and self.images <= FUNCTIONS:
+            raise InputError(f"{self.method} needs more than {FUNCTIONS} images for its graph, not {self.images}.")
+        # A key is made of these values as they are written, so 0 and 0.0 must not both stand for a seed.
+        if type(self.seed) is not int or self.seed < 0:
+            raise InputError(f"A seed must be a whole number from 0 up, not {self.seed!r}.")
+        if self.base is not None and self.prerequisite() is None:
+            raise InputError(f"{self.method} with T from {self.transition!r} is given no fit, so it takes no base.")
+        known = [name for name, _ in self.options or ()]
+        if self.options is not None and (not known or known != sorted({*known} & recipe.options.keys())):
+            raise InputError(
+                f"{self.method} has the options {', '.join(recipe.options) or '(none)'}; name them once each and in "
+                f"order, or leave options out, not {self.options!r}."
+            )
+        if self.images is not None and (type(self.images) is not int or self.images < 10 * self.n_classes):
+            raise InputError(f"images must be a whole number from {10 * self.n_classes} up, not {self.images!r}.")
+
+    @property
+    def n_classes(self) -> int:
+        return len(data.DATASETS[self.dataset])
+
+    @property
+    def distortion(self) -> str | None:
+        """What is done to the true T before it is given (see `transitions.distorted`), if anything."""
+        source, _, name = (self.transition or "").partition(", ")
+        return name if source == "true" and name else None
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits; a field that is None is left out, so that new fields keep old keys."""
+
+        def given(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+            return {name: value for name, value in fields if value is not None}
+
+        text = json.dumps([PROTOCOL_VERSION, dataclasses.asdict(self, dict_factory=given)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def prerequisite(self) -> Trial | None:
+        """The trial whose T or weights this one is given, if it needs one."""
+        if self.transition in GIVEN_BY_METHODS:
+            giver, source = self.transition, GIVEN_BY_METHODS[self.transition]
+        elif self.transition in ESTIMATORS or method(self.method).warm_start:
+            giver, source = "cross-entropy", None
+        else:
+            return None
+        settings = self.base or self.settings
+        return dataclasses.replace(
+            self, method=giver, transition=source, settings=settings, base=None, trace=None, refit=None, options=None
+        )
+
+
+def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
+    """A trial on the paper's data with its model's published settings, unless told otherwise.
+
+    Args:
+        model: a name in models.MODELS.
+        profile: "full", or "smoke" for one epoch on `SMOKE_IMAGES` images, to try the machinery.
+        fields: the other fields of `Trial`.
+
+    Raises:
+        InputError: an unknown model or profile, or as `Trial`.
+    """
+    dataset = fields.pop("dataset", "fashion-mnist-3")
+    settings = protocol(dataset, model, fields.get("method", "cross-entropy"))
+    return in_profile(Trial(dataset=dataset, model=model, **({"settings": settings} | fields)), profile)
+
+
+def in_profile(asked: Trial, profile: str) -> Trial:
+    """The trial itself with the profile "full"; with "smoke" what is left of it, see `trial`.
+
+    Raises:
+        InputError: an unknown profile.
+    """
+    if profile not in ("full", "smoke"):
+        raise InputError(f"Unknown profile {profile!r}; use full or smoke.")
+    if profile == "full":
+        return asked
+    settings = dataclasses.replace(asked.settings, epochs=1)
+    base = dataclasses.replace(asked.base, epochs=1) if asked.base else None
+    return dataclasses.replace(asked, images=SMOKE_IMAGES, settings=settings, base=base)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What came of a trial.
+
+    Attributes:
+        status: "done" or "failed".
+        history: measurement to one value an epoch (see `training.Epoch`).
+        best_epoch: index of the epoch with the lowest noisy validation loss; the last one of a refit.
+        transition_matrices: "oracle"; for cross-entropy every estimator's T at the best epoch; for a
+            method that learns T that one, by the method's name, and where it alternates the one of
+            each round; for cross-fitting "NAME, held out" and "NAME, calibrated" of every estimator.
+            Each of shape (n_classes, n_classes).
+        deviations: name to the standard deviation of each entry of that T, as its interval has it.
+        trace: estimator to its T after each epoch, where the trial asks for it.
+        refitted_loss: of the noisy validation labels at the best epoch (see `running.refitted_loss`); None where
+            there are none that were not learned from: with networks in folds, and in a refit.
+        prob_quantiles: for cross-entropy, the `statistics.QUANTILES` of the predicted probability of noisy
+            class j over the images of clean class i, shape (n_classes, n_classes, 5).
+        weights_sha256: of the last weights, or of the best ones of the networks of all folds, so that two runs can be
+            compared to the bit.
+        seconds: wall time on one thread.
+        provenance: processor, versions and date.
+        traceback: of a failed trial.
+        weights: of a cross-entropy fit at its best epoch, as safetensors. They are kept in a file
+            beside the ledger, and missing where a record was made on another machine.
+    """
+
+    trial: Trial
+    status: str = "done"
+    history: Mapping[str, list[float]] = field(default_factory=dict)
+    best_epoch: int = 0
+    transition_matrices: Mapping[str, list[list[float]]] = field(default_factory=dict)
+    deviations: Mapping[str, list[list[float]]] = field(default_factory=dict)
+    trace: Mapping[str, list[list[list[float]]]] = field(default_factory=dict)
+    refitted_loss: float | None = None
+    prob_quantiles: list[list[list[float]]] = field(default_factory=list)
+    weights_sha256: str = ""
+    seconds: float = 0.0
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    traceback: str = ""
+    weights: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the trial ended well, with a T from every estimator if they can read it."""
+        if self.status != "done" or self.trial.method != "cross-entropy":
+            return self.status == "done"
+        wanted = {*ESTIMATORS, *FEATURE_ESTIMATORS}
+        return wanted <= self.transition_matrices.keys() and ESTIMATORS.keys() <= self.deviations.keys()
+
+    def to_json(self) -> dict[str, Any]:
+        values = {"key": self.trial.key, **dataclasses.asdict(self)}
+        del values["weights"]
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Record:
+        fields = {name: value for name, value in values.items() if name != "key"}
+        asked = fields["trial"]
+        settings = {name: Settings(**asked[name]) for name in ("settings", "base") if asked.get(name)}
+        options = {"options": tuple((name, value) for name, value in asked["options"])} if asked.get("options") else {}
+        fields["trial"] = Trial(**{**asked, **settings, **options})
+        return cls(**fields)

@@ -1,0 +1,74 @@
+"""Training recorded trials again, to see that the code still gives what the records say."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labelnoise import data
+from labelnoise.data import sources
+from labelnoise.training import method
+from labelnoise.trials import provenance
+from labelnoise.trials._ledger import Ledger
+from labelnoise.trials._running import run
+from labelnoise.trials._trial import Record
+
+# On another processor or torch build, sums are rounded differently and trainings drift apart; this
+# is how far the noisy validation loss at the best epoch may then differ, in nats.
+LOSS_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A recorded trial beside its replay."""
+
+    recorded: Record
+    replayed: Record
+
+    @property
+    def exact(self) -> bool:
+        """Whether this machine should give the same bits."""
+        return provenance.same_build(self.recorded.provenance)
+
+    @property
+    def loss_difference(self) -> float:
+        """Of the noisy validation loss at the best epoch, in nats."""
+        first, second = (r.history["noisy_validation_loss"][r.best_epoch] for r in (self.recorded, self.replayed))
+        return abs(first - second)
+
+    @property
+    def agrees(self) -> bool:
+        """Bit for bit on the same kind of processor and torch build, within `LOSS_TOLERANCE` elsewhere."""
+        if not self.exact:
+            return self.loss_difference <= LOSS_TOLERANCE
+        return all(
+            getattr(self.recorded, name) == getattr(self.replayed, name)
+            for name in ("weights_sha256", "history", "best_epoch", "transition_matrices", "prob_quantiles")
+        )
+
+
+def choose(ledger: Ledger, n: int, seed: int) -> list[Record]:
+    """n recorded trials, drawn at random; all if there are fewer.
+
+    Those with people's votes take part only where the votes are on this machine.
+    """
+    left_out = () if sources.found_votes() else data.WITH_VOTES
+    records = sorted((r for r in ledger if r.trial.dataset not in left_out), key=lambda record: record.trial.key)
+    return random.Random(seed).sample(records, min(n, len(records)))
+
+
+def replay(records: Sequence[Record], ledger: Ledger) -> list[Comparison]:
+    """Train each record's trial again, with the recorded estimate of T where it was given one.
+
+    A fit that it started from is trained again too: kept weights may come from another machine.
+    """
+    comparisons = []
+    for recorded in records:
+        needed = recorded.trial.prerequisite()
+        given = ledger.find(needed) if needed else None
+        if needed and given and method(recorded.trial.method).warm_start:
+            given = dataclasses.replace(given, weights=run(needed).weights)
+        comparisons.append(Comparison(recorded, run(recorded.trial, given)))
+    return comparisons

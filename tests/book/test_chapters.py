@@ -1,0 +1,670 @@
+import ast
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat import v4
+
+import labelnoise
+from labelnoise import transitions
+from labelnoise.book import chapters, matrix_plans, pages, parameters, plans, project, stamps
+from labelnoise.errors import InputError
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.trials import Ledger
+from labelnoise.trials import _sweep as sweep
+
+SOURCES = project.sources()
+NUMBERED = [name for name in SOURCES if name not in project.OVERVIEWS]
+KEYS_OF_A_RUN = re.compile(r"papermill|execut|iopub|shell|(start|end)_time|duration|timestamp", re.IGNORECASE)
+
+every_source = pytest.mark.parametrize("name", SOURCES)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def parameters_cells(name):
+    notebook = nbformat.read(SOURCES[name], as_version=4)
+    return [cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+
+
+# The sources as they stand.
+
+
+def test_there_are_sources_in_the_order_of_the_book():
+    assert list(SOURCES) == sorted(SOURCES)
+    assert {"01_noise", "02_estimation", "03_correction"} <= set(NUMBERED)
+
+
+@every_source
+def test_a_source_holds_no_outputs(name):
+    for cell in code_cells(nbformat.read(SOURCES[name], as_version=4)):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+
+
+@every_source
+def test_a_source_is_plain_python_that_installs_nothing(name):
+    for cell in code_cells(nbformat.read(SOURCES[name], as_version=4)):
+        ast.parse(cell.source)  # a magic or a shell command does not parse
+        assert not re.search(r"\b(pip|conda|subprocess|get_ipython|os\.system)\b", cell.source)
+
+
+@every_source
+def test_code_cells_are_short(name):
+    for cell in code_cells(nbformat.read(SOURCES[name], as_version=4)):
+        if "parameters" not in cell.metadata.get("tags", []):
+            assert len([line for line in cell.source.splitlines() if line.strip()]) <= 15, cell.source
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_one_cell_has_the_parameters_each_with_a_type_a_comment_and_a_fitting_default(name):
+    (text,) = parameters_cells(name)
+    assert all(isinstance(node, ast.AnnAssign) for node in ast.parse(text).body)
+    found = parameters.declared(name)
+    assert list(found) == [node.target.id for node in ast.parse(text).body]
+    for parameter in found.values():
+        assert parameter.comment, parameter.name
+        assert parameter.check(parameter.default) == parameter.default
+
+
+@pytest.mark.parametrize("name", project.OVERVIEWS)
+def test_pages_of_all_chapters_have_no_parameters(name):
+    assert parameters_cells(name) == []
+    assert parameters.declared(name) == {}
+
+
+# The chapters as they are published.
+
+
+def published(name):
+    path = project.published_path(name)
+    assert path.is_file(), f"publish it: labelnoise chapter {name} --publish"
+    return nbformat.read(path, as_version=4)
+
+
+@every_source
+def test_a_published_chapter_stems_from_its_source_with_the_default_parameters(name):
+    stamp = published(name).metadata["labelnoise"]
+    assert stamp["source_sha256"] == chapters.source_hash(name), f"publish it: labelnoise chapter {name} --publish"
+    assert stamp["parameters"] == {key: p.default for key, p in parameters.declared(name).items()}
+    assert stamp["chapter"] == name
+    assert stamp["profile"] == "full"
+    assert not stamp["own_run"]
+    assert stamp["labelnoise"] == labelnoise.__version__
+
+
+@every_source
+def test_a_published_chapter_has_the_cells_of_its_source_and_says_how_it_was_made(name):
+    *cells, made = published(name).cells
+    cells = [cell for cell in cells if not stamps.made_here(cell)]
+    source = nbformat.read(SOURCES[name], as_version=4)
+    assert [(c.cell_type, c.source) for c in cells] == [(c.cell_type, c.source) for c in source.cells]
+    assert made.source.startswith("## How this page was made")
+
+
+@every_source
+def test_a_published_chapter_was_executed_in_order_without_error_or_stderr(name):
+    cells = code_cells(published(name))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert outputs
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    assert not [o for o in outputs if "trials done" in str(o.get("text", ""))]
+
+
+@every_source
+def test_a_published_table_has_all_its_rows(name):
+    tables = [o.data["text/html"] for cell in code_cells(published(name)) for o in cell.outputs
+              if "text/html" in o.get("data", {})]  # fmt: skip
+    assert not [table for table in tables if re.search(r"\d+ rows × \d+ columns", table)]
+
+
+def metadata_keys(value, inside=False):
+    """Every key in the metadata of a notebook, its cells and its outputs."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if inside:
+                yield key
+            yield from metadata_keys(inner, inside or key == "metadata")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from metadata_keys(inner, inside)
+
+
+@every_source
+def test_a_published_chapter_does_not_say_when_its_cells_ran(name):
+    keys = set(metadata_keys(published(name)))
+    assert "source_sha256" in keys
+    assert not [key for key in keys if KEYS_OF_A_RUN.search(key)]
+
+
+@every_source
+def test_the_data_of_each_published_figure_lie_beside_it(name):
+    for cell in code_cells(published(name)):
+        if figure := cell.metadata.get("mystnb", {}).get("figure"):
+            (table,) = [o.data[stamps.CSV] for o in cell.outputs if stamps.CSV in o.get("data", {})]
+            file = project.root() / "book" / "_static" / "data" / name / f"{figure['name']}.csv"
+            assert file.read_text() == table
+            assert file.stat().st_size < 300_000
+
+
+def test_the_page_of_figures_is_of_the_published_chapters():
+    assert (project.root() / "book" / "figures.md").read_text() == stamps.figures_page()
+
+
+# Parameters.
+
+PARAMETERS = """
+number: int = 2  # how many
+share: float = 0.5  # of the whole
+name: str = "a"
+flag: bool = False  # on | off
+numbers: list[int] = [1]  # several
+shares: list[float] = [0.5]  # each in [0, 1]
+names: list[str] = ["a"]  # by name
+""".strip()
+
+
+def save(root, name, *cells):
+    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# Title", id="title"), *cells], metadata=metadata)
+    nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
+
+
+def code(text, number=0, **metadata):
+    return v4.new_code_cell(text, id=f"code-{number}", metadata=metadata)
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A checkout of its own with one chapter of every kind of parameter."""
+    root = tmp_path / "checkout"
+    for folder in ("notebooks", "results", "book/chapters"):
+        (root / folder).mkdir(parents=True)
+    (root / "_toc.yml").write_text("format: jb-book\nroot: intro\nchapters:\n  - file: chapters/01_toy\n")
+    save(root, "01_toy", code(PARAMETERS, tags=["parameters"]))
+    monkeypatch.setattr(project, "root", lambda: root)
+    monkeypatch.delenv("LABELNOISE_LEDGER", raising=False)
+    return root
+
+
+def test_parameters_are_read_with_type_default_and_comment(toy):
+    found = parameters.declared("01_toy")
+    assert {name: p.kind for name, p in found.items()} == {
+        "number": int, "share": float, "name": str, "flag": bool,
+        "numbers": list[int], "shares": list[float], "names": list[str],
+    }  # fmt: skip
+    assert [p.default for p in found.values()] == [2, 0.5, "a", False, [1], [0.5], ["a"]]
+    assert found["shares"].comment == "each in [0, 1]"
+    assert found["name"].comment == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("number", 3, 3), ("share", 0.25, 0.25), ("share", 1, 1.0), ("name", "b", "b"), ("flag", True, True),
+        ("numbers", [], []), ("shares", [0, 0.5, 1], [0.0, 0.5, 1.0]), ("names", ("a", "b"), ["a", "b"]),
+    ],
+)  # fmt: skip
+def test_a_value_is_taken_in_the_type_of_its_parameter(toy, name, value, taken):
+    checked = parameters.check("01_toy", {name: value})
+    assert checked == {name: taken}
+    assert json.dumps(checked[name]) == json.dumps(taken)  # 1 and 1.0 and True are equal, but not here
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("number", 1.0, "float"), ("number", True, "bool"), ("number", "3", "str"), ("number", None, "NoneType"),
+        ("share", "0.5", "str"), ("share", False, "bool"), ("name", 3, "int"), ("flag", 1, "int"),
+        ("flag", "yes", "str"), ("numbers", "[1, 2]", "str"), ("numbers", 1, "int"), ("numbers", [1, 2.0], "list"),
+        ("numbers", [True], "list"), ("shares", "[0.1]", "str"), ("shares", ["0.1"], "list"),
+        ("shares", [True], "list"), ("shares", {"a": 1}, "dict"), ("names", "ab", "str"), ("names", [["a"]], "list"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_refused_in_one_sentence_with_an_example(toy, name, value, kind):
+    with pytest.raises(InputError) as caught:
+        parameters.check("01_toy", {name: value})
+    message, parameter = str(caught.value), parameters.declared("01_toy")[name]
+    assert message.startswith(f"Parameter {name} must be ")
+    assert f"such as {parameter.default!r}, not {value!r} ({kind})." in message
+    assert message.endswith(parameter.comment)
+    assert "\n" not in message
+
+
+def test_an_unknown_parameter_or_chapter_is_refused_with_those_there_are(toy):
+    with pytest.raises(InputError, match=r"^Chapter 01_toy has no parameter 'rate'; use one of: number, share, .*\.$"):
+        parameters.check("01_toy", {"number": 3, "rate": 1})
+    with pytest.raises(InputError, match=r"^There is no chapter '1_toy'; use one of: 01_toy\.$"):
+        parameters.check("1_toy", {})
+
+
+def test_a_chapter_without_parameters_says_so(toy):
+    save(toy, "02_bare", code("1"))
+    with pytest.raises(InputError, match=r"Chapter 02_bare has no parameter 'seeds'; use one of: none\.$"):
+        parameters.check("02_bare", {"seeds": 1})
+
+
+def test_what_was_spent_is_of_the_records_of_each_chapter_and_of_all_tries():
+    spent = parameters.spent()
+    assert list(spent) == list(plans.PLANS)
+    assert spent["07_tuning"] == list(project.tuning_ledger())
+    asked = parameters.planned("03_correction")
+    assert [record.trial for record in spent["03_correction"]] == asked  # all of the book are on record
+
+
+def test_the_planned_trials_are_those_of_the_chapters_plans():
+    paper = ["paper-0.5", "paper-0.6"]
+    default = {key: p.default for key, p in parameters.declared("02_estimation").items()}
+    common = {name: default[name] for name in ("model", "learners")}
+    on_ten = {name: value for name, value in default.items() if name.startswith("ten_")} | common
+    estimation = matrix_plans.estimation(noises=paper, seeds=10, **common)
+    assert parameters.planned("02_estimation") == [*estimation, *matrix_plans.on_ten(**on_ten)]
+    other = {"model": "alexnet", "learners": ["volminnet"], "profile": "smoke"}
+    asked = matrix_plans.estimation(noises=["symmetric-0.2"], seeds=2, **other)
+    asked += matrix_plans.on_ten(**{**on_ten, **other})
+    assert parameters.planned("02_estimation", {"noises": ["symmetric-0.2"], "seeds": 2, **other}) == asked
+    given = {"sgd_seeds": 1, "seeds": 1, "noises": [*paper, "paper-0.5", "symmetric-0.3"]}
+    planned = parameters.planned("03_correction", given)
+    assert len(set(planned)) == len(planned)  # one noise is named twice
+    assert set(plans.constant_sgd(noises=paper, sgd_seeds=1)) <= set(planned)
+    assert {t.noise for t in planned} == {"clean", *paper, "symmetric-0.3"}
+    assert parameters.planned("01_noise") == parameters.planned("index") == []
+
+
+def test_what_can_not_be_planned_is_refused():
+    with pytest.raises(InputError, match="has no parameter 'rates'"):
+        parameters.planned("03_correction", {"rates": [0.1]})
+    with pytest.raises(InputError, match="at least one seed, not 0"):
+        parameters.planned("01_noise", {"seeds": 0})
+
+
+# What the sources ask for, without training it.
+
+
+def made_up_in_full(trial, made_up, accuracy):
+    """A record of one epoch with every T that a trial like this one gives."""
+    matrix = transitions.symmetric(trial.n_classes, 0.3).tolist()
+    names, spread = {trial.method}, {trial.method}
+    if trial.method == "cross-entropy":
+        names, spread = {*ESTIMATORS, *FEATURE_ESTIMATORS}, set(ESTIMATORS)
+    elif trial.method == "cross-fitting":
+        names = {f"{name}, {kind}" for name in ESTIMATORS for kind in ("held out", "calibrated")}
+    measured = {"noisy_validation_accuracy": 0.5, "memorised": 0.1, "clean_test_accuracy": accuracy}
+    history = {"noisy_validation_loss": [1.0]} | {name: [value] for name, value in measured.items()}
+    return made_up(
+        trial,
+        history=history,
+        transition_matrices=dict.fromkeys(["oracle", *names], matrix),
+        deviations={name: np.full((trial.n_classes, trial.n_classes), 0.01).tolist() for name in spread & names},
+        trace={name: [matrix] for name in ESTIMATORS if trial.trace},
+        prob_quantiles=np.tile([0.1, 0.2, 0.3, 0.4, 0.5], (trial.n_classes, trial.n_classes, 1)).tolist(),
+    )
+
+
+def run_cells(name, monkeypatch, made_up, accuracy, **values):
+    """Run a source's cells on made-up records; the trials asked for, and the variables in the end."""
+    asked, variables = [], {}
+
+    def obtain(trials):
+        asked.extend(trials)
+        return [made_up_in_full(trial, made_up, accuracy(trial)) for trial in trials]
+
+    monkeypatch.setattr(project, "obtain", obtain)
+    for cell in code_cells(nbformat.read(SOURCES[name], as_version=4)):
+        exec(cell.source, variables)
+        if "parameters" in cell.metadata.get("tags", []):
+            variables |= values
+    return asked, variables
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("02_estimation", {"seeds": 2, "ten_seeds": 2}),
+        ("04_precision", {"draws": 2, "seeds": 2, "traced_seeds": 1}),
+        ("10_performance", {"seeds": 2, "long_seeds": 1, "warm_epochs": [3]}),
+        ("05_robustness", {"rate_seeds": 2, "ten_seeds": 1, "ten_noises": ["instance-0.2"]}),
+        (
+            "06_when_to_correct",
+            {"seeds": 2, "distorted_seeds": 2, "gentle_seeds": 1, "rate_seeds": 1, "long_seeds": 1, "sgd_seeds": 1},
+        ),
+        ("08_human_noise", {"seeds": 2, "ten_seeds": 2}),
+        (
+            "03_correction",
+            {
+                "seeds": 3,
+                "gentle_seeds": 2,
+                "close_seeds": 4,
+                "distorted_seeds": 2,
+                "ablation_seeds": 2,
+                "sgd_seeds": 2,
+            },
+        ),
+    ],
+)
+def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, capsys, name, values):
+    asked, _ = run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
+    assert set(asked) == set(parameters.planned(name, values))
+
+
+def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatch, made_up, capsys):
+    def accuracy(trial):
+        if trial.settings == plans.CONSTANT_SGD:
+            return 0.1 if trial.method == "forward" else 0.9
+        return 0.80 if trial.method == "forward" else 0.75
+
+    asked, variables = run_cells("index", monkeypatch, made_up, accuracy)
+    assert set(asked) <= {trial for name in NUMBERED for trial in parameters.planned(name)}
+    gains = variables["gains"]
+    defaults = {key: p.default for key, p in parameters.declared("03_correction").items()}
+    close = (gains["model"] + ", " + gains["method"] + ", " + gains["transition"]).isin(defaults["close_arms"])
+    close &= gains["noise"].isin(defaults["close_noises"])
+    assert gains["n"].tolist() == np.where(close, defaults["close_seeds"], defaults["seeds"]).tolist()
+    forward = [arm for arm in defaults["arms"] if arm.startswith("forward, ")]
+    assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 2 * 2 * len(forward))
+
+
+# Where a source comes into the hash of it.
+
+
+def test_the_source_hash_follows_text_and_metadata_but_not_outputs(toy):
+    def hashed(text="1", **metadata):
+        cell = code(text, **metadata)
+        save(toy, "02_other", cell)
+        return chapters.source_hash("02_other")
+
+    first = hashed()
+    assert hashed() == first
+    assert len({first, hashed("2"), hashed(tags=["hide-input"])}) == 3
+    executed = code("1")
+    executed.update(execution_count=1, outputs=[v4.new_output("stream", text="1")])
+    save(toy, "02_other", executed)
+    assert chapters.source_hash("02_other") == first
+
+
+def test_the_source_hash_follows_every_module_and_what_was_chosen_but_those_outside_the_science(
+    toy, tmp_path, monkeypatch
+):
+    package = tmp_path / "labelnoise"
+    package.mkdir()
+    names = sorted(path.name for path in Path(labelnoise.__file__).parent.glob("*.*"))
+    assert {"chapters.py", "tuned.json", "py.typed"} <= set(names)
+    for name in names:
+        (package / name).write_text("")
+    monkeypatch.setattr(labelnoise, "__file__", str(package / "__init__.py"))
+    first, followed = chapters.source_hash("01_toy"), set()
+    for name in names:
+        (package / name).write_text("1\n")
+        if chapters.source_hash("01_toy") != first:
+            followed.add(name)
+        (package / name).write_text("")
+    assert followed == set(names) - {
+        "chapters.py",
+        "cluster.py",
+        "pages.py",
+        "stamps.py",
+        "cli.py",
+        "__init__.pyi",
+        "py.typed",
+    }
+
+
+# Putting a chapter in place.
+
+
+def finished(text="42", **stamp):
+    """A notebook as `execute` gives it."""
+    fields = {
+        "chapter": "01_toy",
+        "seconds": 1.0,
+        "date": "2026-01-01",
+        "processor": "p",
+        "python": "3.11",
+        "torch": "2",
+    }
+    cell = code("print(42)")
+    cell.update(execution_count=1, outputs=[v4.new_output("stream", text=text)])
+    made = v4.new_markdown_cell(f"executed {fields | stamp}", id="how-this-page-was-made")
+    notebook = v4.new_notebook(cells=[cell, made], metadata={"labelnoise": fields | stamp})
+    nbformat.validate(notebook)
+    return notebook
+
+
+def state(path):
+    """What tells whether a file was written again."""
+    return path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino
+
+
+@pytest.mark.parametrize("name", ["seconds", "date", "processor", "python"])
+def test_a_page_that_says_the_same_is_left_alone(tmp_path, name):
+    path = tmp_path / "chapters" / "01_toy.ipynb"
+    assert chapters.write(finished(), path)
+    before = state(path)
+    other = finished(**{name: 99.0 if name == "seconds" else "another"})
+    assert not chapters.write(other, path)
+    assert state(path) == before
+
+
+@pytest.mark.parametrize("other", [finished("43"), finished(torch="3"), finished(parameters={"n": 3})])
+def test_a_page_that_says_something_else_is_replaced_whole(tmp_path, other):
+    path = tmp_path / "01_toy.ipynb"
+    chapters.write(finished(), path)
+    assert chapters.write(other, path)
+    assert nbformat.read(path, as_version=4) == other
+    assert os.listdir(tmp_path) == ["01_toy.ipynb"]
+
+
+# Executing.
+
+TOY_PARAMETERS = """
+n: int = 2  # a number
+mode: str = "quiet"  # quiet | raise | warn | refuse
+"""
+TOY_CODE = """
+import os, warnings
+from labelnoise.errors import InputError
+if mode == "raise":
+    raise ValueError("too big")
+if mode == "warn":
+    warnings.warn("too loud")
+if mode == "refuse":
+    raise InputError("The number is too small; pass a larger one.")
+print(n, os.path.basename(os.environ["LABELNOISE_LEDGER"]), os.path.basename(os.getcwd()))
+n + 1
+"""
+
+
+@pytest.fixture
+def runnable(toy, tiny, monkeypatch):
+    """The chapter asks for as many trials as its parameter says, and can be made to fail."""
+    save(toy, "01_toy", code(TOY_PARAMETERS.strip(), 1, tags=["parameters"]), code(TOY_CODE.strip(), 2))
+    monkeypatch.setitem(plans.PLANS, "01_toy", (lambda n: [tiny(seed=seed) for seed in range(n)],))
+    return toy
+
+
+@pytest.fixture
+def trained(monkeypatch, made_up):
+    """Training is replaced by a made-up record, in this process; lists the trials run."""
+    trials = []
+
+    def run(trial, given=None):
+        trials.append(trial)
+        return made_up(trial)
+
+    monkeypatch.setattr(sweep, "run", run)
+    monkeypatch.setattr(sweep, "local_pool", lambda workers: ThreadPoolExecutor(1))
+    return trials
+
+
+def without_stamp(notebook):
+    assert notebook.cells[-1].id == "how-this-page-was-made"
+    stamp = notebook.metadata["labelnoise"]
+    kept = {key: value for key, value in stamp.items() if key not in ("seconds", "date")}
+    return notebook.cells[:-1], {**notebook.metadata, "labelnoise": kept}
+
+
+def test_an_own_run_is_executed_and_stamped_and_the_same_each_time(runnable):
+    before = dict(os.environ)
+    ledger = Ledger(runnable / "some.jsonl")
+    first, second = (chapters.execute("01_toy", {"n": 3}, ledger) for _ in range(2))
+    assert without_stamp(first) == without_stamp(second)
+    assert dict(os.environ) == before
+    nbformat.validate(first)
+
+    stamp = first.metadata["labelnoise"]
+    assert stamp["chapter"] == "01_toy"
+    assert stamp["parameters"] == {"n": 3, "mode": "quiet"}
+    assert stamp["own_run"] is True
+    assert stamp["profile"] == "full"
+    assert stamp["source_sha256"] == chapters.source_hash("01_toy")
+    assert stamp["seconds"] > 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", stamp["date"])
+    assert stamp["processor"]
+    assert stamp["torch"]
+    title, note, *_, executed, made = first.cells
+    assert title.source == "# Title"
+    assert note.source.startswith(":::{warning}\n**Your own run, not the published chapter.**")
+    assert "with `n = 3`." in note.source
+    assert "book/chapters/01_toy.ipynb" in note.source
+    printed, value = executed.outputs
+    assert printed.text == "3 some.jsonl checkout\n"
+    assert value.data["text/plain"] == "4"
+    assert "`n = 3`, `mode = 'quiet'`" in made.source
+    assert stamp["source_sha256"][:16] in made.source
+    assert not [key for key in metadata_keys(first) if KEYS_OF_A_RUN.search(key)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("raise", "Chapter 01_toy failed in cell 3: ValueError: too big"),  # the second is the one with -p's values
+        ("warn", r"Chapter 01_toy wrote to stderr in cell 4: .*UserWarning: too loud"),
+        ("refuse", r"The number is too small; pass a larger one\."),
+    ],
+)
+def test_a_chapter_that_fails_says_why_in_a_sentence_and_leaves_the_book_alone(runnable, trained, mode, message):
+    place = project.published_path("01_toy")
+    chapters.write(finished(), place)
+    before = state(place)
+    with pytest.raises(InputError, match=f"^{message}$"):
+        chapters.run("01_toy", {"mode": mode}, publish=True)
+    assert state(place) == before
+    assert os.listdir(place.parent) == ["01_toy.ipynb"]
+
+
+# Publishing, and an own run.
+
+
+def test_publishing_brings_the_readers_own_records_along_and_trains_the_rest(runnable, trained, tiny, made_up):
+    own = Ledger(runnable / "runs" / "trials.jsonl")
+    mine = dataclasses.replace(made_up(tiny(seed=0)), seconds=77.0)
+    own.append(mine)
+    own.append(made_up(tiny(seed=9)))
+    before = own.path.read_bytes()
+    seen = []
+    path = chapters.run("01_toy", {}, publish=True, progress=seen.append)
+    assert path == runnable / "book" / "chapters" / "01_toy.ipynb"
+    assert trained == [tiny(seed=1)]
+    assert (seen[-1].done, seen[-1].total) == (1, 1)
+    assert list(project.published_ledger()) == [mine, made_up(tiny(seed=1))]
+    assert own.path.read_bytes() == before
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata["labelnoise"]["own_run"] is False
+    assert [cell.id for cell in notebook.cells] == ["title", "code-1", "code-2", "how-this-page-was-made"]
+    assert notebook.cells[2].outputs[0].text == "2 trials.jsonl checkout\n"
+    assert not (runnable / "runs" / "01_toy").exists()
+
+    was = state(path)
+    chapters.run("01_toy", {}, publish=True)
+    assert state(path) == was
+    assert len(trained) == 1
+
+
+def test_an_own_run_goes_to_runs_with_its_page_and_leaves_book_and_records_alone(runnable, trained, tiny, made_up):
+    (runnable / "_config.yml").write_text(
+        'title: Toy\nexecute: {execute_notebooks: "off"}\nonly_build_toc_files: true\n'
+    )
+    (runnable / "CHANGELOG.md").touch()
+    (runnable / "book" / "intro.md").write_text("# Introduction\n")
+    for name in ("_config.yml", "_toc.yml"):
+        (runnable / "book" / name).symlink_to(f"../{name}")
+    project.published_ledger().append(made_up(tiny(seed=0)))
+    place = project.published_path("01_toy")
+    chapters.write(finished(), place)
+    kept = {path: state(path) for folder in ("book", "results") for path in (runnable / folder).rglob("*.*")}
+
+    page = chapters.run("01_toy", {"n": 3})
+    assert page == runnable / "runs" / "01_toy" / "html" / "chapters" / "01_toy.html"
+    text = page.read_text()
+    assert "Your own run, not the published chapter." in text
+    assert "3 trials.jsonl checkout" in text
+    assert trained == [tiny(seed=1), tiny(seed=2)]
+    assert {record.trial for record in Ledger(runnable / "runs" / "trials.jsonl")} == set(trained)
+    assert {path: state(path) for folder in ("book", "results") for path in (runnable / folder).rglob("*.*")} == kept
+
+    (runnable / "_toc.yml").write_text("format: jb-book\nroot: intro\n")
+    with pytest.raises(InputError, match=r"01_toy\.ipynb did not build: .*01_toy\.html; is 01_toy in _toc\.yml\?$"):
+        pages.render(runnable / "runs" / "01_toy" / "01_toy.ipynb")
+
+
+def test_a_smoke_run_can_not_be_published():
+    with pytest.raises(InputError, match=r"A smoke run is too small to publish; run the chapter with profile full\."):
+        chapters.run("02_estimation", {"profile": "smoke", "seeds": 1}, publish=True)
+
+
+# A real chapter, from end to end.
+
+SMOKE = {"profile": "smoke", "seeds": 1, "noises": ["paper-0.5"]}
+SMOKE |= {"learners": ["volminnet"], "ten_noises": ["pair-flip-0.2"], "ten_seeds": 1}
+
+
+def outputs(notebook):
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
+
+
+def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
+    ledger = Ledger(tmp_path / "trials.jsonl")
+    notebook = chapters.execute("02_estimation", SMOKE, ledger)
+    ledger.refresh()
+    assert {record.trial for record in ledger} == set(parameters.planned("02_estimation", SMOKE))
+    stamp = notebook.metadata["labelnoise"]
+    assert stamp["profile"] == "smoke"
+    assert stamp["own_run"]
+    assert stamp["parameters"] == {key: p.default for key, p in parameters.declared("02_estimation").items()} | SMOKE
+    shown = outputs(notebook)
+    assert {o.output_type for o in shown} <= {"display_data", "execute_result"}  # no progress is left
+    assert sum("image/png" in o.data for o in shown) == 5
+    table, *_ = (o for o in shown if "text/html" in o.data)
+    assert all(name in table.data["text/plain"] for name in ("oracle", "maximum anchor", "97th-percentile anchor"))
+
+
+def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
+    papermill = Path(sys.executable).with_name("papermill")
+    small = "profile: smoke, seeds: 1, noises: [symmetric-0.2]"
+    text = f"{{{small}, learners: [volminnet], ten_seeds: 1, ten_noises: [pair-flip-0.2]}}"
+    done = subprocess.run(
+        [papermill, SOURCES["02_estimation"], "out.ipynb", "-y", text],
+        cwd=tmp_path,
+        env=os.environ | {"LABELNOISE_LEDGER": str(tmp_path / "mine.jsonl")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["mine.fits", "mine.jsonl", "out.ipynb"]
+    recorded = Counter(record.trial.noise for record in Ledger(tmp_path / "mine.jsonl"))
+    assert recorded == {"symmetric-0.2": 2, "pair-flip-0.2": 2}
+    shown = outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4))
+    assert sum("image/png" in o.get("data", {}) for o in shown) == 5
+    assert not [o for o in shown if o.output_type in ("error", "stream")]

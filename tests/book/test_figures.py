@@ -1,0 +1,433 @@
+import dataclasses
+import io
+import re
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from labelnoise import transitions
+from labelnoise.book import figures, matrix_figures, matrix_tables, style, tables, titles
+from labelnoise.book.drawn import as_csv
+from labelnoise.statistics import interval
+from labelnoise.trials import tuning
+
+matplotlib.use("agg")
+
+ARMS = [("cross-entropy", None), ("forward", "true"), ("forward", "anchor-97")]
+NOISES = ["paper-0.5", "paper-0.6"]
+NAMES = {3: ["T-shirt/top", "Trouser", "Dress"], 10: [f"class {i}" for i in range(10)]}
+
+
+@pytest.fixture(scope="module")
+def records(tiny, made_up):
+    """Made-up records whose accuracies and errors depend on network, noise, method and seed."""
+
+    def make(seeds, noises=NOISES, models=("lenet", "alexnet")):
+        found = []
+        for model in models:
+            for noise in noises:
+                for k, (method, transition) in enumerate(ARMS):
+                    for seed in range(seeds):
+                        trial = tiny(model=model, noise=noise, method=method, transition=transition, seed=seed)
+                        start = 0.6 + 0.05 * k - 0.02 * len(found) / 100
+                        history = {
+                            "noisy_train_loss": [1.1, 1.0, 0.9],
+                            "noisy_validation_loss": [1.0, 0.9, 1.1],
+                            "noisy_validation_accuracy": [0.4, 0.5, 0.4],
+                            "clean_test_accuracy": [start, start + 0.1 + 0.01 * seed, start + 0.05],
+                            "memorised": [0.1, 0.2, 0.3 + 0.01 * seed],
+                        }
+                        truth = transitions.named(noise, 3)
+                        matrices = {
+                            name: ((1 - w) * truth + w * np.eye(3)).tolist()
+                            for name, w in (("oracle", 0.01 + 0.001 * seed), ("anchor-97", 0.1 + 0.02 * seed**2))
+                        }
+                        found.append(made_up(trial, history=history, best_epoch=1, transition_matrices=matrices))
+        return found
+
+    return make
+
+
+def images(n_classes, columns=3):
+    generator = torch.Generator().manual_seed(0)
+    labels = np.arange(4 * n_classes) % n_classes
+    pixels = torch.randint(0, 256, (len(labels), 1, 28, 28), dtype=torch.uint8, generator=generator)
+    return figures.image_grid(pixels, labels, np.roll(labels, 1), NAMES[n_classes], columns=columns)
+
+
+def heatmaps(n_classes, difference=False):
+    matrix = transitions.symmetric(n_classes, 0.3)
+    shift = matrix if difference else 0
+    rows = {"first": {"true": matrix - shift, "estimated": np.eye(n_classes) - shift}, "second": {"true": matrix}}
+    return matrix_figures.transition_heatmaps(rows, NAMES[n_classes], difference=difference)
+
+
+def probabilities(n_classes, noises):
+    spread = np.linspace(-0.05, 0.05, 5)
+    truths = {noise: transitions.symmetric(n_classes, 0.3) for noise in noises}
+    quantiles = {noise: truth[..., None] + spread for noise, truth in truths.items()}
+    return matrix_figures.predicted_probabilities(quantiles, truths, NAMES[n_classes])
+
+
+def tried_arm(model="lenet", noise="paper-0.5", method="forward", transition="true"):
+    """An arm with three tries, 0, 1 and 20 millinats from the best, the second of them the protocol's."""
+    arm = tuning.Arm("fashion-mnist-3", noise, model, method, transition)
+    first = tuning.start(arm)
+    other = [dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=n)) for n in (5, 6)]
+    return {arm: [(other[0], 1.0), (first, 1.001), (other[1], 1.02)]}
+
+
+TRIED = {
+    **tried_arm(), **tried_arm(noise="paper-0.6"), **tried_arm(method="mixup", transition=None),
+    **tried_arm(model="alexnet"),
+}  # fmt: skip
+
+
+SETTLED = {arm: tries[0][0] if arm.noise == "paper-0.6" else tries[1][0] for arm, tries in TRIED.items()}
+
+
+def parts(seeds):
+    """Accuracies of a recipe and of what is left of it."""
+    rows = [
+        {"noise": noise, "part": part, "seed": seed, "last_accuracy": 0.9 + 0.01 * seed - 0.02 * k}
+        for noise in NOISES
+        for k, part in enumerate(("whole", "without the graph"))
+        for seed in range(seeds)
+    ]
+    return pd.DataFrame(rows)
+
+
+DRAWINGS = {
+    "images of 3 classes": lambda records: images(3),
+    "images of 10 classes": lambda records: images(10, columns=1),
+    "heatmaps of 3 classes": lambda records: heatmaps(3),
+    "a heatmap of 10 classes": lambda records: matrix_figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10]),
+    "differences": lambda records: heatmaps(3, difference=True),
+    "probabilities of 3 classes": lambda records: probabilities(3, NOISES),
+    "probabilities of 10 classes": lambda records: probabilities(10, ["symmetric-0.3"]),
+    "errors": lambda records: matrix_figures.estimation_errors(
+        matrix_tables.matrix_errors(records(3)), ["oracle", "anchor-97"]
+    ),
+    "errors of one seed": lambda records: matrix_figures.estimation_errors(
+        matrix_tables.matrix_errors(records(1, NOISES[:1])), ["oracle"]
+    ),
+    "curves": lambda records: figures.accuracy_curves(tables.as_curves(records(3, NOISES, ["lenet"]))),
+    "curves of one seed": lambda records: figures.accuracy_curves(tables.as_curves(records(1, ["clean"], ["lenet"]))),
+    "rates": lambda records: figures.error_against_rate(
+        tables.by_rate(tables.as_table(records(3, ["clean", "symmetric-0.2", "pair-flip-0.2"], ["alexnet"])))
+    ),
+    "rates of one seed": lambda records: figures.error_against_rate(
+        tables.by_rate(tables.as_table(records(1, ["symmetric-0.2"])))
+    ),
+    "gains": lambda records: figures.gains(tables.gains(tables.as_table(records(3)))),
+    "gains by margin": lambda records: figures.gains_by_margin(
+        pd.DataFrame(
+            [
+                ["fashion-mnist-3", "lenet", noise, "forward", "true", seed, 0.1 + 0.2 * seed, seed - 1.0]
+                for noise in ("paper-0.5", "instance-0.2")
+                for seed in (0, 4)
+            ],
+            columns=["dataset", *tables.ARM, "seed", "margin", "gain"],
+        ),
+        0.3,
+    ),
+    "predicted gains": lambda records: figures.predicted_gains(
+        pd.DataFrame(
+            [
+                ["here", "fashion-mnist-3", "lenet", "paper-0.5", "forward", "true", seed, seed - 1.0, seed]
+                for seed in (0, 4)
+            ],
+            columns=["training", "dataset", *tables.ARM, "seed", "predicted", "gain"],
+        )
+    ),
+    "tries": lambda records: figures.tries(tables.tries(TRIED, SETTLED)),
+    "ablation": lambda records: figures.ablation(parts(3)),
+    "ablation of one seed": lambda records: figures.ablation(parts(1)),
+    "gains of one seed": lambda records: figures.gains(tables.gains(tables.as_table(records(1)))),
+}
+every = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+
+
+def png(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=30)
+    return file.getvalue()
+
+
+@every
+def test_a_drawing_is_a_figure_the_same_each_time_and_leaves_no_trace(draw, records):
+    before = dict(matplotlib.rcParams)
+    first = draw(records)
+    assert isinstance(first, Figure)
+    assert matplotlib.pyplot.get_fignums() == []
+    second = draw(records)
+    assert png(first) == png(second)
+    assert len(first.drawn)
+    assert as_csv(first.drawn) == as_csv(second.drawn)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_two_drawings_of_different_data_differ(records):
+    curves = tables.as_curves(records(1, ["clean"], ["lenet"]))
+    assert png(figures.accuracy_curves(curves)) != png(figures.accuracy_curves(curves.assign(clean_test_accuracy=0.5)))
+
+
+def meshes(figure):
+    return [ax.collections[0] for ax in figure.axes if ax.collections]
+
+
+def test_heatmaps_of_one_call_share_one_scale_from_zero_to_one():
+    assert [mesh.get_clim() for mesh in meshes(heatmaps(3))] == [(0, 1)] * 3
+
+
+def test_differences_share_one_scale_around_zero():
+    assert [mesh.get_clim() for mesh in meshes(heatmaps(3, difference=True))] == [(-0.2, 0.2)] * 3
+
+
+@pytest.mark.parametrize(("difference", "scale"), [(True, (-0.5, 0.5)), (False, (0, 0.5))])
+def test_the_end_of_the_scale_can_be_set(difference, scale):
+    drawn = matrix_figures.transition_heatmaps({"": {"a": np.eye(3)}}, NAMES[3], difference=difference, limit=0.5)
+    assert [mesh.get_clim() for mesh in meshes(drawn)] == [scale]
+
+
+def test_heatmaps_show_the_matrix_with_clean_classes_as_rows_and_print_its_entries():
+    matrix = np.array(transitions.PAPER["paper-0.5"])
+    (ax,) = matrix_figures.transition_heatmaps({"": {"true T": matrix}}, NAMES[3]).axes
+    np.testing.assert_array_equal(ax.collections[0].get_array(), matrix)
+    printed = {(t.get_position()[1] - 0.5, t.get_position()[0] - 0.5): float(t.get_text()) for t in ax.texts}
+    assert printed == {(i, j): matrix[i, j] for i in range(3) for j in range(3)}
+    low, high = ax.get_ylim()
+    assert low > high  # row 0 is at the top
+    assert [label.get_text() for label in ax.get_yticklabels()] == NAMES[3]
+    assert [label.get_text() for label in ax.get_xticklabels()] == NAMES[3]
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("clean label", "noisy label")
+
+
+def test_differences_are_printed_with_their_sign():
+    (ax,) = matrix_figures.transition_heatmaps({"": {"a": np.diag([0.1, -0.1, 0])}}, NAMES[3], difference=True).axes
+    assert ax.texts[0].get_text() == "+0.10"
+    assert re.fullmatch("[-\N{MINUS SIGN}]0.10", ax.texts[4].get_text())
+
+
+def test_entries_are_printed_for_ten_classes_but_not_for_thirteen():
+    few = matrix_figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10])
+    assert [len(ax.texts) for ax in few.axes] == [100]
+    many = matrix_figures.transition_heatmaps({"": {"a": np.eye(13)}}, list(map(str, range(13))))
+    assert [len(ax.texts) for ax in many.axes] == [0]
+
+
+def test_images_stand_in_the_row_of_their_clean_class_titled_with_their_noisy_label():
+    figure = images(3)
+    grid = np.array(figure.axes).reshape(3, 3)
+    assert [ax.get_ylabel() for ax in grid[:, 0]] == NAMES[3]
+    assert [[ax.get_title() for ax in row] for row in grid] == [[NAMES[3][(i - 1) % 3]] * 3 for i in range(3)]
+
+
+def test_a_wrong_label_is_red_and_a_right_one_grey():
+    pixels = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+    figure = figures.image_grid(pixels, np.array([0, 1]), np.array([1, 1]), ["a", "b"], columns=1)
+    assert [ax.title.get_color() for ax in figure.axes] == [style.PALETTE[3], "0.4"]
+
+
+def lines_at(ax, marker):
+    """The x and y of every line with this marker."""
+    return [line.get_xydata().tolist() for line in ax.get_lines() if line.get_marker() == marker]
+
+
+def test_probabilities_show_the_median_and_the_true_matrix():
+    truth = np.array(transitions.PAPER["paper-0.5"])
+    quantiles = truth[..., None] + np.array([-0.2, -0.1, 0.01, 0.1, 0.2])
+    (ax,) = matrix_figures.predicted_probabilities({"paper-0.5": quantiles}, {"paper-0.5": truth}, NAMES[3]).axes
+    assert [y for ((_, y),) in lines_at(ax, "_")] == truth.ravel().tolist()
+    assert [y for ((_, y),) in lines_at(ax, "o")] == quantiles[..., 2].ravel().tolist()
+    bars = [line.get_ydata().tolist() for line in ax.get_lines() if len(line.get_xdata()) == 2]
+    assert bars[::2] == quantiles[..., [0, 4]].reshape(-1, 2).tolist()
+    assert bars[1::2] == quantiles[..., [1, 3]].reshape(-1, 2).tolist()
+    assert [round(x) for ((x, _),) in lines_at(ax, "o")] == [0, 0, 0, 1, 1, 1, 2, 2, 2]  # grouped by clean class
+
+
+def test_errors_show_every_seed_the_mean_and_its_interval(records):
+    table = matrix_tables.matrix_errors(records(4, models=["lenet"]))
+    figure = matrix_figures.estimation_errors(table, ["oracle", "anchor-97"])
+    for ax, noise in zip(figure.axes, NOISES, strict=True):
+        assert ax.get_title() == titles.noise_title(noise)
+        assert ax.get_xscale() == "log"
+        for k, name in enumerate(["oracle", "anchor-97"]):
+            values = table.loc[(table["noise"] == noise) & (table["estimator"] == name), "l1"].tolist()
+            summary = interval(values)
+            assert [x for x, _ in lines_at(ax, "o")[k]] == values
+            assert lines_at(ax, "D")[k] == [[pytest.approx(summary.mean), k + 0.2]]
+            bar = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "None"][k]
+            assert bar.tolist() == pytest.approx([summary.low, summary.high])
+
+
+def test_curves_show_every_seed_and_the_mean(records):
+    curves = tables.as_curves(records(3))
+    for measure in ("clean_test_accuracy", "memorised"):
+        figure = figures.accuracy_curves(curves, measure, "some label")
+        cells = [(model, noise) for model in ("lenet", "alexnet") for noise in NOISES]
+        for ax, (model, noise) in zip(figure.axes, cells, strict=True):
+            assert ax.get_title() == f"{titles.MODEL_TITLES[model]}, {titles.noise_title(noise)}, n = 3"
+            drawn = [line.get_xydata() for line in ax.get_lines()]
+            cell = curves[(curves["model"] == model) & (curves["noise"] == noise)]
+            for k, (method, transition) in enumerate(ARMS):
+                arm = cell[(cell["method"] == method) & (cell["transition"] == (transition or ""))]
+                seeds = [100 * group[measure].to_numpy() for _, group in arm.groupby("seed")]
+                *thin, mean = drawn[4 * k : 4 * k + 4]
+                np.testing.assert_allclose([line[:, 1] for line in thin], seeds)
+                np.testing.assert_allclose(mean, np.column_stack([[1, 2, 3], np.mean(seeds, axis=0)]))
+        assert figure.axes[0].get_ylabel() == "some label"
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert legend == [titles.method_title(method, transition or "") for method, transition in ARMS]
+
+
+def test_rates_show_each_seed_and_the_mean_error_at_their_rate(records):
+    table = tables.as_table(records(3, ["symmetric-0.2", "symmetric-0.6", "symmetric-0.4"], ["lenet"]))
+    table = tables.by_rate(table)
+    for accuracy in ("best_accuracy", "last_accuracy"):
+        (ax,) = figures.error_against_rate(table, accuracy).axes
+        assert ax.get_title() == "LeNet, symmetric, n = 3"
+        assert ax.get_xticks().tolist() == [0.2, 0.4, 0.6]
+        lines = [line.get_xydata().T for line in ax.get_lines()]
+        for k, (method, transition) in enumerate(ARMS):
+            arm = table[(table["method"] == method) & (table["transition"] == (transition or ""))]
+            (rates, errors), (x, means) = lines[2 * k], lines[2 * k + 1]
+            np.testing.assert_allclose(rates, arm["rate"], atol=0.02)  # side by side
+            np.testing.assert_allclose(errors, 100 - 100 * arm[accuracy])
+            np.testing.assert_allclose(x, [0.2, 0.4, 0.6], atol=0.02)
+            np.testing.assert_allclose(means, (100 - 100 * arm[accuracy]).groupby(arm["rate"]).mean())
+
+
+def test_gains_show_every_row_with_its_interval_beside_zero(records):
+    rows = tables.gains(tables.as_table(records(3)))
+    rows["corrected"] = np.where(rows["model"] == "lenet", 0.04, 0.06)
+    drawn = figures.gains(rows)
+    panels = {ax.get_title(): ax for ax in drawn.axes}
+    assert list(panels) == ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
+    arms = [titles.method_title("forward", "true"), titles.method_title("forward", "anchor-97")]
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == arms
+    for title, ax in panels.items():
+        cell = rows[rows["model"].map(titles.MODEL_TITLES) + ", " + rows["noise"].map(titles.noise_title) == title]
+        assert ax.get_lines()[0].get_xdata() == [0, 0]
+        dots = [line for line in ax.get_lines() if line.get_marker() == "o"]
+        bars = [line.get_xdata().tolist() for line in ax.get_lines()[1:] if line.get_marker() == "None"]
+        assert [line.get_xydata()[0].tolist() for line in dots] == [[gain, k] for k, gain in enumerate(cell["gain"])]
+        assert bars == cell[["low", "high"]].to_numpy().tolist()
+        assert all((line.get_markerfacecolor() != "white") == title.startswith("LeNet") for line in dots)
+
+
+def test_failed_runs_of_one_panel_leave_the_scales_of_the_others_alone(records):
+    rows = tables.gains(tables.as_table(records(3)))
+    before = [ax.get_xlim() for ax in figures.gains(rows).axes]
+    rows.loc[rows.index[-1], "low"] = -100
+    *others, failed = (ax.get_xlim() for ax in figures.gains(rows).axes)
+    assert others == before[:-1]
+    assert failed[0] < -100
+
+
+def test_each_network_has_its_own_arms(records):
+    table = tables.as_table(records(3))
+    rows = tables.gains(table[(table["model"] == "lenet") | (table["transition"] != "anchor-97")])
+    drawn = figures.gains(rows)
+    labels = {ax.get_title(): len(ax.get_yticks()) for ax in drawn.axes}
+    assert labels == {"LeNet, “0.5”": 2, "LeNet, “0.6”": 2, "AlexNet, “0.5”": 1, "AlexNet, “0.6”": 1}
+    assert {ax.get_xlabel() for ax in drawn.axes[2:]} == {"gain over cross-entropy (points)"}
+
+
+def test_tries_stand_at_their_distance_to_the_best_and_the_protocol_is_filled():
+    drawn = figures.tries(tables.tries(TRIED, SETTLED))
+    panels = {ax.get_title(): ax for ax in drawn.axes}
+    lines = panels["LeNet, “0.5”"].get_lines()
+    places = [line.get_xydata()[0] for line in lines]
+    np.testing.assert_allclose(places, [[0, 0], [1, 0], [20, 0], [0, 1], [1, 1], [20, 1]], atol=1e-6)
+    assert [line.get_markerfacecolor() == "none" for line in lines] == [True, False, True] * 2
+    colours = {title: [line.get_color() for line in ax.get_lines()] for title, ax in panels.items()}
+    blue, orange = style.PALETTE[:2]
+    assert colours["LeNet, “0.5”"] == [blue, orange, blue] * 2
+    assert colours["LeNet, “0.6”"] == [orange, blue, blue]
+    assert len(panels["LeNet, “0.6”"].get_lines()) == len(panels["AlexNet, “0.5”"].get_lines()) == 3
+    assert not panels["AlexNet, “0.6”"].get_lines()
+
+
+def test_an_ablation_shows_every_seed_and_the_mean_of_each_part():
+    drawn = figures.ablation(parts(3))
+    for ax in drawn.axes:
+        seeds, mean = ax.get_lines()[:2]
+        np.testing.assert_allclose(seeds.get_xdata(), [90, 91, 92])
+        np.testing.assert_allclose(mean.get_xdata(), [91, 91])
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["whole", "without the graph"]
+    assert [ax.get_title() for ax in drawn.axes] == ["“0.5”, n = 3", "“0.6”, n = 3"]
+
+
+def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
+    table = tables.gains(tables.as_table(records(3)))
+    shown = titles.titled(table)
+    assert set(shown["network"]) == {"LeNet", "AlexNet"}
+    assert set(shown["noise"]) == {"“0.5”", "“0.6”"}
+    assert shown["gain"].equals(table["gain"])
+    arms = zip(table["method"], table["transition"], strict=True)
+    assert shown["method"].tolist() == [titles.method_title(*arm) for arm in arms]
+    assert len(shown.columns) == len(table.columns) - 1  # the source of T is in the method's name
+
+
+def test_gains_stand_in_a_row_a_method_and_a_column_a_cell_with_a_star_where_significant(records):
+    rows = tables.gains(tables.as_table(records(3)))
+    rows["corrected"] = np.where(rows["model"] == "lenet", 0.04, 0.06)
+    rows = rows[(rows["model"] == "lenet") | (rows["transition"] != "anchor-97")]
+    shown = titles.gains_by_method(rows)
+    assert shown.index.tolist() == ["forward, true T", "forward, 97th-percentile anchor"]
+    cells = ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
+    assert shown.columns.tolist() == [f"{cell}, n = 3" for cell in cells]
+    first = rows.iloc[0]
+    text = titles.spanned(first["gain"], first["low"], first["high"]) + " *"
+    assert shown.iloc[0, 0] == text
+    assert not shown.iloc[0, 2].endswith("*")
+    assert shown.iloc[1, 2] == ""
+    alone = titles.gains_by_method(tables.gains(tables.as_table(records(1))))
+    assert "nan" not in alone.to_string()
+    rows.loc[rows.index[0], "n"] = 2
+    assert titles.gains_by_method(rows).iloc[0, 0] == f"{text}, n = 2"
+
+
+def test_means_stand_beside_medians_a_row_a_training_network_and_noise(records):
+    forward = tables.gains(tables.as_table(records(6)))[::2]
+    shown = titles.means_and_medians({"published": forward, "other": forward.assign(median_low=np.nan)})
+    assert shown["settings"].tolist() == ["published"] * 4 + ["other"] * 4
+    assert shown.index.tolist() == ["LeNet", "LeNet", "AlexNet", "AlexNet"] * 2
+    row = forward.iloc[0]
+    assert shown["mean"].iloc[0] == titles.spanned(row["gain"], row["low"], row["high"])
+    assert shown["median"].iloc[0] == titles.spanned(row["median"], row["median_low"], row["median_high"])
+    assert shown["median"].iloc[4] == titles.signed(row["median"])
+    assert shown["corrected p"].iloc[0] == titles.p_value(row["corrected"])
+    assert [titles.p_value(value) for value in (0.0009, 0.001, 0.0374, 1.0)] == ["< 0.001", "0.001", "0.037", "1.000"]
+    assert shown["n"].tolist() == [6] * 8
+
+
+def test_accuracies_stand_in_a_row_a_method_and_a_column_a_cell(records):
+    found = tables.accuracies(tables.as_table(records(3)))
+    shown = titles.accuracies_by_method(found, "best_accuracy")
+    assert shown.columns.tolist() == [
+        f"{cell}, n = 3" for cell in ("LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”")
+    ]
+    assert shown.index.tolist() == list(dict.fromkeys(map(titles.method_title, found["method"], found["transition"])))
+    assert sorted(shown.to_numpy().ravel()) == sorted(found["best_accuracy"])
+
+
+def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
+    n = matrix_figures.PANELS_A_ROW + 2
+    rows = {"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}
+    drawn = matrix_figures.transition_heatmaps(rows, NAMES[3])
+    shown = [ax for ax in drawn.axes if ax.axison]
+    assert [ax.get_title() for ax in shown] == [*(f"x: {k}" for k in range(n)), "y: a"]
+    lines = [ax.get_subplotspec().rowspan.start for ax in shown]
+    assert lines == [0] * matrix_figures.PANELS_A_ROW + [1, 1, 2]
+    assert [bool(ax.get_ylabel()) for ax in shown] == [k % matrix_figures.PANELS_A_ROW == 0 for k in range(n)] + [True]
+
+
+def test_a_distorted_matrix_is_named_by_its_distortion():
+    assert titles.method_title("forward", "true, towards-identity-0.5") == "forward, T towards identity 0.5"
+    assert titles.method_title("forward", "true") == "forward, true T"

@@ -1,0 +1,181 @@
+"""No result is typed: each number in the book's prose is a setting that the code has, or listed with its reason."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+from distributed.scheduler import dask
+
+from labelnoise import cli, statistics
+from labelnoise.book import costs, drawn, figures, matrix_plans, parameters, plans
+from labelnoise.book.matrix_tables import LEVEL
+from labelnoise.data import _datasets as data
+from labelnoise.data import sources
+from labelnoise.estimators import rule
+from labelnoise.noise import instance_rate
+from labelnoise.training import METHODS, LeNet
+from labelnoise.training import _graph as graph
+from labelnoise.training import _loop as training
+from labelnoise.transitions import PAPER, l1_error, noise_rate
+from labelnoise.trials import PROTOCOL, VALIDATION_SHARE, tuning
+from labelnoise.trials import _running as running
+
+ROOT = Path(__file__).parents[2]
+COUNTS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+WORDS: dict[str, float] = {word: k for k, word in enumerate(COUNTS, 1)}
+WORDS |= {"twenty": 20, "forty": 40, "hundred": 100, "thousand": 1000, "half": 0.5, "thirds": 1 / 3, "quarter": 0.25}
+WORDS |= {"fifth": 0.2, "fifths": 0.2, "tenth": 0.1, "hundredth": 0.01, "thousandth": 0.001}
+COMMON = {"one", "two", "half"}  # as words, they are read as numbers only in a sentence of STATED
+NUMBER = re.compile(rf"(?<![\w.-])\d+(?:[.,]\d+)*(?!\w)|\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
+
+
+def prose(path):
+    """A page's sentences on one line, without code, formulae, roles, addresses and what is named by a number."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        drawn = [cell["metadata"]["mystnb"] for cell in cells if "mystnb" in cell["metadata"]]
+        captions = [text for each in drawn for text in (each["figure"]["caption"], each["image"]["alt"])]
+        text = "\n\n".join([*("".join(c["source"]) for c in cells if c["cell_type"] == "markdown"), *captions])
+    for stripped in (
+        r"(?ms)^(`{3,}).*?^\1$",  # blocks of code and directives
+        r"(?s)\$\$.*?\$\$|\$[^$]*\$",
+        r"(?s)(\{[^}`]+\})?(`+)[^`]+\2",  # roles and code
+        r"\]\([^)]*\)|https?://\S+",
+        r"(?m)^ *\d+\. ",  # of a list
+        r"[“\"]0\.[56][”\"]|CC BY 4\.0|arXiv:\S+",  # names
+    ):
+        text = re.sub(stripped, " ", text)
+    return " ".join(text.split())
+
+
+def numbers(text):
+    found = [word.lower() for word in NUMBER.findall(text)]
+    return [WORDS[word] if word in WORDS else float(word.replace(",", "")) for word in found]
+
+
+SOURCES = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "book").glob("*.md"))]
+PAGES = {path.name: prose(path) for path in SOURCES}
+
+
+def written(thing, pattern):
+    """The number that a function's source, or a file of the repository, has at the group of the pattern."""
+    text = (ROOT / thing).read_text() if isinstance(thing, str) else inspect.getsource(thing)
+    return float(re.search(pattern, text)[1].replace("_", ""))
+
+
+ROUNDS, FOLDS, V = len(running.ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
+TRUTH = np.array(PAPER["paper-0.6"])
+ESTIMATION, CORRECTION, ROBUSTNESS = (
+    parameters.defaults(name) for name in ("02_estimation", "03_correction", "05_robustness")
+)
+LONG = matrix_plans.LONG.epochs / PROTOCOL["lenet"].epochs
+
+# Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.
+STATED = {
+    r"95 % (t )?intervals?|nominal 95 %": [100 * LEVEL],
+    r"at 5 %": [100 * (1 - LEVEL)],
+    r"one in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],
+    r"± 1\.96|1\.96 standard": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
+    r"three classes of Fashion-MNIST with two matrices": [len(data.PAPER_CLASSES), len(PAPER)],
+    r"(?i)(all|on|of|in) ten classes|^ten classes|## Ten classes": [len(data.DATASETS["fashion-mnist"])],
+    r"(?i)(on|with|of|##) three classes(?! (of|and on ten))|Three classes are": [len(data.PAPER_CLASSES)],
+    r"on three classes and on ten": [len(data.PAPER_CLASSES), len(data.DATASETS["fashion-mnist"])],
+    r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
+    r"correction gains at 0\.4 already": [
+        instance_rate(name) for name in ROBUSTNESS["ten_noises"] if name == "instance-0.4"
+    ],
+    r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
+    r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
+    r"six significant digits": [written(drawn, r"%\.(\d)g")],
+    r"the four files": [len(sources.SHA256)],
+    r"trained on 80 %": [100 * (1 - V)],
+    r"the other 20 %": [100 * V],
+    r"four fifths for training and one fifth": [(1 - V) / V, V, 1, V],
+    r"error is 0 for a perfect estimate and at most 2": [0, l1_error(np.eye(3), np.eye(3)[[1, 2, 0]])],
+    r"take the likeliest , three times|three rounds": [ROUNDS],
+    r"Two more, shorter, rounds": [ROUNDS - 1],
+    r"Three networks, each": [FOLDS],
+    r"the other two thirds": [FOLDS - 1, 1 / FOLDS],
+    r"six matrices": [len(ESTIMATION["noises"] + ESTIMATION["ten_noises"])],
+    r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
+    r"With 60 % of the labels wrong": [100 * noise_rate(TRUTH)],
+    r"a hundredth of the information": [round(1 - scipy.stats.entropy(TRUTH[0], base=3), 2)],
+    r"ten nearest neighbours": [graph.NEIGHBOURS],
+    r"\b100 principal components": [graph.COMPONENTS],
+    r"Three seeds are few": [CORRECTION["ablation_seeds"]],
+    r"half the published rate, and 10 epochs in place of 8": [
+        plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate,
+        plans.GENTLE.epochs,
+        PROTOCOL["alexnet"].epochs,
+    ],
+    r"at half (its|the|AlexNet)": [plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate],
+    r"momentum 0\.9": [written(training, r"momentum=([\d.]+)")],
+    r"five times (as many|the published epochs|the epochs)": [LONG],
+    r"train for 8 epochs": [PROTOCOL["lenet"].epochs],
+    r"on 256 images": [PROTOCOL["alexnet"].batch_size],
+    r"the six channels": [LeNet(n_classes=3).features[0].out_channels],
+    r"two tuning seeds": [len(tuning.SEEDS)],
+    r"four at random": [written(tuning.study, r"n_startup_trials=(\d+)") - 1],
+    r"a quarter to four times": tuning.RELATIVE_RATE,
+    r"weight decay \(0\.001 to 0\.1\)": tuning.WEIGHT_DECAY,
+    r"half to one and a half times": [tuning.RELATIVE_EPOCHS[0], 1, tuning.RELATIVE_EPOCHS[1] - 1],
+    r"six tries": [tuning.TRIES],
+    r"two standard errors": [tuning.MARGIN],
+    r"linear up to 0\.1": [written(figures.tries, r"linthresh=([\d.]+)")],
+    r"here 20 of them": [20 * any("20 steps" in n for n in costs.measured("estimators")["cases"][0]["estimators"])],
+    r"opening one of 100,000 records": [1, written("tests/trials/test_ledger.py", r"range\((\d+_\d+)\)")],
+    r"Python 3\.11 or newer": [written("pyproject.toml", r'requires-python = ">=([\d.]+)"')],
+    r"After four deaths": [dask.config.get("distributed.scheduler.allowed-failures") + 1],
+    r"train five of them": [cli.parser().parse_args(["replay"]).n],
+}
+
+# What is neither a setting nor a result, and why it may stand.
+OTHER = {
+    r"sums? to 1|[Bb]etween 0 and 1,?|from 0 to 1|is not 0 at|seed 0": "probabilities, scales and names",
+    r"further from 0 than|the p-value, 0 where|at the rate 0 stands|integers from 0,": "where a scale starts",
+    r"(version|after) 1\.0": "names of versions",
+    r"a millinat is a thousandth|A thousandth of a nat": "a unit",
+    r"(equations?|theorem) \d+( and \d+)?": "of the work that is cited",
+    r"starts eight processes|asks for forty jobs": "the command or script beside it says so",
+    r"Grey: 0\.90 to 0\.99": "a goal, drawn by the same cell",
+    r"3 × 3 kernels|four strided slices|A 6 × 6 kernel of stride 2 that gives all four": "layers",
+    r"has three steps": "they are listed below it",
+    r"tried on five seeds that are neither": "a small trial that set the number of runs, not on record",
+    r"worked out on three seeds": "told of a study before this protocol, not on record",
+}
+
+
+def unexplained(text):
+    """The numbers of a text, each with what follows it, that neither STATED nor OTHER has."""
+    spans = [found.span() for phrase in (*STATED, *OTHER) for found in re.finditer(phrase, text)]
+    return [
+        text[found.start() : found.end() + 40]
+        for found in NUMBER.finditer(text)
+        if not any(a <= found.start() < b for a, b in spans) and found[0].lower() not in COMMON
+    ]
+
+
+@pytest.mark.parametrize("phrase", [*STATED, *OTHER])
+def test_the_prose_has_the_numbers_of_the_code(phrase):
+    said = [found[0] for text in PAGES.values() for found in re.finditer(phrase, text)]
+    assert said, "no page says this any more"
+    for text in said:
+        assert phrase in OTHER or numbers(text) == pytest.approx(list(STATED[phrase])), text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_other_number_is_typed(page):
+    assert unexplained(PAGES[page]) == []
+
+
+def test_a_typed_result_is_found_wherever_it_stands(tmp_path):
+    page = tmp_path / "page.md"
+    typed = "It is 93.5 % {glue:text}`n-1`, $x_2$, `3`, ResNet-34,\n\n| 4,000 |\n\nand rises by a tenth in two runs."
+    page.write_text(f"1. {typed}\n\n```bash\nrun 5\n```\n")
+    assert numbers(prose(page)) == [93.5, 4000, 0.1, 2]
+    assert [text.split()[0] for text in unexplained(prose(page))] == ["93.5", "4,000", "tenth"]

@@ -1,0 +1,394 @@
+import itertools
+import re
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelnoise.book import matrix_plans, plans
+from labelnoise.errors import InputError
+from labelnoise.trials import PROTOCOL, SMOKE_IMAGES, WITH_GRAPH, tuning
+
+PAPER = ["paper-0.5", "paper-0.6"]
+CORRECTION = {
+    "noises": PAPER,
+    "models": ["lenet", "alexnet"],
+    "arms": ["forward, true", "forward, anchor-97", "mixup", "hog-forward, true"],
+    "alexnet_arms": ["forward, true"],
+    "seeds": 3,
+}
+CLOSE = {"close_noises": ["paper-0.6"], "close_arms": ["lenet, forward, true"]}
+DISTORTED = {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "distorted_seeds": 2}
+ABLATION = {"noises": PAPER, "ablation_seeds": 2}
+ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
+GENTLE = {"gentle_noises": PAPER, "gentle_seeds": 3}
+SGD = {"noises": PAPER, "sgd_seeds": 3}
+NOISE = {"noises": PAPER, "seeds": 3}
+PRECISION = {"precision_noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}
+EPOCHS = {"noises": PAPER, "warm_epochs": [2, 4], "seeds": 3, "long_seeds": 2}
+LEARNERS = ["alternating", "t-revision", "volminnet", "total-variation"]
+ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "model": "lenet", "learners": LEARNERS,
+          "ten_seeds": 2}  # fmt: skip
+RATES = {"rate_noises": ["symmetric-0.2", "pair-flip-0.3"], "models": ["lenet", "alexnet"],
+         "rate_arms": ["forward, true", "generalised"], "alexnet_arms": ["forward, true"], "rate_seeds": 2}  # fmt: skip
+UNSEEN = {"unseen_noises": ["symmetric-0.3"], "unseen_arms": ["forward, true"], "unseen_seeds": 2}
+CORRECTION_ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "models": ["lenet"],
+                     "ten_arms": ["forward, true"], "ten_seeds": 2}  # fmt: skip
+COVERAGE = {"noises": PAPER, "model": "lenet", "learners": ["alternating"], "draws": 3}
+SIZES = {"noises": PAPER, "model": "lenet", "images": [1000, 2000], "seeds": 3}
+OTHER_NOISES = {"further_noises": ["symmetric-0.2"], "model": "lenet", "seeds": 3}
+OTHER_NETWORKS = {"noises": PAPER, "further_models": ["alexnet"], "seeds": 3}
+TRACED = {"noises": PAPER, "traced_seeds": 2}
+EVERY = [
+    (matrix_plans.estimation, ESTIMATION),
+    (matrix_plans.on_ten, ON_TEN),
+    (plans.correction, CORRECTION),
+    (plans.distorted, DISTORTED),
+    (plans.ablation, ABLATION),
+    (plans.gentle, GENTLE),
+    (plans.constant_sgd, SGD),
+    (plans.over_rates, RATES),
+    (plans.correction_on_ten, CORRECTION_ON_TEN),
+    (plans.unseen, UNSEEN),
+    (matrix_plans.coverage, COVERAGE),
+    (matrix_plans.sizes, SIZES),
+    (matrix_plans.other_noises, OTHER_NOISES),
+    (matrix_plans.other_networks, OTHER_NETWORKS),
+    (matrix_plans.traced, TRACED),
+    (matrix_plans.held_out, ESTIMATION),
+    (plans.precision, PRECISION),
+    (plans.epochs, EPOCHS),
+    (plans.five_times, {"noises": PAPER, "long_seeds": 2}),
+]
+every = pytest.mark.parametrize(("plan", "parameters"), EVERY, ids=[plan.__name__ for plan, _ in EVERY])
+
+
+def subsets(values, least=1):
+    return st.lists(st.sampled_from(values), min_size=least, unique=True)
+
+
+ARMS = ["forward, true", "forward, anchor-97", "mixup", "volminnet", "hog-forward, anchor-max"]
+corrections = st.fixed_dictionaries(
+    {
+        "noises": subsets([*PAPER, "pair-flip-0.3", "clean"]),
+        "models": subsets(["lenet", "alexnet"]),
+        "arms": subsets(ARMS),
+        "alexnet_arms": st.none() | subsets(ARMS),
+        "seeds": st.integers(1, 4),
+        "profile": st.sampled_from(["full", "smoke"]),
+    }
+)
+
+
+@every
+def test_a_value_that_is_named_twice_is_asked_for_once(plan, parameters):
+    trials = plan(**parameters)
+    assert len({trial.key for trial in trials}) == len(trials)
+    doubled = {name: value * 2 if isinstance(value, list) else value for name, value in parameters.items()}
+    assert plan(**doubled) == trials
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_correction_has_as_many_trials_as_its_parameters_say(p):
+    ceiling = "clean" not in p["noises"]
+    alexnet_arms = p["arms"] if p["alexnet_arms"] is None else p["alexnet_arms"]
+    cells = {"lenet": 1 + len(p["arms"]), "alexnet": 1 + len(alexnet_arms)}
+    found = Counter(trial.model for trial in plans.correction(**p))
+    assert found == {m: (ceiling + len(p["noises"]) * cells[m]) * p["seeds"] for m in p["models"]}
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_every_arm_has_its_cross_entropy_partner_of_the_same_seed(p):
+    trials = plans.correction(**p)
+    plain = {(t.model, t.noise, t.seed) for t in trials if t.method == "cross-entropy"}
+    assert {(t.model, t.noise, t.seed) for t in trials} == plain
+
+
+def test_an_arm_is_reported_with_what_was_chosen_for_it_and_one_with_a_graph_as_a_refit(monkeypatch):
+    best = replace(PROTOCOL["lenet"], epochs=5)
+    options = (("alpha", 0.3),)
+    monkeypatch.setattr(tuning, "chosen", lambda arm: tuning.Choice(best, options if arm.method == "mixup" else ()))
+    for text in ("cross-entropy", "forward, true", "forward, anchor-97", "mixup", *(f"{m}, true" for m in WITH_GRAPH)):
+        method, source = plans.arm(text)
+        asked = plans.chosen_trial(
+            dataset="fashion-mnist-3", noise="paper-0.5", model="lenet", arm=(method, source), seed=0
+        )
+        assert (asked.method, asked.transition, asked.settings) == (method, source, best)
+        assert asked.options == (options if method == "mixup" else None)
+        assert asked.refit == (True if method in WITH_GRAPH else None)
+        assert asked.base == (PROTOCOL["lenet"] if source == "anchor-97" else None)
+
+
+def test_an_arm_is_a_method_and_what_it_takes_t_from():
+    assert plans.arm("mixup") == ("mixup", None)
+    assert plans.arm("forward, true, towards-identity-0.5") == ("forward", "true, towards-identity-0.5")
+
+
+def test_every_distortion_stands_beside_the_true_matrix_and_none_of_the_same_seed():
+    asked = plans.distorted(**DISTORTED)
+    sources = {t.transition for t in asked}
+    assert sources == {None, "true", "true, towards-identity-0.5", "true, transposed"}
+    for source in sources:
+        assert {(t.noise, t.seed) for t in asked if t.transition == source} >= {(n, s) for n in PAPER for s in range(2)}
+
+
+def test_each_part_of_our_recipe_is_left_out_in_turn():
+    asked = plans.ablation(**ABLATION)
+    assert len(asked) == 6 * len(PAPER) * 2
+    for whole, no_graph, of_pixels, plain, on_training_images, bare in zip(*[iter(asked)] * 6, strict=True):
+        assert (whole.method, whole.refit) == ("hog-forward", True)
+        assert no_graph == replace(whole, method="forward", options=None)
+        assert of_pixels == replace(whole, method="graph-forward", options=of_pixels.options)
+        options = whole.options or tuning.start(tuning.Arm("fashion-mnist-3", "", "lenet", whole.method)).options
+        assert of_pixels.options == options
+        assert plain == replace(whole, method="cross-entropy", transition=None, options=None)
+        assert on_training_images == replace(whole, refit=None)
+        assert bare == replace(whole, settings=replace(whole.settings, augmentation=None, averaging=None))
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_the_clean_ceiling_of_every_network_and_seed_is_asked_for(p):
+    trials = plans.correction(**p)
+    ceiling = {(t.model, t.seed) for t in trials if t.noise == "clean" and t.method == "cross-entropy"}
+    assert ceiling == {(t.model, t.seed) for t in trials}
+
+
+@pytest.mark.parametrize(
+    ("plan", "parameters", "model", "expected"),
+    [
+        (plans.constant_sgd, SGD, "lenet", plans.CONSTANT_SGD),
+        (plans.gentle, GENTLE, "alexnet", plans.GENTLE),
+    ],
+)
+def test_every_trial_with_settings_of_its_own_has_its_partner(plan, parameters, model, expected):
+    trials = plan(**parameters)
+    cells = {
+        method: {(t.noise, t.seed) for t in trials if t.method == method} for method in ("cross-entropy", "forward")
+    }
+    assert cells["cross-entropy"] == cells["forward"] == {(noise, seed) for noise in PAPER for seed in range(3)}
+    assert {(t.model, t.settings) for t in trials} == {(model, expected)}
+    assert {(t.method, t.transition) for t in trials} == {("cross-entropy", None), ("forward", "true")}
+
+
+def test_the_gentle_rate_is_half_the_published_one_and_the_rest_but_the_epochs_is_the_same():
+    published = PROTOCOL["alexnet"]
+    assert replace(published, learning_rate=published.learning_rate / 2, epochs=plans.GENTLE.epochs) == plans.GENTLE
+
+
+def test_estimation_asks_for_cross_entropy_on_each_noise_and_seed():
+    trials = matrix_plans.estimation(**ESTIMATION)
+    assert {(t.noise, t.seed) for t in trials} == {(noise, seed) for noise in PAPER for seed in range(3)}
+    assert {(t.method, t.transition, t.model) for t in trials} == {("cross-entropy", None, "lenet")}
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_seeds_count_from_zero_for_each_network(p):
+    seeds = {model: {t.seed for t in plans.correction(**p) if t.model == model} for model in p["models"]}
+    assert seeds == {model: set(range(p["seeds"])) for model in p["models"]}
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections)
+def test_more_seeds_keep_the_trials_of_fewer(p):
+    assert set(plans.correction(**p)) <= set(plans.correction(**{**p, "seeds": p["seeds"] + 1}))
+
+
+@every
+def test_a_smoke_run_shares_no_key_with_a_full_one(plan, parameters):
+    full, smoke = plan(**parameters), plan(**parameters, profile="smoke")
+
+    def small(settings):
+        return settings and replace(settings, epochs=1)
+
+    assert smoke == list(
+        dict.fromkeys(replace(t, images=SMOKE_IMAGES, settings=small(t.settings), base=small(t.base)) for t in full)
+    )
+    assert not {t.key for t in full} & {t.key for t in smoke}
+    assert SMOKE_IMAGES not in {t.images for t in full}
+
+
+@every
+def test_the_data_set_is_passed_on(plan, parameters):
+    noises = {name: ["symmetric-0.3"] for name in parameters if name.endswith("noises")}
+    name = "ten_dataset" if "ten_dataset" in parameters else "dataset"
+    trials = plan(**{**parameters, **noises, name: "fashion-mnist"})
+    assert {t.dataset for t in trials} == {"fashion-mnist"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "parameters", "name"),
+    [
+        (*case, name)
+        for case in [*EVERY, (matrix_plans.noise, NOISE)]
+        for name in ("seeds", "distorted_seeds", "ablation_seeds", "gentle_seeds", "sgd_seeds", "long_seeds")
+        if name in case[1]
+    ],
+)
+@pytest.mark.parametrize("seeds", [0, -1])
+def test_at_least_one_seed_is_needed(plan, parameters, name, seeds):
+    with pytest.raises(InputError, match=rf"at least one seed, not {seeds}\.$"):
+        plan(**{**parameters, name: seeds})
+
+
+@pytest.mark.parametrize(
+    ("plan", "parameters", "name"),
+    [
+        (*case, name)
+        for case in [*EVERY, (matrix_plans.noise, NOISE)]
+        for name in ("noises", "rate_noises", "gentle_noises", "models", "arms", "alexnet_arms", "warm_epochs")
+        if name in case[1]
+    ],
+)
+def test_an_empty_list_is_named(plan, parameters, name):
+    with pytest.raises(InputError, match=rf"^{name} is empty; pass at least one\.$"):
+        plan(**{**parameters, name: []})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noises": ["paper-0.7"]}, "Unknown noise 'paper-0.7'"),
+        ({"models": ["resnet"]}, "Unknown model 'resnet'"),
+        ({"arms": ["magic"]}, "Unknown method 'magic'"),
+        ({"arms": ["forward, guess"]}, "can't take its transition matrix from 'guess'"),
+        ({"dataset": "cifar-10"}, "Unknown data set 'cifar-10'"),
+        ({"profile": "huge"}, "Unknown profile 'huge'"),
+    ],
+)
+def test_what_is_not_known_is_named(change, message):
+    with pytest.raises(InputError, match=message):
+        plans.correction(**{**CORRECTION, **change})
+
+
+@pytest.mark.parametrize("rate", [1.5, -0.1, float("nan")])
+def test_a_rate_outside_of_0_to_1_is_named(rate):
+    with pytest.raises(InputError, match=rf"A noise rate must lie in \[0, 1\], not {rate}"):
+        plans.correction(**{**CORRECTION, "noises": ["symmetric-0.2", f"symmetric-{rate}"]})
+
+
+def test_a_tiny_rate_is_taken():
+    more = plans.correction(**{**CORRECTION, "noises": [*CORRECTION["noises"], "symmetric-0.00001"]})
+    assert {trial.noise for trial in more} == {"clean", *CORRECTION["noises"], "symmetric-0.00001"}
+
+
+def test_over_the_rates_alexnet_has_its_own_arms():
+    asked = plans.over_rates(**RATES)
+    for model, methods in (("lenet", {"forward", "generalised"}), ("alexnet", {"forward"})):
+        noisy = itertools.product(RATES["rate_noises"], {"cross-entropy", *methods})
+        assert {(t.noise, t.method) for t in asked if t.model == model} == {("clean", "cross-entropy"), *noisy}
+    assert {t.seed for t in asked} == {0, 1}
+
+
+def test_ten_classes_have_the_first_network_and_their_own_clean_ceiling():
+    asked = plans.correction_on_ten(**{**CORRECTION_ON_TEN, "models": ["alexnet", "lenet"]})
+    assert {(t.dataset, t.model) for t in asked} == {("fashion-mnist", "alexnet")}
+    assert {(t.noise, t.method) for t in asked} == {
+        ("clean", "cross-entropy"), ("symmetric-0.2", "cross-entropy"), ("symmetric-0.2", "forward")
+    }  # fmt: skip
+
+
+def test_bfloat16_and_float32_are_paired_and_one_of_them_is_published():
+    asked = plans.precision(**PRECISION)
+    assert len(asked) == 2 * 2 * 2 * 3
+    halves = {p: [t for t in asked if t.settings.precision == p] for p in ("bfloat16", "float32")}
+    assert all(t.settings == PROTOCOL[t.model] for t in halves["bfloat16"])
+    as_brain = [replace(t, settings=replace(t.settings, precision="bfloat16")) for t in halves["float32"]]
+    assert as_brain == halves["bfloat16"]
+
+
+def test_a_warm_start_shares_the_published_fit():
+    asked = plans.epochs(**EPOCHS)
+    warm = [t for t in asked if t.method == "forward-warm"]
+    assert Counter(t.settings.epochs for t in warm) == {2: 6, 4: 6}
+    assert {t.prerequisite() for t in warm} == set(matrix_plans.estimation(**ESTIMATION))
+    assert {t.prerequisite() for t in warm} <= set(asked)
+    assert Counter(t.settings.epochs for t in asked if t.method != "forward-warm") == {8: 12, 40: 8}
+
+
+def test_the_noise_needs_no_trial_but_is_checked():
+    assert matrix_plans.noise(**NOISE) == []
+    with pytest.raises(InputError, match="Unknown noise 'paper-0\\.7'"):
+        matrix_plans.noise(noises=["paper-0.7"], seeds=1)
+
+
+def test_own_data_need_no_trial_but_a_file(tmp_path):
+    assert plans.own_data(data="") == plans.own_data(data=str(tmp_path)) == []
+    with pytest.raises(InputError, match=r"^There is no file none\.npz\.$"):
+        plans.own_data(data="none.npz")
+
+
+def test_every_plan_belongs_to_a_chapter():
+    listed = {plan for several in plans.PLANS.values() for plan in several}
+    assert listed == {
+        matrix_plans.noise,
+        plans.tuned,
+        plans.own_data,
+        matrix_plans.estimators,
+        *(plan for plan, _ in EVERY),
+    }
+
+
+def test_what_was_not_tuned_is_named():
+    assert plans.tuned(noises=PAPER, models=["lenet"]) == []
+    with pytest.raises(
+        InputError, match=r"lenet was not tuned on symmetric-0\.1; use .*lenet on paper-0\.5, lenet on pape"
+    ):
+        plans.tuned(noises=["symmetric-0.1"], models=["lenet"])
+    with pytest.raises(InputError, match="models is empty"):
+        plans.tuned(noises=PAPER, models=[])
+
+
+def test_methods_that_learn_t_share_the_fit_that_they_start_from():
+    asked = matrix_plans.estimation(**ESTIMATION, learners=LEARNERS)
+    plain = matrix_plans.estimation(**ESTIMATION)
+    assert Counter(t.method for t in asked) == {"cross-entropy": 6, **dict.fromkeys(LEARNERS, 6)}
+    for name in ("alternating", "t-revision"):
+        assert {t.prerequisite() for t in asked if t.method == name} == set(plain)
+    assert {t.settings.epochs for t in asked if t.method == "t-revision"} == {4}
+
+
+def test_every_number_of_images_is_asked_for():
+    assert Counter(t.images for t in matrix_plans.sizes(**SIZES)) == {1000: 12, 2000: 12}
+
+
+def test_a_traced_trial_has_its_own_settings():
+    assert {(t.trace, t.settings) for t in matrix_plans.traced(**TRACED)} == {(True, matrix_plans.LONG)}
+
+
+def test_held_out_trials_have_the_labels_of_the_plain_ones():
+    plain = matrix_plans.estimation(**ESTIMATION)
+    assert [replace(t, method="cross-entropy") for t in matrix_plans.held_out(**ESTIMATION)] == plain
+
+
+@settings(deadline=None, max_examples=30)
+@given(corrections, st.integers(0, 6))
+def test_close_arms_have_more_runs_on_the_noises_that_are_named_and_others_as_many_as_before(p, n):
+    before, after = (set(plans.correction(**{**p, **more})) for more in ({}, CLOSE | {"close_seeds": n}))
+    further = after - before
+    assert before <= after
+    assert {(t.model, t.noise) for t in further} <= {("lenet", "paper-0.6")}
+    assert {(t.method, t.transition) for t in further} <= {("cross-entropy", None), ("forward", "true")}
+    if "lenet" in p["models"] and "paper-0.6" in p["noises"] and "forward, true" in p["arms"]:
+        runs = Counter((t.method, t.transition) for t in after if (t.model, t.noise) == ("lenet", "paper-0.6"))
+        assert runs["cross-entropy", None] == runs["forward", "true"] == max(n, p["seeds"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"close_seeds": -1}, "close_seeds must be a whole number from 0 up, not -1."),
+        ({"close_noises": ["paper-0.7"]}, "paper-0.7"),
+        ({"close_arms": ["lenet5, forward, true"]}, "lenet5"),
+        ({"close_arms": ["lenet, forwards, true"]}, "forwards"),
+        ({"close_arms": ["lenet"]}, "method ''"),
+    ],
+)
+def test_more_runs_of_what_is_not_known_are_refused(asked, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        plans.correction(**{**CORRECTION, **CLOSE, "close_seeds": 4, **asked})

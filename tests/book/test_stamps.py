@@ -1,0 +1,103 @@
+import dataclasses
+
+import nbformat
+import pytest
+from nbformat import v4
+
+from labelnoise.book import parameters, project, stamps
+
+PER_SEED = "seed,l1\n0,0.1\n1,0.2\n"
+SUMMARY = "noise,mean\na,0.15\n"
+
+
+def figure_cell(name, table):
+    output = v4.new_output("display_data", {"image/png": "", stamps.CSV: table})
+    cell = v4.new_code_cell("draw()", id=name, metadata={"mystnb": {"figure": {"name": name, "caption": "A."}}})
+    cell.outputs = [output]
+    return cell
+
+
+def a_notebook(*cells):
+    return v4.new_notebook(cells=[v4.new_markdown_cell("# Title", id="title"), *cells])
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A checkout of a front page and one chapter, whose only parameter is n."""
+    monkeypatch.setattr(project, "root", lambda: tmp_path)
+    monkeypatch.setattr(parameters, "defaults", lambda name: {"n": 2})
+    (tmp_path / "notebooks").mkdir()
+    for name in ("01_toy", "index"):
+        nbformat.write(a_notebook(), tmp_path / "notebooks" / f"{name}.ipynb")
+        project.published_path(name).parent.mkdir(parents=True, exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def records(made_up, tiny):
+    dates = ("2026-01-03", "2026-01-02")
+    return [
+        dataclasses.replace(made_up(tiny(seed=seed)), seconds=1800.0, provenance={"date": date})
+        for seed, date in enumerate(dates)
+    ]
+
+
+def stamped(records, *, name="01_toy", given=(), seconds=3.21, tables=(("fig-a", PER_SEED), ("fig-b", SUMMARY))):
+    notebook = a_notebook(*(figure_cell(*pair) for pair in tables))
+    stamps.add(notebook, stamps.stamp(name, dict(given), "5" * 64, seconds, records))
+    nbformat.validate(notebook)
+    return notebook
+
+
+def test_below_each_figure_stands_what_it_is_made_from(book, records):
+    notebook = stamped(records)
+    assert [cell.id for cell in notebook.cells] == [
+        "title", "fig-a", "fig-a-made", "fig-b", "fig-b-made", "how-this-page-was-made",
+    ]  # fmt: skip
+    first, second = (cell.source for cell in notebook.cells[2:5:2])
+    assert "[Data, per seed](../_static/data/01_toy/fig-a.csv)" in first
+    assert "[Data, as drawn](../_static/data/01_toy/fig-b.csv)" in second
+    for line in (first, second):
+        assert "<../../notebooks/01_toy.ipynb>" in line
+        assert "2 trials of 1.0 core-hours, the last of 2026-01-03" in line
+        assert f"executed {notebook.metadata['labelnoise']['date']} in 3.2 seconds" in line
+
+
+def test_a_page_without_trials_claims_none(book):
+    assert "trials" not in stamped([]).cells[2].source
+
+
+def test_an_own_run_says_so_and_keeps_its_figures_lines(book, records):
+    notebook = stamped(records, given={"n": 3})
+    assert [cell.id for cell in notebook.cells][:4] == ["title", "own-run", "fig-a", "fig-a-made"]
+
+
+@pytest.mark.parametrize("name", ["01_toy", "index"])
+def test_the_data_lie_where_the_page_links_to_them(book, records, name):
+    notebook = stamped(records, name=name)
+    path = project.published_path(name)
+    stamps.write_data(notebook, path)
+    for cell, table in ((notebook.cells[2], PER_SEED), (notebook.cells[4], SUMMARY)):
+        link = cell.source.partition("](")[2].partition(")")[0]
+        assert (path.parent / link).read_text() == table
+        assert (path.parent / link).resolve().is_relative_to(book / "book" / "_static" / "data" / name)
+
+
+def test_pages_that_differ_in_seconds_alone_say_the_same_but_not_those_of_other_trials_or_data(book, records):
+    first = stamps.comparable(stamped(records))
+    assert stamps.comparable(stamped(records, seconds=99.0)) == first
+    assert stamps.comparable(stamped(records[:1])) != first
+    assert stamps.comparable(stamped(records, tables=[("fig-a", PER_SEED), ("fig-b", PER_SEED)])) != first
+
+
+def test_the_page_of_figures_lists_each_with_its_data_those_of_the_front_page_first(book, records):
+    assert "fig-" not in stamps.figures_page()  # nothing is published yet
+    for name, figure in (("01_toy", "fig-a"), ("index", "fig-front")):
+        nbformat.write(stamped(records, name=name, tables=[(figure, PER_SEED)]), project.published_path(name))
+    entries = [line for line in stamps.figures_page().splitlines() if line.startswith(("**", "- "))]
+    assert entries == [
+        "**{doc}`index`**",
+        "- {numref}`Figure {number}. {name} <fig-front>` [Data](_static/data/index/fig-front.csv)",
+        "**{doc}`chapters/01_toy`**",
+        "- {numref}`Figure {number}. {name} <fig-a>` [Data](_static/data/01_toy/fig-a.csv)",
+    ]

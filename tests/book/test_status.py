@@ -1,0 +1,88 @@
+import hashlib
+
+import pandas as pd
+import pytest
+
+from labelnoise.book import cost_prose, costs, status
+from labelnoise.data import sources
+from labelnoise.errors import InputError
+
+HERE = {"processor": "P", "instructions": "AVX", "torch": "2", "python": "3", "labelnoise": "0", "date": "2026-01-02"}
+
+
+def test_records_are_counted_by_what_they_were_made_on(made_up):
+    first = [
+        made_up(seconds=1800.0, provenance=HERE),
+        made_up(seconds=3600.0, provenance=HERE | {"date": "2026-01-01"}),
+    ]
+    other = made_up(provenance=HERE | {"torch": "3"})
+    made = status.made_on({"a": [*first, other], "b": [other]})
+    assert made["ledger"].tolist() == ["a", "a", "b"]
+    assert made["records"].tolist() == [2, 1, 1]
+    assert made.loc[0, ["core_hours", "first", "last"]].tolist() == [1.5, "2026-01-01", "2026-01-02"]
+
+
+def again(agrees):
+    asked = {"key": "k", "model": "lenet", "noise": "paper-0.5", "method": "forward", "transition": "true", "seed": 1}
+    return asked | {"exact": True, "agrees": agrees, "loss_difference": 0.0}
+
+
+def test_a_replay_that_differs_stands_out(made_up):
+    replayed = status.replayed({"trials": [again(True), again(False)]})
+    assert replayed["agrees"].tolist() == ["yes", "NO"]
+    assert replayed["method"].tolist() == ["forward, true T"] * 2
+    made = status.made_on({"a": [made_up(seconds=7200.0, provenance=HERE)]})
+    text = cost_prose.status_sentence(made, replayed)
+    assert "1 trainings are on record, 2.0 core-hours, made from 2026-01-02 to 2026-01-02 on one kind of" in text
+    assert text.endswith("Of 2 that were drawn at random and trained again, 1 agree.")
+    assert "2 kinds of machine" in cost_prose.status_sentence(pd.concat([made, made.assign(torch="3")]), replayed)
+
+
+def test_hashes_are_of_the_content(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    table = status.hashes([tmp_path / "x"]).set_index("file")["sha256"]
+    assert table["x"] == hashlib.sha256(b"abc").hexdigest()
+    assert set(table.index) == {"x", *sources.SHA256, sources.VOTES}
+
+
+def test_a_method_costs_what_it_is_given_too(tiny, made_up):
+    plain = made_up(tiny(), seconds=10.0)
+    alternating = made_up(tiny(method="alternating", transition="confident-learning"), seconds=30.0)
+    forward = made_up(tiny(method="forward", transition="alternating"), seconds=12.0)
+    of = {record.trial: record for record in (plain, alternating, forward)}
+    table = costs.by_method([plain, forward], of.get).set_index("method")
+    assert table["alone"].to_dict() == {"cross-entropy": 10, "forward": 12}
+    assert table["in all"].to_dict() == {"cross-entropy": 10, "forward": 52}
+    assert table["epochs"].tolist() == [1, 1]
+    text = cost_prose.costs_sentence(table.reset_index())
+    assert "between 5.2 times (forward, alternating likelihood) and 5.2 times" in text
+    assert text.endswith("as long as cross-entropy with LeNet.")
+    with pytest.raises(InputError, match="No trial of these noises and models is on record"):
+        costs.by_method([], of.get)
+
+
+@pytest.mark.parametrize("name", ["throughput", "replay"])
+def test_benchmarks_say_where_they_were_measured(name):
+    measured = costs.measured(name)
+    (row,) = status.measured_on({name: measured}).to_dict("records")
+    assert row["processor"] == measured["provenance"]["processor"]
+
+
+def test_the_version_stands_with_the_dates_of_the_first_and_the_last_record(made_up):
+    records = [made_up(provenance=HERE | {"date": date}) for date in ("2026-01-03", "2026-01-01", "2026-01-02")]
+    assert status.version_line(records).endswith("with records of 2026-01-01 to 2026-01-03.")
+
+
+def test_a_citation_file_is_told_as_bibtex():
+    text = (
+        "title: A\nversion: 1.2\ndate-released: 2026-05-01\nauthors: [{name: The B}, {family-names: C, given-names: D}]"
+    )
+    assert status.bibtex(text).splitlines() == [
+        "@software{labelnoise2026,",
+        "  author = {{The B} and C, D},",
+        "  title = {{A}},",
+        "  year = {2026},",
+        "  version = {1.2},",
+        "}",
+    ]
+    assert "url = {https://a.org}" in status.bibtex(text + "\nurl: https://a.org")

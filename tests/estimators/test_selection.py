@@ -1,0 +1,127 @@
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelnoise import noise, transitions
+from labelnoise.errors import InputError
+from labelnoise.estimators import selective_costs, selective_threshold
+
+quick = settings(deadline=None, max_examples=25)
+
+
+def gaussian(matrix, n, seed, distance):
+    """Features of Gaussian classes whose means are so many deviations apart, their noisy and their clean labels."""
+    generator = np.random.default_rng(seed)
+    clean = np.arange(n) % len(matrix)
+    means = distance / np.sqrt(2) * np.eye(len(matrix))
+    features = means[clean] + generator.standard_normal((n, len(matrix)))
+    return features, noise.corrupt(clean, matrix, generator), clean
+
+
+@quick
+@given(st.integers(2, 4), st.integers(1, 4), st.floats(0.01, 1), st.integers(0, 2**32))
+def test_of_all_thresholds_that_accept_enough_the_purest_is_taken(n_classes, decimals, coverage, seed):
+    generator = np.random.default_rng(seed)
+    probs = generator.dirichlet(np.ones(n_classes), size=40).round(decimals)  # rounded, so that samples tie
+    probs = probs.clip(0.1**decimals) / probs.clip(0.1**decimals).sum(axis=1, keepdims=True)
+    labels = np.append(generator.integers(0, n_classes, 40 - n_classes), np.arange(n_classes))
+    estimate = selective_threshold(probs, labels, coverage=coverage)
+    for j in range(n_classes):
+        sets = [labels[probs[:, j] >= threshold] for threshold in np.unique(probs[:, j])]
+        enough = [each for each in sets if len(each) >= np.ceil(coverage * 40)]
+        purest = max(enough, key=lambda each: ((each == j).mean(), len(each)))
+        np.testing.assert_allclose(estimate[j], np.bincount(purest, minlength=n_classes) / len(purest))
+
+
+def test_only_the_order_of_the_probabilities_counts():
+    generator = np.random.default_rng(0)
+    share = generator.random(200)
+    labels = (generator.random(200) > share).astype(int)
+    pushed = share**5 / (share**5 + (1 - share) ** 5)
+    first, second = (selective_threshold(np.stack([s, 1 - s], axis=1), labels) for s in (share, pushed))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_full_coverage_gives_the_shares_of_the_noisy_labels():
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), size=30)
+    labels = np.repeat([0, 1, 2], [5, 10, 15])
+    np.testing.assert_allclose(selective_threshold(probs, labels, coverage=1), np.tile([1 / 6, 1 / 3, 1 / 2], (3, 1)))
+
+
+@quick
+@given(st.integers(2, 5), st.floats(0, 0.4), st.integers(0, 2**32))
+def test_what_the_costs_give_is_a_transition_matrix(n_classes, rate, seed):
+    features, labels, _ = gaussian(transitions.symmetric(n_classes, rate), 60, seed, distance=2)
+    labels[:n_classes] = np.arange(n_classes)
+    estimate = selective_costs(features, labels)
+    np.testing.assert_array_equal(transitions.validate(estimate), estimate)
+
+
+@quick
+@given(st.permutations(range(3)), st.integers(0, 2**32))
+def test_renaming_the_classes_renames_the_rows_and_columns(order, seed):
+    features, labels, _ = gaussian(transitions.symmetric(3, 0.3), 300, seed, distance=3)
+    renamed = selective_costs(features, np.argsort(order)[labels])
+    np.testing.assert_array_equal(renamed, selective_costs(features, labels)[np.ix_(order, order)])
+
+
+@pytest.mark.parametrize("name", ["paper-0.5", "symmetric-0.2", "pair-flip-0.2"])
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_apart_find_the_matrix_as_closely_as_the_accepted_samples_allow(name, seed):
+    # With means 12 deviations apart a linear function accepts class i and no other. If it accepts all of it, row i is
+    # a mean over the m = n / 2 / 3 samples of class i in the half that is counted, and by Hoeffding's inequality and
+    # the union over 9 entries none is off by more than sqrt(log(2 * 9 / delta) / 2 / m) with probability 1 - delta.
+    # Equation 7 of the paper adds a union over the 19 costs that are tried. The purest choice accepts half of the
+    # class or more.
+    matrix, n, delta = transitions.named(name, 3), 12_000, 1e-6
+    features, labels, _ = gaussian(matrix, n, seed, distance=12)
+    bound = np.sqrt(np.log(2 * 9 * 19 / delta) / 2 / (n / 2 / 3 / 2))
+    assert np.abs(selective_costs(features, labels) - matrix).max() <= bound
+
+
+def test_in_any_unit_the_features_give_the_same():
+    features, labels, _ = gaussian(transitions.symmetric(3, 0.3), 600, 0, distance=4)
+    other_unit = features * [1e-3, 1, 1e3] + [5, -100, 0]
+    np.testing.assert_allclose(selective_costs(other_unit, labels), selective_costs(features, labels), atol=0.02)
+
+
+def test_a_feature_that_never_changes_does_no_harm():
+    features, labels, _ = gaussian(transitions.symmetric(3, 0.3), 600, 0, distance=4)
+    more = np.column_stack([features, np.full(600, 7.0), features[:, 0]])
+    np.testing.assert_allclose(selective_costs(more, labels), selective_costs(features, labels), atol=1e-12)
+    transitions.validate(selective_costs(np.zeros((600, 2)), labels))
+
+
+def test_a_class_that_nothing_accepts_gets_the_row_of_the_identity():
+    features, labels, _ = gaussian(transitions.symmetric(2, 0.2), 2000, 0, distance=4)
+    labels[:3] = 2
+    estimate = selective_costs(features, labels)
+    np.testing.assert_array_equal(estimate[2], [0, 0, 1])
+
+
+def test_the_seed_decides_and_tensors_are_taken():
+    features, labels, _ = gaussian(transitions.symmetric(3, 0.3), 300, 0, distance=3)
+    tensor = torch.from_numpy(features).requires_grad_()
+    first, same, other = (selective_costs(tensor, torch.from_numpy(labels), seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, same)
+    np.testing.assert_array_equal(first, selective_costs(features, labels))
+    assert np.abs(first - other).max() > 0
+
+
+@pytest.mark.parametrize("coverage", [0, -0.1, 1.1, float("nan")])
+def test_a_coverage_is_a_share(coverage):
+    message = re.escape(f"coverage must lie in (0, 1], not {coverage!r}.")
+    with pytest.raises(InputError, match=message):
+        selective_threshold([[0.7, 0.3], [0.2, 0.8]], [0, 1], coverage=coverage)
+    with pytest.raises(InputError, match=message):
+        selective_costs(np.eye(2), [0, 1], coverage=coverage)
+
+
+@pytest.mark.parametrize("spacing", [0, 0.6, float("nan")])
+def test_costs_are_spaced_within_one(spacing):
+    with pytest.raises(InputError, match=re.escape(f"spacing must lie in (0, 0.5], not {spacing!r}.")):
+        selective_costs(np.eye(2), [0, 1], spacing=spacing)

@@ -1,0 +1,289 @@
+"""`labelnoise train`: what it finds, that every form of the data gives the same, and what it says of mistakes."""
+
+import io
+import json
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors import safe_open
+
+from labelnoise import cli, noise
+from labelnoise.book import chapters, project, titles
+from labelnoise.data import NoisySet, load, write_npz
+from labelnoise.errors import InputError
+from labelnoise.own import _images as image_files
+from labelnoise.own import _train as train_command
+from labelnoise.own import _training as own_training
+from labelnoise.own._images import read_images
+from labelnoise.training import _models as models
+from labelnoise.transitions import l1_error, symmetric
+from labelnoise.trials import PROTOCOL, Ledger
+
+N, CLASSES = 180, 3
+IMAGE = np.zeros((60, 28, 28), np.uint8)
+LABELS = np.arange(60) % CLASSES
+
+
+def stripes(n, seed=0):
+    """Images that anyone can tell apart, with their classes: a bright band in one third, on grey noise."""
+    generator = np.random.default_rng(seed)
+    clean = generator.integers(CLASSES, size=n)
+    images = generator.integers(0, 100, size=(n, 28, 28), dtype=np.uint8)
+    for k in range(CLASSES):
+        images[clean == k, 9 * k : 9 * k + 9] += 120
+    return images, clean
+
+
+def encoded(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+def as_npz(path, images, labels):
+    channels_first = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    write_npz(path, NoisySet(torch.from_numpy(np.ascontiguousarray(channels_first)), np.asarray(labels)))
+
+
+def as_folder(path, images, labels, header="image,label"):
+    path.mkdir()
+    rows = [header]
+    for k, (pixels, label) in enumerate(zip(images, labels, strict=True)):
+        (path / f"{k}.png").write_bytes(encoded(pixels))
+        rows.append(f"{k}.png,{label}")
+    (path / "labels.csv").write_text("\r\n".join(rows))
+
+
+def as_parquet(path, images, labels, names=None):
+    structs = [{"bytes": encoded(pixels), "path": None} for pixels in images]
+    table = pyarrow.table({"image": structs, "label": list(labels)})
+    if names:
+        info = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(info)})
+    pyarrow.parquet.write_table(table, path)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(28, 28), (28, 28, 3), (40, 40), (64, 64, 3)]))
+def test_every_form_gives_the_same(tmp_path_factory, seed, shape):
+    folder = tmp_path_factory.mktemp("forms")
+    images = np.random.default_rng(seed).integers(256, size=(30, *shape), dtype=np.uint8)
+    for path, write in (("a.npz", as_npz), ("b", as_folder), ("c.parquet", as_parquet)):
+        write(folder / path, images, LABELS[:30])
+        own = read_images(folder / path)
+        expected = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+        np.testing.assert_array_equal(own.data.train_images.numpy(), expected)
+        np.testing.assert_array_equal(own.data.noisy_labels, LABELS[:30])
+        assert own.class_names == ("0", "1", "2")
+
+
+def test_names_are_those_in_the_labels_or_of_the_features(tmp_path):
+    names = np.array(["dress", "shirt", "trouser"])
+    as_folder(tmp_path / "b", IMAGE, names[LABELS])
+    as_parquet(tmp_path / "c.parquet", IMAGE, LABELS, list(names))
+    for path in ("b", "c.parquet"):
+        own = read_images(tmp_path / path)
+        np.testing.assert_array_equal(own.data.noisy_labels, LABELS)
+        assert own.class_names == tuple(names)
+
+
+def test_grey_images_get_colour_where_others_have_it(tmp_path):
+    images = [*IMAGE[:-1], np.full((28, 28, 3), 9, np.uint8)]
+    as_folder(tmp_path / "b", images, LABELS)
+    assert read_images(tmp_path / "b").data.train_images.shape == (60, 3, 28, 28)
+
+
+def test_small_sets_are_trained_for_as_many_steps():
+    for n in (30, 255, 257, 3000, 18_000, 10**6):
+        scaled = own_training.scaled_settings(PROTOCOL["lenet"], n)
+        steps = -(-n // scaled.batch_size)
+        assert scaled.epochs >= PROTOCOL["lenet"].epochs
+        assert scaled.epochs * steps >= own_training.LEAST_STEPS
+        assert scaled.epochs == PROTOCOL["lenet"].epochs or (scaled.epochs - 1) * steps < own_training.LEAST_STEPS
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    monkeypatch.setattr(own_training, "LEAST_STEPS", 40)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_wrong_labels_are_ranked_first_and_the_network_learns_the_clean_ones(quick, capsys):
+    images, clean = stripes(N)
+    labels = noise.corrupt(clean, symmetric(CLASSES, 0.3), np.random.default_rng(1))
+    test_images, test_labels = stripes(60, seed=2)
+    tensors = (torch.from_numpy(each[:, None]) for each in (images, test_images))
+    write_npz("own.npz", NoisySet(next(tensors), labels, next(tensors), test_labels))
+    assert cli.main(["train", "own.npz", "--out", "report"]) == 0
+    shown = capsys.readouterr()
+    assert "about 0 s left" in shown.err
+    assert "Traceback" not in shown.err
+    names = {"report.json", "report.html", "suggestions.csv", "model.safetensors"}
+    assert {path.name for path in Path("report").iterdir()} == names
+
+    ranked, wrong = pd.read_csv("report/suggestions.csv"), int((labels != clean).sum())
+    assert sorted(ranked["row"]) == list(range(N))
+    rows = ranked["row"].to_numpy()
+    assert (labels != clean)[rows[:wrong]].mean() > 0.95
+    assert (ranked["suggestion"].to_numpy() == clean[rows]).mean() > 0.95
+    report = json.loads(Path("report/report.json").read_text())
+    assert report["noise_rate"] == pytest.approx(wrong / N, abs=0.03)
+    assert report["clean_test_accuracy"] > 0.95
+    gain = report["gain"]
+    assert gain["low"] <= gain["mean"] <= gain["high"]
+    assert f"{titles.signed(100 * gain['mean'])} points" in " ".join(shown.out.split())
+
+    with safe_open("report/model.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["labelnoise"])
+        network = models.build(about["network"], CLASSES, about["in_channels"], about["image_size"], seed=0)
+        network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    logits = network((torch.from_numpy(test_images[:, None]).float() - about["mean"]) / about["deviation"])
+    assert (logits.argmax(1).numpy() == test_labels).mean() == pytest.approx(report["clean_test_accuracy"], abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "t-revision", "volminnet", "co-teaching", "mixup"])
+def test_methods_of_every_kind_train(quick, name, monkeypatch):
+    monkeypatch.setattr(own_training, "LEAST_STEPS", 8)
+    images, labels = stripes(60)
+    as_npz("own.npz", images, labels)
+    assert cli.main(["train", "own.npz", "--method", name]) == 0
+    report = json.loads(Path("report/report.json").read_text())
+    assert report["epochs"] == 8
+    assert (report["gain"] is None) == (name == "cross-entropy")
+
+
+def test_a_network_of_ones_own(quick):
+    Path("mine_of_test.py").write_text(
+        "from torch import nn\n\ndef make(n_classes, in_channels, image_size):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * image_size**2, n_classes))\n"
+    )
+    as_npz("own.npz", *stripes(60))
+    assert cli.main(["train", "own.npz", "--network", "mine_of_test:make"]) == 0
+    assert json.loads(Path("report/report.json").read_text())["network"] == "mine_of_test:make"
+
+
+def test_the_chapter_on_a_set_of_ones_own_finds_its_noise_from_where_the_reader_is(quick, monkeypatch):
+    images, clean = stripes(N)
+    truth = symmetric(CLASSES, 0.3)
+    labels = noise.corrupt(clean, truth, np.random.default_rng(1))
+    as_npz("own.npz", images, labels)
+    monkeypatch.setenv("LABELNOISE_FOLDER", str(quick))
+    monkeypatch.chdir("/")
+    names = {}
+    for cell in nbformat.read(project.source("09_your_data"), as_version=4).cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+            names |= {"data": "own.npz"} if cell.id == "parameters" else {}
+    assert names["labels"].tolist() == labels.tolist()
+    np.testing.assert_allclose(names["trained"].pred_probs.sum(axis=1), 1)
+    for found in (names["found"], names["second"]):
+        assert l1_error(found.bounds.estimate, truth) < l1_error(np.eye(CLASSES), truth) / 2
+    wrong = int((labels != clean).sum())
+    assert (labels != clean)[names["rows"][:wrong]].mean() > 0.95
+
+
+def test_a_file_that_is_no_set_gives_that_chapter_its_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("own.npz", Xtr=IMAGE)
+    with pytest.raises(InputError, match=f"^{tmp_path}/own.npz has no array Str; .*$"):
+        chapters.execute("09_your_data", {"data": "own.npz"}, Ledger(tmp_path / "trials.jsonl"))
+
+
+def test_the_sample_has_the_noise_that_it_is_said_to_have():
+    own = image_files.sample()
+    assert len(own.data.train_images) == len(own.data.noisy_labels) == len(own.image_names)
+    clean = load(image_files.SAMPLE["dataset"]).train_labels[: len(own.image_names)]
+    right = np.mean(clean == own.data.noisy_labels)
+    assert abs(right - 0.5) < 4 * np.sqrt(0.25 / len(clean))
+
+
+# Mistakes.
+
+
+def npz(**arrays):
+    return lambda: np.savez("own.npz", **{"Xtr": IMAGE, "Str": LABELS, **arrays})
+
+
+def files(**changes):
+    """The folder form, with these files in place of what it holds."""
+
+    def make():
+        as_folder(Path("own"), IMAGE, LABELS)
+        for name, content in changes.items():
+            path = Path("own", name.replace("_", "."))
+            path.unlink() if content is None else path.write_bytes(content)
+
+    return make
+
+
+def rows(*lines):
+    return "\n".join(["image,label", *lines, *(f"{k}.png,{k % CLASSES}" for k in range(len(lines), 60))]).encode()
+
+
+MISTAKES = {
+    "no file": (lambda: None, [], "There is no file own.npz."),
+    "0 bytes": (lambda: Path("own.npz").touch(), [], "own.npz is empty (0 bytes)"),
+    "no npz": (lambda: Path("own.npz").write_text("x"), [], "own.npz is not an .npz file"),
+    "another ending": (lambda: Path("own.zip").write_text("x"), [], "own.zip must end in .npz or .parquet"),
+    "a missing key": (lambda: np.savez("own.npz", Xtr=IMAGE), [], "own.npz has no array Str"),
+    "objects": (npz(Str=np.array([0, "a"] * 30, object)), [], "Str in own.npz holds Python objects"),
+    "floats": (npz(Xtr=IMAGE / 255), [], "Xtr must hold uint8 pixels"),
+    "NaN": (npz(Str=np.full(60, np.nan)), [], "Str in own.npz must hold integers"),
+    "flat images": (npz(Xtr=IMAGE.reshape(60, -1)), [], "Xtr must have shape (n, height, width)"),
+    "four channels": (npz(Xtr=np.zeros((60, 28, 28, 4), np.uint8)), [], "(n, height, width, 1 or 3)"),
+    "a label short": (npz(Str=LABELS[1:]), [], "Xtr has 60 images but Str has 59 labels"),
+    "a negative label": (npz(Str=LABELS - 1), [], "Str has -1 in row 0"),
+    "a gap": (npz(Str=LABELS * 2), [], "No label in own.npz is 1; number the classes"),
+    "one class": (npz(Str=0 * LABELS), [], "training takes two classes or more"),
+    "too few": (npz(Xtr=IMAGE[:20], Str=LABELS[:20]), [], "own.npz has 20 images of 3 classes"),
+    "tests without labels": (npz(Xts=IMAGE), [], "own.npz has only one of Xts and Yts"),
+    "other tests": (npz(Xts=np.zeros((2, 30, 30), np.uint8), Yts=LABELS[:2]), [], "images of different sizes"),
+    "not square": (npz(Xtr=np.zeros((60, 28, 30), np.uint8)), [], "are 30 by 28 pixels; make them square"),
+    "small images": (npz(Xtr=IMAGE[:, :20, :20]), [], "The images are 20 pixels wide; lenet needs at least 28"),
+    "no CSV": (files(labels_csv=None), [], "own holds 0 CSV files"),
+    "two CSVs": (files(more_csv=b"x"), [], "own holds 2 CSV files"),
+    "a header only": (files(labels_csv=b"image,label\n"), [], "own/labels.csv has no labels"),
+    "other columns": (files(labels_csv=b"a,b\n1,2\n"), [], "own/labels.csv has the columns a, b; name the one"),
+    "no label": (files(labels_csv=rows("0.png,1", "1.png,")), [], "Row 1 of own/labels.csv has no label"),
+    "a label below 0": (files(labels_csv=rows("0.png,0", "1.png,-1")), [], "Row 1 of own/labels.csv is '-1'"),
+    "an image missing": (files(**{"5_png": None}), [], "Row 5 of own/labels.csv names 5.png, and own/5.png is no file"),
+    "no image": (files(**{"7_png": b"x"}), [], "Row 7 of own/labels.csv has an image that can't be read (7.png)"),
+    "another size": (files(**{"9_png": encoded(np.zeros((28, 30), np.uint8))}), [], "Rows 0 and 9 of own/labels.csv"),
+    "no Parquet": (lambda: Path("own.parquet").write_text("x"), [], "own.parquet is no PARQUET file"),
+    "no bytes": (
+        lambda: pd.DataFrame({"image": ["a.png"] * 60, "label": LABELS}).to_parquet("own.parquet"), [],
+        "Row 0 of own.parquet has no bytes in column image",
+    ),
+    "unknown method": (npz(), ["--method", "magic"], "Unknown method 'magic'"),
+    "a method of several networks": (npz(), ["--method", "alternating"], "alternating trains no single network"),
+    "unknown network": (npz(), ["--network", "resnet"], "Unknown model 'resnet'"),
+    "no module": (npz(), ["--network", "nothing_here:make"], "The network nothing_here:make can't be imported"),
+    "no function": (npz(), ["--network", "json:make"], "The network json:make can't be imported"),
+    "no network": (npz(), ["--network", "math:sqrt"], "The network math:sqrt fails on images of"),
+    "a folder of one's own": (npz(), ["--out", "."], ". holds other files than a report (own.npz)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "options", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_gives_one_sentence_before_any_training(quick, capsys, monkeypatch, spoil, options, message):
+    monkeypatch.setattr(train_command, "train", lambda *args, **kwargs: pytest.fail("it was trained"))
+    spoil()
+    before = {path: path.stat().st_mtime_ns for path in quick.rglob("*")}
+    data = next((str(path) for path in Path().glob("own*")), "own.npz")
+    assert cli.main(["train", data, *options]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert message in shown.err
+    assert shown.err.startswith("labelnoise: ")
+    assert shown.err.count("\n") == 1
+    assert {path: path.stat().st_mtime_ns for path in quick.rglob("*")} == before

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+
+from labelnoise import transitions
+from labelnoise.book import titles
+from labelnoise.errors import InputError
+from labelnoise.losses import _corrected as losses
+from labelnoise.training import METHODS, method
+from labelnoise.trials import WITH_GRAPH
+
+MATRIX = transitions.named("paper-0.5", 3)
+
+
+def make(recipe, **options):
+    """Its loss for three classes and ten images, given what it needs."""
+    matrix = MATRIX if recipe.needs_transition else None
+    soft_labels = np.full((10, 3), 1 / 3) if recipe.needs_soft_labels else None
+    return recipe.make_loss(matrix, 3, 10, soft_labels, **options)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_makes_a_loss_that_can_be_descended(name):
+    loss = make(method(name))
+    logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.3, -0.3]], requires_grad=True)
+    value = loss(logits, torch.tensor([1, 2]))
+    assert value.shape == ()
+    assert torch.autograd.grad(value, logits)[0].abs().max() > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_matrix_is_given_where_one_is_needed_and_nowhere_else(name):
+    recipe = method(name)
+    wrong, need = (None, "needs a") if recipe.needs_transition else (MATRIX, "takes no")
+    with pytest.raises(InputError, match=f"{recipe.title} {need} transition matrix"):
+        recipe.make_loss(wrong, 3, 10)
+
+
+@pytest.mark.parametrize("name", WITH_GRAPH)
+def test_soft_labels_are_needed_where_a_graph_is(name):
+    with pytest.raises(InputError, match=f"{method(name).title} needs soft labels"):
+        method(name).make_loss(MATRIX, 3, 10)
+
+
+def test_soft_labels_are_given_nowhere_else():
+    assert {name for name, recipe in METHODS.items() if "soft_labels" in recipe.takes} == {*WITH_GRAPH}
+    with pytest.raises(InputError, match="forward correction takes no soft labels"):
+        method("forward").make_loss(MATRIX, 3, 10, np.full((10, 3), 1 / 3))
+
+
+def test_a_method_gets_the_matrix_that_it_is_given():
+    torch.testing.assert_close(method("forward").make_loss(MATRIX, 3, 10).transition, torch.tensor(MATRIX).float())
+    assert isinstance(method("cross-entropy").make_loss(None, 3, 10), losses.CrossEntropy)
+
+
+def test_readers_see_a_name_for_every_method():
+    assert titles.METHOD_TITLES.keys() == METHODS.keys()
+
+
+def test_titles_differ():
+    assert len({recipe.title for recipe in METHODS.values()}) == len(METHODS)
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(InputError, match=f"Unknown method 'backwards'; use one of: {', '.join(METHODS)}"):
+        method("backwards")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_options_reach_the_loss_at_both_bounds(name):
+    recipe = method(name)
+    for bound in (0, 1):
+        options = {option: bounds[bound] for option, bounds in recipe.options.items()}
+        loss = make(recipe, **options)
+        for option, value in options.items():
+            assert getattr(loss, option) == value
+
+
+def test_an_unknown_option_is_refused():
+    with pytest.raises(InputError, match="mixup has no option 'beta'; use one of: alpha"):
+        method("mixup").make_loss(None, 3, 10, beta=1.0)
+    with pytest.raises(InputError, match="cross-entropy has no option 'beta'; it has none"):
+        method("cross-entropy").make_loss(None, 3, 10, beta=1.0)
