@@ -17,11 +17,10 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from labelnoise import trials
 from labelnoise.book import tables
 from labelnoise.training import Settings
 from labelnoise.trials import Ledger
-from labelnoise.trials import _sweep as sweep
-from labelnoise.trials import _trial as trials
 
 ON_THREE = ("fashion-mnist-3", ("paper-0.5", "paper-0.6"))
 DATA = {
@@ -94,7 +93,7 @@ def grid(study: str) -> list[trials.Trial]:
 
 def main() -> None:
     ledger = Ledger(Path(__file__).parents[1] / "results" / "tuning.jsonl")
-    records = sweep.sweep(grid(sys.argv[1]), ledger, progress=sweep.on_terminal)
+    records = trials.sweep(grid(sys.argv[1]), ledger, progress=trials.on_terminal)
     table = tables.as_table(records)
     for name in ("epochs", "batch_size", "learning_rate"):
         table[name] = [dataclasses.asdict(record.trial.settings)[name] for record in records]

@@ -24,14 +24,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from labelnoise import transitions
+from labelnoise import training, transitions, trials
 from labelnoise.losses import CrossEntropy, Forward
 from labelnoise.training import Settings, Split
-from labelnoise.training import _loop as training
-from labelnoise.training import _models as models
 from labelnoise.trials import Ledger, cluster, provenance, run
-from labelnoise.trials import _sweep as sweep
-from labelnoise.trials import _trial as trials
 
 ROUNDS = 3
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "scaling.json"
@@ -40,7 +36,7 @@ CORES = os.cpu_count() or 1
 
 def asked(n: int, epochs: int) -> list[trials.Trial]:
     """n LeNet trials on the paper's images."""
-    settings = dataclasses.replace(trials.PROTOCOL["lenet"], epochs=epochs)
+    settings = dataclasses.replace(training.PROTOCOL["lenet"], epochs=epochs)
     return [
         trials.trial(model="lenet", noise="paper-0.5", method="cross-entropy", seed=2000 + seed, settings=settings)
         for seed in range(n)
@@ -51,7 +47,7 @@ def seconds_to_sweep(todo: Sequence[trials.Trial], executor: Executor | None = N
     """Of a sweep into an empty ledger."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        sweep.sweep(todo, Ledger(Path(folder) / "trials.jsonl"), executor, workers=workers)
+        trials.sweep(todo, Ledger(Path(folder) / "trials.jsonl"), executor, workers=workers)
         return time.perf_counter() - start
 
 
@@ -62,7 +58,7 @@ def with_trials(n: int) -> float:
 
 def with_images(n: int) -> float:
     """One epoch of LeNet on n images of ten classes, measurements on 10,000 test images included."""
-    settings = dataclasses.replace(trials.PROTOCOL["lenet"], epochs=1)
+    settings = dataclasses.replace(training.PROTOCOL["lenet"], epochs=1)
     return run(
         trials.trial(
             model="lenet", dataset="fashion-mnist", noise="symmetric-0.2", method="cross-entropy", seed=2000,
@@ -80,16 +76,16 @@ def with_classes(n: int, forward: bool) -> float:
     loss = Forward(transitions.symmetric(n, 0.2)) if forward else CrossEntropy()
     settings = Settings(epochs=1, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, precision="bfloat16")
     start = time.perf_counter()
-    training.fit(models.build("lenet", n, seed=0), loss, train, one, one, settings, seed=0, memorised_sample=1)
+    training.fit(training.build("lenet", n, seed=0), loss, train, one, one, settings, seed=0, memorised_sample=1)
     return time.perf_counter() - start
 
 
 def with_workers(n: int) -> float:
     """Seconds a trial and worker: three published LeNet trials a worker, on n workers that are up."""
-    with sweep.local_pool(n) as pool:
+    with trials.local_pool(n) as pool:
         warm = asked(n, 1)
         seconds_to_sweep(warm, pool, n)
-        return seconds_to_sweep(asked(3 * n, trials.PROTOCOL["lenet"].epochs), pool, n) / 3
+        return seconds_to_sweep(asked(3 * n, training.PROTOCOL["lenet"].epochs), pool, n) / 3
 
 
 @contextmanager
@@ -117,7 +113,7 @@ def local_and_dask() -> dict[str, list[float]]:
     """Seconds of a sweep of three trials of about ten seconds a core, on warm workers of each kind, in turn."""
     epochs = 9
     seconds: dict[str, list[float]] = {"local": [], "dask": []}
-    with dask() as address, sweep.local_pool(CORES) as pool:
+    with dask() as address, trials.local_pool(CORES) as pool:
         time.sleep(10)  # until both workers have registered
         with cluster.connect(address) as (remote, _):
             executors = {"local": pool, "dask": remote}

@@ -34,15 +34,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 from torchvision.datasets import FashionMNIST
 
-from labelnoise.data import _datasets as data
-from labelnoise.data import sources
+from labelnoise import data, training, trials
+from labelnoise.data import corruption, sources
 from labelnoise.losses import CrossEntropy
+from labelnoise.noise import derive_seed
 from labelnoise.training import Conv3x3, MaxPool2x2
-from labelnoise.training import _loop as training
-from labelnoise.training import _models as models
-from labelnoise.trials import _preparation as preparation
-from labelnoise.trials import _sweep as sweep
-from labelnoise.trials import _trial as trials
 from labelnoise.trials import provenance
 
 ROUNDS = 5
@@ -66,7 +62,7 @@ def plain(network: nn.Module) -> nn.Module:
 
 def people_train(model: str, loader: DataLoader[Any], network: nn.Module, epochs: int, of: int) -> None:
     """The loop that people write: `epochs` epochs of a schedule of `of`."""
-    settings = trials.PROTOCOL[model]
+    settings = training.PROTOCOL[model]
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=of * len(loader))
     criterion = nn.CrossEntropyLoss()
@@ -84,18 +80,18 @@ def with_loader(seed: int) -> Subset[Any]:
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)])
     everything = FashionMNIST(str(sources.fashion_mnist()), train=True, transform=transform)
     rows = torch.isin(everything.targets, torch.tensor(data.PAPER_CLASSES)).nonzero().squeeze(1)
-    everything.targets[rows] = torch.from_numpy(preparation.corruption("fashion-mnist-3", "paper-0.5", seed)[0])
-    order = np.random.default_rng(preparation.derive_seed("split", "fashion-mnist-3", seed)).permutation(len(rows))
-    return Subset(everything, rows[order[round(preparation.VALIDATION_SHARE * len(rows)) :]].tolist())
+    everything.targets[rows] = torch.from_numpy(corruption("fashion-mnist-3", "paper-0.5", seed)[0])
+    order = np.random.default_rng(derive_seed("split", "fashion-mnist-3", seed)).permutation(len(rows))
+    return Subset(everything, rows[order[round(training.VALIDATION_SHARE * len(rows)) :]].tolist())
 
 
 def common_loop(model: str, workers: int) -> tuple[int, float]:
     """One epoch of (a): images and seconds."""
     images = with_loader(0)
-    loader = DataLoader(images, batch_size=trials.PROTOCOL[model].batch_size, shuffle=True, num_workers=workers)
-    network = plain(models.build(model, 3, seed=0))
+    loader = DataLoader(images, batch_size=training.PROTOCOL[model].batch_size, shuffle=True, num_workers=workers)
+    network = plain(training.build(model, 3, seed=0))
     start = time.perf_counter()
-    people_train(model, loader, network, 1, trials.PROTOCOL[model].epochs)
+    people_train(model, loader, network, 1, training.PROTOCOL[model].epochs)
     return len(images), time.perf_counter() - start
 
 
@@ -105,7 +101,7 @@ def loader_accuracy(model: str, seed: int) -> float:
     asked = trials.trial(model=model, noise="paper-0.5", method="cross-entropy", seed=seed)
     torch.manual_seed(seed)
     loader = DataLoader(images, batch_size=asked.settings.batch_size, shuffle=True)
-    network = plain(preparation.initial_model(asked))
+    network = plain(trials.initial_model(asked))
     people_train(model, loader, network, asked.settings.epochs, asked.settings.epochs)
     clean = data.load("fashion-mnist-3")
     test = (clean.test_images[:].float() / 255 - MEAN) / DEVIATION
@@ -115,8 +111,8 @@ def loader_accuracy(model: str, seed: int) -> float:
 
 def accuracies() -> None:
     """Train (a) with ten seeds a network, and write what it reaches."""
-    with sweep.local_pool(CORES) as pool:
-        jobs = {model: [pool.submit(loader_accuracy, model, seed) for seed in range(10)] for model in models.MODELS}
+    with trials.local_pool(CORES) as pool:
+        jobs = {model: [pool.submit(loader_accuracy, model, seed) for seed in range(10)] for model in training.MODELS}
         reached = {model: [job.result() for job in of_seeds] for model, of_seeds in jobs.items()}
     result = {"provenance": provenance.here(), "noise": "paper-0.5", "last_accuracy": reached}
     (RESULT.parent / "loader_accuracy.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -126,9 +122,9 @@ def accuracies() -> None:
 def our_loop(model: str) -> tuple[int, float]:
     """One epoch of (b): images and seconds. There is one image to measure on, so the rest is training."""
     asked = trials.trial(model=model, noise="clean", method="cross-entropy", seed=0)
-    prepared = preparation.prepare(asked)
+    prepared = trials.prepare(asked)
     one = training.Split(prepared.test.images[:1], prepared.test.noisy_labels[:1], prepared.test.clean_labels[:1])
-    network = preparation.initial_model(asked)
+    network = trials.initial_model(asked)
     start = time.perf_counter()
     settings = replace(asked.settings, epochs=1)
     training.fit(network, CrossEntropy(), prepared.train, one, one, settings, seed=0, memorised_sample=1)
@@ -157,7 +153,7 @@ def matmul_rate(threads: int, dtype: torch.dtype) -> float:
 
 def operations_an_image(model: str) -> int:
     """Floating-point operations of the products in one forward and backward pass."""
-    network = models.build(model, 3, seed=0)
+    network = training.build(model, 3, seed=0)
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 1, 28, 28)).sum().backward()
     return counter.get_total_flops()
@@ -166,7 +162,7 @@ def operations_an_image(model: str) -> int:
 @contextmanager
 def pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
     """The sweep's own pool, with every worker started and its data loaded."""
-    with sweep.local_pool(workers) as pool:
+    with trials.local_pool(workers) as pool:
         side_by_side(pool, "lenet", 2 * workers)
         yield pool
 
@@ -186,7 +182,7 @@ def main() -> None:
     RESULT.parent.mkdir(exist_ok=True)
     if sys.argv[1:] == ["accuracy"]:
         return accuracies()
-    rounds: dict[str, list[dict[str, float]]] = {model: [] for model in models.MODELS}
+    rounds: dict[str, list[dict[str, float]]] = {model: [] for model in training.MODELS}
     peaks: list[dict[str, float]] = []
     with pool_of(CORES) as pool:
         for number in range(ROUNDS):
@@ -204,7 +200,7 @@ def main() -> None:
         "cores": CORES,
         "provenance": provenance.here(),
         "settings": {
-            model: {"batch_size": trials.PROTOCOL[model].batch_size, "precision": trials.PROTOCOL[model].precision}
+            model: {"batch_size": training.PROTOCOL[model].batch_size, "precision": training.PROTOCOL[model].precision}
             for model in rounds
         },
         "operations_an_image": {model: operations_an_image(model) for model in rounds},

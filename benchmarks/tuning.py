@@ -9,9 +9,9 @@ The records stand in results/tuning.jsonl, what was chosen in src/labelnoise/tun
 import sys
 from pathlib import Path
 
+from labelnoise import trials
 from labelnoise.training import METHODS, MODELS
 from labelnoise.trials import Ledger, tuning
-from labelnoise.trials import _sweep as sweep
 
 NOISES = ("paper-0.5", "paper-0.6")
 METHODS_TUNED = (
@@ -30,7 +30,7 @@ def arms(model: str) -> list[tuning.Arm]:
 
 def main() -> None:
     ledger = Ledger(Path(__file__).parents[1] / "results" / "tuning.jsonl")
-    tuning.study(arms(sys.argv[1]), ledger, progress=sweep.on_terminal)
+    tuning.study(arms(sys.argv[1]), ledger, progress=trials.on_terminal)
     every = {arm for model in MODELS for arm in arms(model)}  # the ledger has other trials, too
     settled = tuning.settled({arm: by for arm, by in tuning.losses(ledger).items() if arm in every})
     tuning.CHOSEN.write_text(tuning.write_chosen(settled))

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from labelnoise.data import _datasets as data
+from labelnoise import data
 from labelnoise.data import votes
 
 SEED = 0

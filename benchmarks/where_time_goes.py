@@ -15,9 +15,8 @@ from throughput import plain
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from labelnoise.training import _loop as training
-from labelnoise.training import _models as models
-from labelnoise.trials import _trial as trials
+from labelnoise import training
+from labelnoise.training import Settings
 from labelnoise.trials import provenance
 
 STEPS, IMAGES = 40, 256
@@ -36,7 +35,7 @@ def kind_of(operation: str) -> str:
     return next((kind for kind, names in KINDS.items() if operation.startswith(names)), "other")
 
 
-def step_milliseconds(network: nn.Module, settings: training.Settings, precision: str) -> dict[str, float]:
+def step_milliseconds(network: nn.Module, settings: Settings, precision: str) -> dict[str, float]:
     """Milliseconds a step of each kind of operation."""
     network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, fused=True)
@@ -66,13 +65,15 @@ def main() -> None:
     torch.set_num_threads(1)
     milliseconds = {
         model: {
-            "PyTorch's layers, float32": step_milliseconds(plain(models.build(model, 3, seed=0)), settings, "float32"),
-            "PyTorch's layers, bfloat16": step_milliseconds(
-                plain(models.build(model, 3, seed=0)), settings, "bfloat16"
+            "PyTorch's layers, float32": step_milliseconds(
+                plain(training.build(model, 3, seed=0)), settings, "float32"
             ),
-            "as published": step_milliseconds(models.build(model, 3, seed=0), settings, settings.precision),
+            "PyTorch's layers, bfloat16": step_milliseconds(
+                plain(training.build(model, 3, seed=0)), settings, "bfloat16"
+            ),
+            "as published": step_milliseconds(training.build(model, 3, seed=0), settings, settings.precision),
         }
-        for model, settings in trials.PROTOCOL.items()
+        for model, settings in training.PROTOCOL.items()
     }
     result = {"provenance": provenance.here(), "images": IMAGES, "milliseconds": milliseconds}
     RESULT.parent.mkdir(exist_ok=True)

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from labelnoise import transitions
 from labelnoise.errors import InputError
+from labelnoise.estimators import interval
 from labelnoise.noise import corrupt
 from labelnoise.statistics import (
     QUANTILES,
     class_quantiles,
     goodness_of_fit,
     holm,
-    interval,
     median_interval,
     overdispersion,
     paired_difference,

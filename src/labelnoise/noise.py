@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,11 @@ Labels = NDArray[np.int64]
 Probs = NDArray[np.float64]
 
 RATE_DEVIATION = 0.1  # of the flip rates of images around the noise rate, before truncation
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed that depends on these values and nothing else."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
 def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Labels:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from labelnoise.statistics import interval
 from labelnoise import transitions
 from labelnoise.book import figures, matrix_figures, matrix_tables, style, tables, titles
 from labelnoise.book.drawn import as_csv
-from labelnoise.statistics import interval
 from labelnoise.trials import tuning
 
 matplotlib.use("agg")

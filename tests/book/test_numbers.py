@@ -21,7 +21,8 @@ from labelnoise.training import METHODS, LeNet
 from labelnoise.training import _graph as graph
 from labelnoise.training import _loop as training
 from labelnoise.transitions import PAPER, l1_error, noise_rate
-from labelnoise.trials import PROTOCOL, VALIDATION_SHARE, tuning
+from labelnoise.training import PROTOCOL, VALIDATION_SHARE
+from labelnoise.trials import tuning
 from labelnoise.trials import _running as running
 
 ROOT = Path(__file__).parents[2]

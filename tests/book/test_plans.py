@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from labelnoise.book import matrix_plans, plans
 from labelnoise.errors import InputError
-from labelnoise.trials import PROTOCOL, SMOKE_IMAGES, WITH_GRAPH, tuning
+from labelnoise.training import PROTOCOL, WITH_GRAPH
+from labelnoise.trials import SMOKE_IMAGES, tuning
 
 PAPER = ["paper-0.5", "paper-0.6"]
 CORRECTION = {

@@ -24,9 +24,10 @@ from labelnoise.own import _images as image_files
 from labelnoise.own import _train as train_command
 from labelnoise.own import _training as own_training
 from labelnoise.own._images import read_images
+from labelnoise.training import PROTOCOL
 from labelnoise.training import _models as models
 from labelnoise.transitions import l1_error, symmetric
-from labelnoise.trials import PROTOCOL, Ledger
+from labelnoise.trials import Ledger
 
 N, CLASSES = 180, 3
 IMAGE = np.zeros((60, 28, 28), np.uint8)

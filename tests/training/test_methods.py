@@ -6,8 +6,7 @@ from labelnoise import transitions
 from labelnoise.book import titles
 from labelnoise.errors import InputError
 from labelnoise.losses import _corrected as losses
-from labelnoise.training import METHODS, method
-from labelnoise.trials import WITH_GRAPH
+from labelnoise.training import METHODS, WITH_GRAPH, method
 
 MATRIX = transitions.named("paper-0.5", 3)
 

@@ -13,23 +13,11 @@ from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.losses import Forward
 from labelnoise.losses import _corrected as losses
+from labelnoise.noise import derive_seed
 from labelnoise.statistics import QUANTILES
-from labelnoise.training import METHODS, Method, Settings
+from labelnoise.training import METHODS, OF_DATASET, PROTOCOL, WITH_GRAPH, Method, Settings, protocol
 from labelnoise.training import _loop as training
-from labelnoise.trials import (
-    GIVEN_BY_METHODS,
-    OF_DATASET,
-    PROTOCOL,
-    WITH_GRAPH,
-    Record,
-    Trial,
-    derive_seed,
-    initial_model,
-    prepare,
-    protocol,
-    run,
-    trial,
-)
+from labelnoise.trials import GIVEN_BY_METHODS, Record, Trial, initial_model, prepare, run, trial
 from labelnoise.trials import _preparation as preparation
 from labelnoise.trials import _running as running
 from labelnoise.trials import _trial as trials

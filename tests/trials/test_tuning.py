@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from labelnoise.training import METHODS, method
-from labelnoise.trials import PROTOCOL, Ledger, Record, protocol, tuning
+from labelnoise.training import METHODS, PROTOCOL, method, protocol
+from labelnoise.trials import Ledger, Record, tuning
 from labelnoise.trials.tuning import Arm, Choice, chosen, losses, read_chosen, settled, study, tried, write_chosen
 
 FORWARD = Arm("fashion-mnist-3", "paper-0.5", "lenet", "forward", "true")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from labelnoise.statistics import interval, paired_difference
 from labelnoise.errors import InputError
 from labelnoise.book.project import root
-from labelnoise.statistics import interval, paired_difference
 from labelnoise.book.tables import as_table
 from labelnoise.book.titles import MODEL_TITLES, titled
 from labelnoise.trials import Record, Trial, trial

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from labelnoise.statistics import interval, paired_difference
 from labelnoise import data
 from labelnoise.book import matrix_plans, plans, tables, titles
 from labelnoise.training import method
-from labelnoise.trials import true_matrix
-from labelnoise.statistics import interval, paired_difference
+from labelnoise.data import true_matrix
 from labelnoise.transitions import Matrix, l1_error
 from labelnoise.trials import Record, Trial, trial
 

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from labelnoise.book.drawn import entries
 from labelnoise.statistics import interval
+from labelnoise.book.drawn import entries
 from labelnoise.book.style import PALETTE, new_axes, styled
 from labelnoise.book.titles import noise_title, source_title
 from labelnoise.transitions import Matrix

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from labelnoise import transitions
-from labelnoise.trials import true_matrix
-from labelnoise.estimators.rule import leads
 from labelnoise.statistics import interval
+from labelnoise import transitions
+from labelnoise.data import true_matrix
+from labelnoise.estimators.rule import leads
 from labelnoise.trials import Record
 
 LEVEL = 0.95  # of the intervals whose coverage is counted

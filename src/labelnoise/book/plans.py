@@ -13,7 +13,8 @@ from labelnoise.trials import tuning
 from labelnoise.errors import InputError
 from labelnoise.book.matrix_plans import LONG, check, once
 from labelnoise.training import Settings
-from labelnoise.trials import OURS, PROTOCOL, WITH_GRAPH, Trial, in_profile, protocol, trial
+from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, protocol
+from labelnoise.trials import Trial, in_profile, trial
 
 # Patrini et al. 2017 and most papers since train with plain SGD; this is the common setting.
 CONSTANT_SGD = Settings(

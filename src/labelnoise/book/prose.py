@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from labelnoise.statistics import Interval, interval
 from labelnoise.book import titles
 from labelnoise.trials import tuning
-from labelnoise.statistics import Interval, interval
-from labelnoise.trials import OURS
+from labelnoise.training import OURS
 
 
 def with_interval(value: Interval, unit: str = "points", digits: int = 1) -> str:

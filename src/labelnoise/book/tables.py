@@ -8,15 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
 from labelnoise import transitions
 from labelnoise import data
 from labelnoise.trials import tuning
 from labelnoise.errors import InputError
 from labelnoise.training import METHODS
 from labelnoise.training import MODELS
-from labelnoise.trials import corruption, distorted
-from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
-from labelnoise.trials import OURS, Record, Trial, protocol
+from labelnoise.data import corruption
+from labelnoise.trials import distorted
+from labelnoise.training import OURS, protocol
+from labelnoise.trials import Record, Trial
 
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:

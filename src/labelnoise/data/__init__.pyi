@@ -2,6 +2,10 @@ from ._archives import NoisySet as NoisySet
 from ._archives import read_npz as read_npz
 from ._archives import write_npz as write_npz
 from ._cifar import HUMAN_LABELS as HUMAN_LABELS
+from ._corruption import corruption as corruption
+from ._corruption import loaded as loaded
+from ._corruption import n_images as n_images
+from ._corruption import true_matrix as true_matrix
 from ._datasets import CLASS_NAMES as CLASS_NAMES
 from ._datasets import DATASETS as DATASETS
 from ._datasets import PAPER_CLASSES as PAPER_CLASSES

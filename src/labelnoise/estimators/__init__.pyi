@@ -9,6 +9,7 @@ from ._inputs import check_features as check_features
 from ._inputs import check_inputs as check_inputs
 from ._inputs import open_inputs as open_inputs
 from ._inputs import row_blocks as row_blocks
+from ._intervals import RESAMPLES as RESAMPLES
 from ._intervals import Bounds as Bounds
 from ._intervals import bootstrap_deviation as bootstrap_deviation
 from ._intervals import combined as combined

@@ -17,6 +17,7 @@ from labelnoise.transitions import Matrix, validate
 
 # Of each entry alone, for what the data leave open: it stands for a deviation of 100, in entries of at most 1.
 LEAST_INFORMATION = 1e-4
+RESAMPLES = 40  # for the deviation of an estimate, known by them to 11 %
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ import numpy as np
 
 from labelnoise.book.titles import source_title
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, Floats, bootstrap_deviation, check_inputs
+from labelnoise.estimators import ESTIMATORS, RESAMPLES, Floats, bootstrap_deviation, check_inputs
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._page import page
 from labelnoise.own._report import Report, as_json, as_text, at_least_counted
 from labelnoise.own._tabular import is_number, read_labels, read_probs
-from labelnoise.trials import RESAMPLES
 
 DEFAULT = "confident-learning"  # of those that read no features, the least error and the best coverage in the book
 MOST_ROWS = 100_000  # of a resample; more would take long and say no more

@@ -15,10 +15,9 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from labelnoise import data
-from labelnoise.data import NoisySet, read_npz
+from labelnoise.data import NoisySet, corruption, read_npz
 from labelnoise.errors import InputError
 from labelnoise.own._tabular import LABEL_NAMES, LabelColumn, read_column, read_labels, reading
-from labelnoise.trials import corruption
 
 IMAGE_NAMES = ("image", "image_file", "file_name", "filename", "file", "path")
 SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}

@@ -17,8 +17,8 @@ from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, combined
 from labelnoise.estimators.rule import DISAGREEMENT, MARGIN, gain_resolution, leads, slope, verdict
 from labelnoise.statistics import Interval
+from labelnoise.training import VALIDATION_SHARE
 from labelnoise.transitions import Matrix, noise_rate
-from labelnoise.trials import VALIDATION_SHARE
 
 WHOLE = 10  # classes up to which a terminal shows all of T
 SHOWN = 10  # rows of a table there

@@ -23,13 +23,14 @@ from torch import nn
 from labelnoise import training
 from labelnoise.book.titles import MODEL_TITLES
 from labelnoise.errors import InputError
+from labelnoise.noise import derive_seed
 from labelnoise.own._images import OwnSet, read_images
 from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._page import page, table
 from labelnoise.own._report import Report, as_json, as_text, at_least_counted
 from labelnoise.own._training import Trained, check_method, epochs_in_all, scaled_settings, train
-from labelnoise.training import METHODS, Fit
-from labelnoise.trials import PROTOCOL, derive_seed, duration, protocol
+from labelnoise.training import METHODS, PROTOCOL, Fit, protocol
+from labelnoise.trials import duration
 
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
 labels by how likely each is wrong.

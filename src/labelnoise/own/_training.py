@@ -15,10 +15,25 @@ from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
 from labelnoise.estimators import Floats, clean_posterior, confident_learning
 from labelnoise.estimators.rule import predicted_gain
-from labelnoise.noise import Labels
+from labelnoise.noise import Labels, derive_seed
 from labelnoise.statistics import Interval
-from labelnoise.training import METHODS, Alternation, Fit, Pair, Settings, Split, alternate, fit, method, predict_probs
-from labelnoise.trials import by_graph, derive_seed, normalised, parted, rounds, scale_of
+from labelnoise.training import (
+    METHODS,
+    Alternation,
+    Fit,
+    Pair,
+    Settings,
+    Split,
+    alternate,
+    by_graph,
+    fit,
+    method,
+    normalised,
+    parted,
+    predict_probs,
+    rounds,
+    scale_of,
+)
 
 AUTO = "forward"  # with T by alternating likelihood, the estimator of least error in the book
 LEAST_STEPS = 400  # about as many as the published settings are on the paper's data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,12 @@ from torch import nn
 
 from labelnoise.estimators import Floats, likelihood_deviation, scaled, tempered_likelihood
 from labelnoise.losses import Forward
-from labelnoise.training._loop import Epoch, Fit, Settings, Split, fit, predict_probs
+from labelnoise.training._loop import Epoch, Fit, fit, predict_probs
+from labelnoise.training._settings import Settings
+from labelnoise.training._splits import Split
 from labelnoise.transitions import Matrix
+
+ROUNDS = (0.75, 0.375, 0.375)  # epochs of each round, as shares of the settings'
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,11 @@ def alternate(
     of_examples = likelihood_deviation(probs, noisy_labels, matrix)
     of_rounds = np.std(matrices, axis=0, ddof=1) if len(matrices) > 1 else 0.0
     return Alternation(matrix, np.hypot(of_examples, of_rounds), probs, np.array(matrices), done)
+
+
+def rounds(settings: Settings) -> list[Settings]:
+    """How to train in each round of a method that alternates."""
+    return [dataclasses.replace(settings, epochs=math.ceil(share * settings.epochs)) for share in ROUNDS]
 
 
 def _rows(split: Split, rows: NDArray[np.int64]) -> Split:

@@ -12,9 +12,11 @@ import scipy.sparse.linalg
 import scipy.special
 import torch
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from labelnoise.errors import InputError
-from labelnoise.estimators import Floats
+from labelnoise.estimators import Floats, clean_posterior
 from labelnoise.transitions import Matrix, validate
 
 NEIGHBOURS = 10
@@ -109,6 +111,20 @@ def smooth_probs(
             evidences.append(evidence)
     mean: Floats = np.tensordot(scipy.special.softmax(evidences), probs, axes=1)
     return mean
+
+
+def by_graph(features: Tensor, noisy_labels: Tensor, matrix: Matrix, seed: int) -> Floats:
+    """P(clean | x, noisy) of the first images, as many as there are labels, from a graph of all images' features.
+
+    Shapes (n, ...) of the features, (n_labels,) and (n_classes, n_classes); returns (n_labels, n_classes). See
+    `labelnoise.graph`, and for the errors too.
+    """
+    labels = noisy_labels.cpu().numpy()
+    # Its sums depend on the number of threads, and those of BLAS are not torch's.
+    with threadpool_limits(1, user_api="blas"):
+        smooth = smooth_functions(features.cpu().numpy(), seed=seed)
+        probs = smooth_probs(smooth, np.arange(len(labels)), labels, matrix)[: len(labels)]
+    return clean_posterior(probs, labels, matrix)
 
 
 def _graph(points: Floats) -> Any:

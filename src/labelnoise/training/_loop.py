@@ -18,59 +18,10 @@ from labelnoise.errors import InputError
 from labelnoise.losses import Batch
 from labelnoise.training._augmentation import shifted_and_flipped
 from labelnoise.training._models import seeded
+from labelnoise.training._settings import Settings
+from labelnoise.training._splits import Split
 
 EVALUATION_BATCH = 256  # images; it changes speed and memory only
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a network is trained."""
-
-    epochs: int  # passes over the training images
-    batch_size: int  # images a step
-    learning_rate: float  # the peak of the one-cycle schedule, or the constant rate
-    weight_decay: float  # decoupled with adamw, added to the gradient with sgd
-    optimizer: str = "adamw"  # adamw | sgd (with momentum 0.9)
-    schedule: str = "one-cycle"  # one-cycle | constant
-    precision: str = "float32"  # float32 | bfloat16 (autocast; weights stay float32)
-    augmentation: str | None = None  # shift-flip (see labelnoise.augmentation), or none
-    averaging: float | None = None  # of the weights, exponential: what is kept of the mean at each step; or none
-
-    def __post_init__(self) -> None:
-        for field, choices in (
-            ("optimizer", ("adamw", "sgd")),
-            ("schedule", ("one-cycle", "constant")),
-            ("precision", ("float32", "bfloat16")),
-            ("augmentation", (None, "shift-flip")),
-        ):
-            if getattr(self, field) not in choices:
-                raise InputError(
-                    f"Unknown {field} {getattr(self, field)!r}; use one of: {', '.join(map(str, choices))}."
-                )
-        for field in ("epochs", "batch_size"):
-            if type(getattr(self, field)) is not int or getattr(self, field) < 1:
-                raise InputError(f"{field} must be a whole number from 1 up, not {getattr(self, field)!r}.")
-        if not (isinstance(self.learning_rate, float) and self.learning_rate > 0):
-            raise InputError(f"learning_rate must be a positive float, not {self.learning_rate!r}.")
-        if not (isinstance(self.weight_decay, float) and self.weight_decay >= 0):
-            raise InputError(f"weight_decay must be a float from 0.0 up, not {self.weight_decay!r}.")
-        if self.averaging is not None and not (isinstance(self.averaging, float) and 0 < self.averaging < 1):
-            raise InputError(f"averaging must be a float between 0 and 1, or None, not {self.averaging!r}.")
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images and labels on one device.
-
-    Attributes:
-        images: shape (n, channels, height, width), float32, normalised.
-        noisy_labels: shape (n,), int64; what a network may learn from.
-        clean_labels: shape (n,), int64; read by measurements only.
-    """
-
-    images: Tensor
-    noisy_labels: Tensor
-    clean_labels: Tensor
 
 
 @dataclass(frozen=True)

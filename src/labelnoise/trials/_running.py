@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load, save
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from labelnoise import noise, transitions
@@ -21,38 +19,34 @@ from labelnoise.errors import InputError
 from labelnoise.estimators import (
     ESTIMATORS,
     FEATURE_ESTIMATORS,
-    Floats,
+    RESAMPLES,
     bootstrap_deviation,
-    clean_posterior,
     scaled,
     temperature,
     tempered_likelihood,
 )
+from labelnoise.noise import derive_seed
 from labelnoise.statistics import class_quantiles
 from labelnoise.training import (
     CrossFit,
     Fit,
     Pair,
-    Settings,
     Split,
     alternate,
     as_columns,
+    by_graph,
     cross_fit,
     fit,
     method,
     predict_features,
     predict_probs,
-    smooth_functions,
-    smooth_probs,
+    rounds,
 )
 from labelnoise.trials import provenance
-from labelnoise.trials._preparation import Prepared, derive_seed, distorted, initial_model, prepare
+from labelnoise.trials._preparation import Prepared, distorted, initial_model, prepare
 from labelnoise.trials._trial import Record, Trial
 
 Matrices = dict[str, transitions.Matrix]
-
-ROUNDS = (0.75, 0.375, 0.375)  # of a method that alternates: epochs of each, as shares of the trial's
-RESAMPLES = 40  # for the deviation of an estimate, known by them to 11 %
 
 
 def start(trial: Trial, prepared: Prepared, given: Record | None = None) -> tuple[nn.Module, transitions.Matrix | None]:
@@ -110,20 +104,6 @@ def train(
     return dataclasses.replace(done, best_model=done.model, best_epoch=len(done.history) - 1, best_loss=loss)
 
 
-def by_graph(features: Tensor, noisy_labels: Tensor, matrix: transitions.Matrix, seed: int) -> Floats:
-    """P(clean | x, noisy) of the first images, as many as there are labels, from a graph of all images' features.
-
-    Shapes (n, ...) of the features, (n_labels,) and (n_classes, n_classes); returns (n_labels, n_classes). See
-    `labelnoise.graph`, and for the errors too.
-    """
-    labels = noisy_labels.cpu().numpy()
-    # Its sums depend on the number of threads, and those of BLAS are not torch's.
-    with threadpool_limits(1, user_api="blas"):
-        smooth = smooth_functions(features.cpu().numpy(), seed=seed)
-        probs = smooth_probs(smooth, np.arange(len(labels)), labels, matrix)[: len(labels)]
-    return clean_posterior(probs, labels, matrix)
-
-
 def refitted_loss(model: nn.Module, validation: Split) -> float:
     """Mean loss of noisy labels under a network's probabilities, once T and a temperature are fitted to it, in nats.
 
@@ -161,11 +141,6 @@ def in_folds(trial: Trial, prepared: Prepared, given: Record | None = None) -> t
         for kind, probs in (("held out", done.probs), ("calibrated", calibrated))
         for name, estimate in ESTIMATORS.items()
     }, {}  # fmt: skip
-
-
-def rounds(settings: Settings) -> list[Settings]:
-    """How to train in each round of a method that alternates."""
-    return [dataclasses.replace(settings, epochs=math.ceil(share * settings.epochs)) for share in ROUNDS]
 
 
 def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Record:

@@ -14,7 +14,7 @@ import numpy as np
 from labelnoise import data, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-from labelnoise.training import FUNCTIONS, METHODS, MODELS, Settings, method
+from labelnoise.training import FUNCTIONS, MODELS, Settings, method, protocol
 
 # Raise it with every change that alters what a trial computes; records of another protocol are not read.
 PROTOCOL_VERSION = 2
@@ -23,46 +23,6 @@ SMOKE_IMAGES = 600
 
 # Methods that give their T to others, each with where it takes the T that it starts from.
 GIVEN_BY_METHODS = {"alternating": "confident-learning", "volminnet": None, "total-variation": None}
-
-# One setting a network, for every method but those with a graph, chosen by noisy validation loss
-# (benchmarks/protocol.py), with those that a data set has of its own.
-PROTOCOL: dict[str, Settings] = {
-    "lenet": Settings(epochs=8, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, precision="bfloat16"),
-    "alexnet": Settings(epochs=8, batch_size=256, learning_rate=6e-4, weight_decay=1e-2, precision="bfloat16"),
-}
-OF_DATASET: dict[tuple[str, str], Settings] = {
-    ("fashion-mnist", "lenet"): dataclasses.replace(PROTOCOL["lenet"], learning_rate=6e-3),
-    # Few images need more and smaller steps; one setting for both sets with human labels.
-    ("fashion-mnist-h", "lenet"): dataclasses.replace(PROTOCOL["lenet"], epochs=16, batch_size=64),
-    ("fashion-mnist-h-3", "lenet"): dataclasses.replace(PROTOCOL["lenet"], epochs=16, batch_size=64),
-}
-
-
-OURS = "hog-forward"  # our own recipe
-WITH_GRAPH = [name for name, recipe in METHODS.items() if recipe.needs_soft_labels]  # this, and others like it
-
-# Their settings, relative to the others': they see every image changed each time, so they can learn from it longer.
-RECIPE_EPOCHS, RECIPE_RATE = 2.5, 2.0
-
-
-def protocol(dataset: str, model: str, method: str = "cross-entropy") -> Settings:
-    """The published settings of a network on a data set: the same for every method, except those with a graph.
-
-    Raises:
-        InputError: an unknown model.
-    """
-    if model not in MODELS:
-        raise InputError(f"Unknown model {model!r}; use one of: {', '.join(MODELS)}.")
-    plain = OF_DATASET.get((dataset, model), PROTOCOL[model])
-    if method not in WITH_GRAPH:
-        return plain
-    return dataclasses.replace(
-        plain,
-        epochs=round(RECIPE_EPOCHS * plain.epochs),
-        learning_rate=float(f"{RECIPE_RATE * plain.learning_rate:.3g}"),
-        augmentation="shift-flip",
-        averaging=0.99,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ def versions() -> dict[str, str]:
     """What must be the same on all machines for their records to stand in one ledger."""
     import torch
 
-    from labelnoise.trials import PROTOCOL_VERSION
+    from labelnoise.trials._trial import PROTOCOL_VERSION
 
     return {"labelnoise": labelnoise.__version__, "protocol": str(PROTOCOL_VERSION), "torch": torch.__version__}
 

@@ -17,10 +17,10 @@ import scipy.stats
 
 from labelnoise import data
 from labelnoise.noise import nominal_rate
-from labelnoise.training import Settings, method
+from labelnoise.training import Settings, method, protocol
 from labelnoise.trials._ledger import Ledger
 from labelnoise.trials._sweep import Progress, sweep
-from labelnoise.trials._trial import Record, Trial, protocol
+from labelnoise.trials._trial import Record, Trial
 
 TRIES = 6  # configurations of every arm
 SEEDS = range(1000, 1002)  # none of them is reported

@@ -1,0 +1,50 @@
+"""Images and labels as a network takes them: held out, normalised, on a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from labelnoise.noise import Labels
+
+VALIDATION_SHARE = 0.2  # of the noisy images
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and labels on one device.
+
+    Attributes:
+        images: shape (n, channels, height, width), float32, normalised.
+        noisy_labels: shape (n,), int64; what a network may learn from.
+        clean_labels: shape (n,), int64; read by measurements only.
+    """
+
+    images: Tensor
+    noisy_labels: Tensor
+    clean_labels: Tensor
+
+
+def parted(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows in random order as those to train on and the `VALIDATION_SHARE` that is held out."""
+    held_out = round(VALIDATION_SHARE * len(order))
+    return order[held_out:], order[:held_out]
+
+
+def scale_of(images: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the deviation of all pixels of images, uint8."""
+    pixels = images.float()
+    return pixels.mean(), pixels.std()
+
+
+def normalised(
+    images: Tensor, noisy: Labels, clean: Labels, scale: tuple[Tensor, Tensor], device: str = "cpu"
+) -> Split:
+    """Images, uint8, and their labels as a network takes them: by a scale as `scale_of` gives it."""
+    mean, deviation = scale
+    labels = (torch.from_numpy(noisy), torch.from_numpy(clean))
+    return Split(*(t.to(device) for t in ((images.float() - mean) / deviation, *labels)))
