@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from labelnoise import cli, noise
 from labelnoise.errors import InputError
 from labelnoise.estimators import rule
-from labelnoise.own import _estimate as estimate_command
 from labelnoise.own import _tabular as tabular
+from labelnoise.own import estimate as estimate_command
 from labelnoise.own._report import advice, at_least_counted, headline
 from labelnoise.statistics import Interval, interval
 from labelnoise.transitions import named, symmetric

@@ -21,8 +21,8 @@ from labelnoise.book import chapters, project, titles
 from labelnoise.data import NoisySet, load, write_npz
 from labelnoise.errors import InputError
 from labelnoise.own import _images as image_files
-from labelnoise.own import _train as train_command
 from labelnoise.own import _training as own_training
+from labelnoise.own import train as train_command
 from labelnoise.own._images import read_images
 from labelnoise.training import PROTOCOL
 from labelnoise.training import _models as models

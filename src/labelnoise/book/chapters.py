@@ -1,14 +1,14 @@
-"""Running a chapter: check its parameters, execute it with papermill, stamp it, put it in place."""
+"""Running chapters: train what they miss, execute them with papermill, stamp them, put them in place."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,34 +18,15 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-import labelnoise
 from labelnoise.book import pages, parameters, project, stamps
-from labelnoise.trials import Progress, missing, sweep
+from labelnoise.book.plans import Plan
 from labelnoise.errors import InputError
-from labelnoise.trials import Ledger
-from labelnoise.trials import Trial
+from labelnoise.trials import Progress, missing, sweep
 
-# The modules a chapter's output can't depend on.
-OUTSIDE_THE_SCIENCE = {"chapters.py", "cluster.py", "pages.py", "stamps.py", "cli.py"}
 # Sockets in the file system: a kernel over TCP warns on the terminal that anyone here may listen.
 # A kernel that is stopped says so on the terminal, as if somebody had interrupted it; what fails is in the notebook.
 QUIET = ["--log-level=CRITICAL"]
 KERNEL = Config({"KernelManager": {"transport": "ipc"}, "NotebookClient": {"extra_arguments": QUIET}})
-
-
-def source_hash(name: str) -> str:
-    """Of the source, the modules it may use with the files beside them: what a published page must stem from.
-
-    The front page and its like show the other chapters' trials, so they stem from their sources too.
-    """
-    digest = hashlib.sha256()
-    for chapter in project.sources() if name in project.OVERVIEWS else [name]:
-        for cell in nbformat.read(project.source(chapter), as_version=4).cells:
-            digest.update(f"{cell.cell_type}\n{json.dumps(cell.metadata, sort_keys=True)}\n{cell.source}\n".encode())
-    for module in sorted(Path(labelnoise.__file__).parent.rglob("*.*")):
-        if module.suffix in (".py", ".json", ".js", ".css") and module.name not in OUTSIDE_THE_SCIENCE:
-            digest.update(module.name.encode() + module.read_bytes())
-    return digest.hexdigest()
 
 
 @contextmanager
@@ -85,20 +66,74 @@ def _without_volatile(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def _behind(name: str, given: Mapping[str, Any]) -> list[Trial]:
-    """The trials that a page is drawn from: on the front page all of the book."""
-    if name != project.FRONT_PAGE:
-        return parameters.planned(name, given)
-    return list(dict.fromkeys(trial for chapter in project.sources() for trial in parameters.planned(chapter)))
+def train(
+    plans: Iterable[Plan],
+    *,
+    publish: bool = False,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Train the trials of plans that are not on record.
+
+    Args:
+        plans: what chapters ask for.
+        publish: put the records among the published ones, those that a reader has already too.
+        executor, workers, progress: as `trials.sweep` takes them.
+
+    Raises:
+        SweepFailed: a trial failed.
+    """
+    trials = list(dict.fromkeys(trial for plan in plans for trial in plan.trials))
+    ledger = project.ledger()
+    if publish:
+        own, ledger = ledger, project.published_ledger()
+        for trial in missing(trials, ledger):
+            if record := own.find(trial):
+                ledger.append(record)
+    sweep(trials, ledger, executor, workers=workers, progress=progress)
 
 
-def execute(name: str, given: Mapping[str, Any], ledger: Ledger) -> nbformat.NotebookNode:
+def draw(names: Sequence[str], given: Mapping[str, Any], *, publish: bool = False) -> Iterator[tuple[str, Path]]:
+    """Execute chapters, into ``runs/`` with a rendered page or into the book: each name with what came of it.
+
+    Several are executed side by side, one on each core.
+
+    Args:
+        names: the chapters.
+        given: parameters other than their defaults.
+        publish: put them into the book.
+
+    Raises:
+        InputError: as `execute`.
+    """
+    if len(names) == 1:
+        yield names[0], _draw(names[0], given, publish)
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+            running = {name: pool.submit(_draw, name, given, publish) for name in names}
+            for name, future in running.items():
+                yield name, future.result()
+    if publish:
+        (project.root() / "book" / "figures.md").write_text(stamps.figures_page(), encoding="utf-8")
+
+
+def _draw(name: str, given: Mapping[str, Any], publish: bool) -> Path:
+    notebook = execute(name, given, (project.published_ledger() if publish else project.ledger()).path)
+    path = project.published_path(name) if publish else project.root() / "runs" / name / f"{name}.ipynb"
+    write(notebook, path)
+    stamps.write_data(notebook, path)
+    return path if publish else pages.render(path)
+
+
+def execute(name: str, given: Mapping[str, Any], ledger: Path) -> nbformat.NotebookNode:
     """Execute a chapter, and return it stamped and free of what changes from run to run.
 
     Args:
         name: the chapter.
         given: parameters other than their defaults.
-        ledger: where trials are looked up, and recorded should the chapter train any.
+        ledger: the file where trials are looked up, and recorded should the chapter train any.
 
     Raises:
         InputError: an unknown chapter or parameter, a cell that failed, or one that wrote to stderr.
@@ -106,12 +141,12 @@ def execute(name: str, given: Mapping[str, Any], ledger: Ledger) -> nbformat.Not
     checked = parameters.check(name, given)
     start = time.perf_counter()
     variables = {
-        "LABELNOISE_LEDGER": str(ledger.path),
+        "LABELNOISE_LEDGER": str(ledger),
         "LABELNOISE_FOLDER": os.environ.get("LABELNOISE_FOLDER", str(Path.cwd())),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a kernel's debugger warns about frozen modules on stderr
     }
-    with tempfile.TemporaryDirectory() as folder, _environment(variables):
-        output = Path(folder) / f"{name}.ipynb"
+    with tempfile.TemporaryDirectory() as folder, _environment(variables | {"LABELNOISE_READ": f"{folder}/read"}):
+        output, read = Path(folder) / f"{name}.ipynb", Path(folder) / "read"
         try:
             papermill.execute_notebook(
                 project.source(name), output, checked, cwd=project.root(), progress_bar=False, config=KERNEL
@@ -123,12 +158,10 @@ def execute(name: str, given: Mapping[str, Any], ledger: Ledger) -> nbformat.Not
                 f"Chapter {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
             ) from None
         notebook = nbformat.read(output, as_version=4)
+        records = {tuple(json.loads(line)) for line in read.read_text().splitlines()} if read.exists() else set()
     _refuse_noise(notebook, name)
     _without_volatile(notebook)
-    seconds = time.perf_counter() - start
-    ledger.refresh()
-    records = [record for trial in _behind(name, checked) if (record := ledger.find(trial)) is not None]
-    stamps.add(notebook, stamps.stamp(name, checked, source_hash(name), seconds, records))
+    stamps.add(notebook, stamps.stamp(name, checked, time.perf_counter() - start, records))
     return notebook
 
 
@@ -145,47 +178,3 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> bool:
     nbformat.write(notebook, beside)
     os.replace(beside, path)
     return True
-
-
-def run(
-    name: str,
-    given: Mapping[str, Any],
-    *,
-    publish: bool = False,
-    executor: Executor | None = None,
-    workers: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
-) -> Path:
-    """Train the trials that a chapter misses and execute it, into ``runs/`` with a rendered page or into the book.
-
-    Args:
-        name: the chapter.
-        given: parameters other than their defaults.
-        publish: put it into the book, and its records among the published ones.
-        executor, workers, progress: as `sweep.sweep` takes them.
-
-    Returns:
-        The rendered page under ``runs/``, or the notebook in the book.
-
-    Raises:
-        InputError: as `execute`, or a smoke run is to be published.
-        SweepFailed: a trial failed.
-    """
-    if publish and given.get("profile") == "smoke":
-        raise InputError("A smoke run is too small to publish; run the chapter with profile full.")
-    trials = parameters.planned(name, given)
-    ledger = project.ledger()
-    if publish:
-        ledger = project.published_ledger()
-        own = project.ledger()
-        for trial in missing(trials, ledger):
-            if record := own.find(trial):
-                ledger.append(record)
-    sweep(trials, ledger, executor, workers=workers, progress=progress)
-    notebook = execute(name, given, ledger)
-    path = project.published_path(name) if publish else project.root() / "runs" / name / f"{name}.ipynb"
-    write(notebook, path)
-    stamps.write_data(notebook, path)
-    if publish:
-        (project.root() / "book" / "figures.md").write_text(stamps.figures_page(), encoding="utf-8")
-    return path if publish else pages.render(path)

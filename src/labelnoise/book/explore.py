@@ -15,7 +15,7 @@ import numpy as np
 
 from labelnoise.statistics import interval, paired_difference
 from labelnoise import data
-from labelnoise.book import matrix_plans, plans, tables, titles
+from labelnoise.book import plans, tables, titles
 from labelnoise.training import method
 from labelnoise.data import true_matrix
 from labelnoise.transitions import Matrix, l1_error
@@ -54,7 +54,7 @@ def _chosen(asked: Trial) -> bool:
 def estimates(records: Iterable[Record]) -> dict[Cell, dict[str, list[tuple[Matrix, Matrix]]]]:
     """Cell and estimator to the T of each record, and the true one beside it.
 
-    They are of the trials that `matrix_plans.estimation` has: cross-entropy's for the oracle and every estimator, and a
+    They are of the trials that `plans.estimation` has: cross-entropy's for the oracle and every estimator, and a
     learner's own.
     """
     found: dict[Cell, dict[str, list[tuple[Matrix, Matrix]]]] = {}
@@ -64,7 +64,7 @@ def estimates(records: Iterable[Record]) -> dict[Cell, dict[str, list[tuple[Matr
             continue
         dataset, noise, model = cell(asked)
         plain = trial(dataset=dataset, noise=noise, model=model, method=PLAIN, seed=asked.seed)
-        if asked == matrix_plans.learner(plain, name):
+        if asked == plans.learner(plain, name):
             truth = true_matrix(dataset, noise, asked.seed)
             for estimator in record.transition_matrices if name == PLAIN else [name]:
                 pair = (np.array(record.transition_matrices[estimator]), truth)

@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 from labelnoise.statistics import interval
 from labelnoise.book.drawn import entries
@@ -87,7 +88,7 @@ def transition_heatmaps(
 
 @styled
 def predicted_probabilities(
-    quantiles: Mapping[str, np.ndarray],
+    quantiles: Mapping[str, ArrayLike],
     truths: Mapping[str, Matrix],
     class_names: Sequence[str],
     label: str = "predicted P(noisy | x)",
@@ -101,17 +102,17 @@ def predicted_probabilities(
         label: what they are of.
     """
     true_or_quantile = ("q3", "q25", "q50", "q75", "q97", "true")
-    both = {noise: np.concatenate([values, truths[noise][..., None]], axis=2) for noise, values in quantiles.items()}
+    both = {noise: np.concatenate([np.asarray(values), truths[noise][..., None]], axis=2) for noise, values in quantiles.items()}
     drawn = entries(both, ["noise", "clean", "noisy", "what", "probability"], class_names)
     drawn["what"] = [true_or_quantile[i] for i in drawn["what"]]
     figure, axes = new_axes(drawn, 1, len(quantiles), 4 * len(quantiles), 3.2, sharey=True)
     for ax, (noise, values) in zip(axes[0], quantiles.items(), strict=True):
-        n = len(values)
+        n = len(truths[noise])
         for i in range(n):
             x = i + (np.arange(n) - (n - 1) / 2) * 0.8 / n
             for j in range(n):
                 colour = PALETTE[j % len(PALETTE)]
-                low, lower, median, upper, high = values[i, j]
+                low, lower, median, upper, high = np.asarray(values)[i, j]
                 ax.plot([x[j], x[j]], [low, high], color=colour, linewidth=1.2)
                 ax.plot([x[j], x[j]], [lower, upper], color=colour, linewidth=6, solid_capstyle="butt")
                 ax.plot(x[j], median, "o", color="white", markersize=3)

@@ -22,6 +22,17 @@ def _truth(record: Record) -> transitions.Matrix:
     return true_matrix(record.trial.dataset, record.trial.noise, record.trial.seed)
 
 
+def true_matrices(records: Iterable[Record]) -> dict[str, transitions.Matrix]:
+    """Noise to the mean of the T that its records' labels were corrupted with, shape (n_classes, n_classes).
+
+    It is the same for all seeds, but for noise that depends on the image.
+    """
+    collected: dict[str, list[transitions.Matrix]] = {}
+    for record in records:
+        collected.setdefault(record.trial.noise, []).append(_truth(record))
+    return {noise: np.mean(matrices, axis=0) for noise, matrices in collected.items()}
+
+
 def matrix_errors(records: Iterable[Record]) -> pd.DataFrame:
     """One row a record and T in it: the trial's fields, ``estimator``, and its ``l1`` and ``frobenius`` errors.
 

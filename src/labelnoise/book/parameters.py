@@ -1,20 +1,24 @@
-"""A chapter's parameters, and the trials it asks for with them."""
+"""A chapter's parameters, and the trials it asks for with them.
+
+Both stand in its notebook: parameters in the cell tagged ``parameters``, a typed and commented value on each line, and
+the trials in the cell tagged ``trials``, which makes a `plans.Plan` of them, called ``plan``.
+"""
 
 from __future__ import annotations
 
 import ast
-import inspect
+import json
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
-import nbformat
-
+from labelnoise.book.plans import Plan
+from labelnoise.book.project import recorded, source, sources, tries
 from labelnoise.errors import InputError
-from labelnoise.book.plans import PLANS
-from labelnoise.book.project import recorded, source, sources, tuning_ledger
 from labelnoise.trials import Record, Trial
+
+EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -60,18 +64,21 @@ KINDS: dict[str, Any] = {
 }  # fmt: skip
 
 
+def _cell(name: str, tag: str) -> str:
+    """The source of a chapter's cell with a tag; empty if there is none."""
+    cells = json.loads(source(name).read_bytes())["cells"]
+    return next(("".join(cell["source"]) for cell in cells if tag in cell["metadata"].get("tags", [])), "")
+
+
 def declared(name: str) -> dict[str, Parameter]:
     """The parameters of a chapter, read from its cell tagged ``parameters``."""
-    notebook = nbformat.read(source(name), as_version=4)
-    cells = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
-    found = {}
-    for text in cells:
-        lines = text.splitlines()
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-                comment = lines[node.lineno - 1].partition("#")[2].strip()
-                kind = KINDS[ast.unparse(node.annotation)]
-                found[node.target.id] = Parameter(node.target.id, kind, ast.literal_eval(node.value), comment)
+    text = _cell(name, "parameters")
+    lines, found = text.splitlines(), {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            comment = lines[node.lineno - 1].partition("#")[2].strip()
+            kind = KINDS[ast.unparse(node.annotation)]
+            found[node.target.id] = Parameter(node.target.id, kind, ast.literal_eval(node.value), comment)
     return found
 
 
@@ -93,25 +100,21 @@ def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: known[key].check(value) for key, value in given.items()}
 
 
-def planned(
-    name: str, given: Mapping[str, Any] = types.MappingProxyType({}), *, only: Callable[..., list[Trial]] | None = None
-) -> list[Trial]:
-    """The trials that a chapter asks for with these parameters, the others at their defaults, each once.
+def planned(name: str, given: Mapping[str, Any] = EMPTY) -> Plan:
+    """What a chapter asks for with these parameters, the others at their defaults; nothing is trained.
 
-    Those of one of its plans, if `only` that one is asked for.
+    Raises:
+        InputError: an unknown parameter, or a value that no trial can have.
     """
     values = defaults(name) | check(name, given)
-    asked = (
-        trial
-        for plan in ((only,) if only else PLANS.get(name, ()))
-        for trial in plan(**{key: values[key] for key in inspect.signature(plan).parameters if key in values})
-    )
-    return list(dict.fromkeys(asked))
+    exec(compile(_cell(name, "trials"), f"the trials of {name}", "exec"), values)
+    found: Plan = values.get("plan", Plan())
+    return found
 
 
 def planned_by_all() -> list[Trial]:
     """The trials of the book: those that its chapters ask for with their defaults, each once."""
-    return list(dict.fromkeys(trial for name in sources() for trial in planned(name)))
+    return list(dict.fromkeys(trial for name in sources() for trial in planned(name).trials))
 
 
 def spent() -> dict[str, list[Record]]:
@@ -119,5 +122,5 @@ def spent() -> dict[str, list[Record]]:
 
     Trials that are not on record are left out.
     """
-    records = {name: recorded(planned(name)) for name in PLANS}
-    return records | {"07_tuning": list(tuning_ledger())}
+    records = {name: recorded(planned(name).trials) for name in sources() if _cell(name, "trials")}
+    return records | {"07_tuning": tries()}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from IPython.display import clear_output
-
-from labelnoise.trials import Progress, sweep
+from labelnoise.book.plans import Plan
 from labelnoise.errors import InputError
-from labelnoise.trials import Ledger
-from labelnoise.trials import Record, Trial
+from labelnoise.trials import Ledger, Progress, Record, Trial, sweep
 
 FRONT_PAGE = "index"
 OVERVIEWS = (FRONT_PAGE, "explore")  # drawn from the trials of all chapters; they have no parameters of their own
@@ -59,11 +57,6 @@ def published_ledger() -> Ledger:
     return Ledger(root() / "results" / "trials.jsonl")
 
 
-def tuning_ledger() -> Ledger:
-    """The records by which settings were chosen (benchmarks/protocol.py and benchmarks/tuning.py)."""
-    return Ledger(root() / "results" / "tuning.jsonl")
-
-
 def ledger() -> Ledger:
     """The records that a chapter reads, and appends to.
 
@@ -74,19 +67,42 @@ def ledger() -> Ledger:
     return Ledger(own if own else root() / "runs" / "trials.jsonl", base=published_ledger())
 
 
-def recorded(trials: Sequence[Trial]) -> list[Record]:
-    """Those of the trials' records that there are; nothing is trained."""
-    known = ledger()
-    return [record for trial in trials if (record := known.find(trial)) is not None]
-
-
 def given_path(text: str) -> Path:
     """A path that a reader gave a chapter, seen from ``$LABELNOISE_FOLDER``: where `labelnoise chapter` was called."""
     return Path(os.environ.get("LABELNOISE_FOLDER", ""), text)
 
 
-def obtain(trials: Sequence[Trial]) -> list[Record]:
-    """The records of these trials: read, or trained now with progress shown while it lasts."""
+def _read(records: Iterable[Record]) -> list[Record]:
+    """The records, noted down in the file that ``$LABELNOISE_READ`` names, if any, as what a page is drawn from."""
+    found = list(records)
+    if path := os.environ.get("LABELNOISE_READ"):
+        with open(path, "a", encoding="utf-8") as file:
+            for record in found:
+                date = record.provenance.get("date", "")
+                file.write(json.dumps([record.trial.key, record.weights_sha256, record.seconds, date]) + "\n")
+    return found
+
+
+def every(name: str) -> list[Record]:
+    """All records of a file in ``results/``, such as trials or tuning."""
+    return _read(Ledger(root() / "results" / f"{name}.jsonl"))
+
+
+def tries() -> list[Record]:
+    """The records by which settings were chosen (benchmarks/protocol.py and benchmarks/tuning.py)."""
+    return every("tuning")
+
+
+def recorded(trials: Sequence[Trial]) -> list[Record]:
+    """Those of the trials' records that there are; nothing is trained."""
+    known = ledger()
+    return _read(record for trial in trials if (record := known.find(trial)) is not None)
+
+
+def obtain(plan: Plan) -> dict[str, list[Record]]:
+    """The records that a chapter asks for, by what they are for: read, or trained now with progress shown meanwhile."""
+    from IPython.display import clear_output
+
     shown = False
 
     def show(progress: Progress) -> None:
@@ -95,7 +111,8 @@ def obtain(trials: Sequence[Trial]) -> list[Record]:
         clear_output(wait=True)
         print(progress, flush=True)
 
-    records = sweep(trials, ledger(), progress=show)
+    known = ledger()
+    found = {record.trial: record for record in _read(sweep(plan.trials, known, progress=show))}
     if shown:
         clear_output()
-    return records
+    return {name: [found[trial] for trial in trials] for name, trials in plan.groups.items()}

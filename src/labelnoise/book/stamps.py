@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,31 +26,43 @@ figure stands what its chapter was made from.
 """
 
 
-def stamp(
-    name: str, given: Mapping[str, Any], source_hash: str, seconds: float, records: Sequence[Record]
-) -> dict[str, Any]:
+Read = tuple[str, str, float, str]  # a record that a page reads: key, hash of the weights, seconds and date
+
+
+def source_hash(name: str) -> str:
+    """Of the cells of a chapter's source."""
+    digest = hashlib.sha256()
+    for cell in nbformat.read(project.source(name), as_version=4).cells:
+        digest.update(f"{cell.cell_type}\n{json.dumps(cell.metadata, sort_keys=True)}\n{cell.source}\n".encode())
+    return digest.hexdigest()
+
+
+def stamp(name: str, given: Mapping[str, Any], seconds: float, records: Collection[Read]) -> dict[str, Any]:
     """What a page is made from; of the `VOLATILE` entries it is no news that they changed.
+
+    That the code still draws this page is not told by a hash of the code, but by executing it again and comparing.
 
     Args:
         name: the chapter.
         given: parameters other than their defaults.
-        source_hash: as `chapters.source_hash` gives it.
         seconds: that it took to execute.
-        records: of the trials that it asks for.
+        records: that it read.
     """
     defaults = parameters.defaults(name)
     values = defaults | dict(given)
+    keys = sorted(f"{key} {weights}" for key, weights, _, _ in records)
     return {
         "chapter": name,
         "parameters": values,
         "own_run": values != defaults,
         "profile": values.get("profile", "full"),
-        "source_sha256": source_hash,
+        "source_sha256": source_hash(name),
+        "records_sha256": hashlib.sha256("\n".join(keys).encode()).hexdigest(),
         "labelnoise": labelnoise.__version__,
         "torch": version("torch"),
         "trials": len(records),
-        "core_seconds": round(sum(record.seconds for record in records)),
-        "recorded": max((record.provenance.get("date", "") for record in records), default=""),
+        "core_seconds": round(sum(seconds for _, _, seconds, _ in records)),
+        "recorded": max((date for *_, date in records), default=""),
         **{key: value for key, value in provenance.here().items() if key in ("processor", "python", "date")},
         "seconds": round(seconds, 1),
     }
@@ -132,9 +145,8 @@ def _line_cell(stamp: Mapping[str, Any], figure: str, table: str) -> nbformat.No
         kind = "per seed" if "seed" in table.partition("\n")[0].split(",") else "as drawn"
         parts.insert(0, f"[Data, {kind}]({_data_link(name, figure)})")
     if stamp["trials"]:
-        owner = "the book" if name == project.FRONT_PAGE else "this chapter"
         hours = f"{stamp['core_seconds'] / 3600:,.1f} core-hours"
-        parts.append(f"{owner} has {stamp['trials']:,} trials of {hours}, the last of {stamp['recorded']}")
+        parts.append(f"this page reads {stamp['trials']:,} records of {hours}, the last of {stamp['recorded']}")
     parts.append(
         f"executed {stamp['date']} in {stamp['seconds']:g} seconds with [these parameters](#how-this-page-was-made)"
     )
@@ -149,7 +161,8 @@ def _made_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
 
 | | |
 | --- | --- |
-| source | `notebooks/{stamp["chapter"]}.ipynb`, with the science at sha256 `{stamp["source_sha256"][:16]}` |
+| source | `notebooks/{stamp["chapter"]}.ipynb`, sha256 `{stamp["source_sha256"][:16]}` |
+| records | {stamp["trials"]:,}, sha256 of their keys and weights `{stamp["records_sha256"][:16]}` |
 | parameters | {shown} |
 | profile | {stamp["profile"]} |
 | versions | labelnoise {stamp["labelnoise"]}, torch {stamp["torch"]}, Python {stamp["python"]} |

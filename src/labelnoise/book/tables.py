@@ -177,15 +177,17 @@ def ablation(records: Iterable[Record]) -> pd.DataFrame:
     return as_table(records).assign(part=[part(record.trial) for record in records])
 
 
-def distortion_errors(noises: Sequence[str], distortions: Sequence[str], n_classes: int, seeds: int) -> pd.DataFrame:
+def distortion_errors(dataset: str, noises: Sequence[str], distortions: Sequence[str], seeds: int) -> pd.DataFrame:
     """The relative L1 error of T once it is distorted, the mean of seeds, a row a distortion and a column a noise."""
-    columns = {}
-    for noise in noises:
-        truth = transitions.named(noise, n_classes)
-        columns[noise] = [
-            np.mean([transitions.l1_error(distorted(name, truth, seed), truth) for seed in range(seeds)])
-            for name in distortions
-        ]
+
+    def error(noise: str, name: str, seed: int) -> float:
+        truth = data.true_matrix(dataset, noise, seed)
+        return transitions.l1_error(distorted(name, truth, seed), truth)
+
+    columns = {
+        noise: [np.mean([error(noise, name, seed) for seed in range(seeds)]) for name in distortions]
+        for noise in noises
+    }
     return pd.DataFrame(columns, index=list(distortions))
 
 

@@ -1,0 +1,58 @@
+"""``labelnoise chapter``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from labelnoise.book import parameters, project
+from labelnoise.book.commands import add_where, where_to_run
+from labelnoise.errors import InputError
+
+DESCRIPTION = "Train the trials that are missing, execute the chapter and render its page under runs/."
+EXAMPLE = 'example: labelnoise chapter 05_robustness -p models "[lenet]" -p rate_noises "[symmetric-0.3]"'
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    command.add_argument("name", nargs="?", help="its name, such as 03_correction")
+    command.add_argument("--all", action="store_true", help="every chapter")
+    command.add_argument(
+        "-p", dest="parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
+    )
+    command.add_argument("--publish", action="store_true", help="put it into the book, its records among the published")
+    add_where(command)
+
+
+def _assignments(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in pairs:
+        try:
+            values[name] = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError):  # the latter for a date or number that is none
+            raise InputError(
+                f"The value {text!r} of parameter {name} can't be read; write it like [0.1, 0.3]."
+            ) from None
+    return values
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check what is asked for, which is quick, then train and draw it."""
+    if bool(options.name) == options.all:
+        raise InputError(f"Name one chapter, or pass --all; the chapters are {', '.join(project.sources())}.")
+    given = _assignments(options.parameter)
+    plans = {name: parameters.planned(name, given) for name in ([options.name] if options.name else project.sources())}
+    if options.publish and given.get("profile") == "smoke":
+        raise InputError("A smoke run is too small to publish; run the chapter with profile full.")
+    from labelnoise.book import chapters  # papermill and torch, after what may be wrong
+    from labelnoise.trials import on_terminal
+
+    with where_to_run(options) as where:
+        chapters.train(plans.values(), publish=options.publish, progress=on_terminal, **where)
+    for name, path in chapters.draw(list(plans), given, publish=options.publish):
+        print(f"{name}: {os.path.relpath(path)}", flush=True)
+    return 0
