@@ -9,7 +9,7 @@ import pytest
 
 import labelnoise
 from labelnoise import cli
-from labelnoise.book import chapters, parameters, project
+from labelnoise.book import chapters, parameters, plans, project
 from labelnoise.data import sources
 from labelnoise.trials import Ledger, provenance, replay
 from labelnoise.trials import _sweep as sweep
@@ -32,7 +32,7 @@ def checkout(tmp_path, monkeypatch):
 def two_trials(checkout, tiny, monkeypatch):
     """All chapters together ask for two tiny trials, which are trained in this process."""
     trials = [tiny(images=300), tiny(images=300, method="forward", transition="anchor-97")]
-    monkeypatch.setattr(parameters, "planned", lambda name: trials)
+    monkeypatch.setattr(parameters, "planned", lambda name: plans.Plan({"all": trials}))
     monkeypatch.setattr(sweep, "local_pool", lambda workers: ThreadPoolExecutor(workers))
     return trials
 
@@ -168,7 +168,7 @@ def test_an_interrupt_gives_a_sentence_and_status_130(monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(chapters, "run", interrupted)
+    monkeypatch.setattr(chapters, "train", interrupted)
     assert cli.main(["chapter", "01_noise"]) == 130
     error = capsys.readouterr().err.strip()
     assert error.startswith("labelnoise: stopped; finished trials are on record")
@@ -185,14 +185,15 @@ def test_data_says_where_they_are(capsys):
 
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
-    """Lists what `chapters.run` is asked for."""
+    """Lists what is to be drawn: chapters, given parameters, whether to publish, workers; and nothing is trained."""
     calls = []
+    monkeypatch.setattr(chapters, "train", lambda plans, *, publish, progress, workers: calls.append(workers))
 
-    def run(name, given, *, publish=False, workers=None, progress=None):
-        calls.append((name, given, publish, workers))
-        return tmp_path / f"{name}.html"
+    def draw(names, given, *, publish):
+        calls.append((names, given, publish, calls.pop()))
+        return [(name, tmp_path / f"{name}.html") for name in names]
 
-    monkeypatch.setattr(chapters, "run", run)
+    monkeypatch.setattr(chapters, "draw", draw)
     monkeypatch.chdir(tmp_path)
     return calls
 
@@ -201,19 +202,19 @@ def test_parameters_are_read_as_values_with_their_type(asked, capsys):
     given = ["-p", "noises", "[symmetric-0.1]", "-p", "seeds", "2", "-p", "profile", "smoke", "-p", "models", "[lenet]"]
     assert cli.main(["chapter", "03_correction", *given, "--workers", "3"]) == 0
     expected = {"noises": ["symmetric-0.1"], "seeds": 2, "profile": "smoke", "models": ["lenet"]}
-    assert asked == [("03_correction", expected, False, 3)]
+    assert asked == [(["03_correction"], expected, False, 3)]
     assert capsys.readouterr().out == "03_correction: 03_correction.html\n"
 
 
 def test_the_last_value_of_a_parameter_counts(asked):
     cli.main(["chapter", "03_correction", "-p", "seeds", "2", "-p", "seeds", "3", "--publish"])
-    assert asked == [("03_correction", {"seeds": 3}, True, None)]
+    assert asked == [(["03_correction"], {"seeds": 3}, True, None)]
 
 
 def test_all_chapters_run_in_order_with_those_that_show_the_others_last(asked):
     assert cli.main(["chapter", "--all", "--publish"]) == 0
-    assert asked == [(name, {}, True, None) for name in project.sources()]
-    names = [name for name, *_ in asked]
+    assert asked == [(list(project.sources()), {}, True, None)]
+    names = asked[0][0]
     numbered = [name for name in names if name[0].isdigit()]
     assert names[: len(numbered)] == numbered
     assert set(project.OVERVIEWS) <= set(names[len(numbered) :])

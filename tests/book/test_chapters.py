@@ -16,7 +16,7 @@ from nbformat import v4
 
 import labelnoise
 from labelnoise import transitions
-from labelnoise.book import chapters, matrix_plans, pages, parameters, plans, project, stamps
+from labelnoise.book import chapters, pages, parameters, plans, project, stamps
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.trials import Ledger
@@ -96,7 +96,7 @@ def published(name):
 @every_source
 def test_a_published_chapter_stems_from_its_source_with_the_default_parameters(name):
     stamp = published(name).metadata["labelnoise"]
-    assert stamp["source_sha256"] == chapters.source_hash(name), f"publish it: labelnoise chapter {name} --publish"
+    assert stamp["source_sha256"] == stamps.source_hash(name), f"publish it: labelnoise chapter {name} --publish"
     assert stamp["parameters"] == {key: p.default for key, p in parameters.declared(name).items()}
     assert stamp["chapter"] == name
     assert stamp["profile"] == "full"
@@ -258,29 +258,25 @@ def test_a_chapter_without_parameters_says_so(toy):
 
 def test_what_was_spent_is_of_the_records_of_each_chapter_and_of_all_tries():
     spent = parameters.spent()
-    assert list(spent) == list(plans.PLANS)
-    assert spent["07_tuning"] == list(project.tuning_ledger())
-    asked = parameters.planned("03_correction")
+    assert list(spent) == NUMBERED
+    assert spent["07_tuning"] == list(Ledger(project.root() / "results" / "tuning.jsonl"))
+    asked = parameters.planned("03_correction").trials
     assert [record.trial for record in spent["03_correction"]] == asked  # all of the book are on record
 
 
-def test_the_planned_trials_are_those_of_the_chapters_plans():
+def test_the_planned_trials_are_those_that_the_chapters_cell_makes_of_its_parameters():
     paper = ["paper-0.5", "paper-0.6"]
-    default = {key: p.default for key, p in parameters.declared("02_estimation").items()}
-    common = {name: default[name] for name in ("model", "learners")}
-    on_ten = {name: value for name, value in default.items() if name.startswith("ten_")} | common
-    estimation = matrix_plans.estimation(noises=paper, seeds=10, **common)
-    assert parameters.planned("02_estimation") == [*estimation, *matrix_plans.on_ten(**on_ten)]
     other = {"model": "alexnet", "learners": ["volminnet"], "profile": "smoke"}
-    asked = matrix_plans.estimation(noises=["symmetric-0.2"], seeds=2, **other)
-    asked += matrix_plans.on_ten(**{**on_ten, **other})
-    assert parameters.planned("02_estimation", {"noises": ["symmetric-0.2"], "seeds": 2, **other}) == asked
+    plan = parameters.planned("02_estimation", {"noises": ["symmetric-0.2"], "seeds": 2, "estimators": ["hoc"], **other})
+    assert plan.groups["three"] == plans.estimation(noises=["symmetric-0.2"], seeds=2, **other)
+    assert {t.dataset for t in plan.groups["ten"]} == {"fashion-mnist"}
+    assert plan.estimators == ["hoc"]
     given = {"sgd_seeds": 1, "seeds": 1, "noises": [*paper, "paper-0.5", "symmetric-0.3"]}
-    planned = parameters.planned("03_correction", given)
-    assert len(set(planned)) == len(planned)  # one noise is named twice
-    assert set(plans.constant_sgd(noises=paper, sgd_seeds=1)) <= set(planned)
-    assert {t.noise for t in planned} == {"clean", *paper, "symmetric-0.3"}
-    assert parameters.planned("01_noise") == parameters.planned("index") == []
+    plan = parameters.planned("03_correction", given)
+    assert len(set(plan.trials)) == len(plan.trials)  # one noise is named twice
+    assert set(plans.with_and_without(plans.CONSTANT_SGD, noises=paper, seeds=1)) <= set(plan.groups["sgd"])
+    assert {t.noise for t in plan.trials} == {"clean", *paper, "symmetric-0.3"}
+    assert parameters.planned("01_noise").trials == parameters.planned("index").trials == []
 
 
 def test_what_can_not_be_planned_is_refused():
@@ -288,6 +284,13 @@ def test_what_can_not_be_planned_is_refused():
         parameters.planned("03_correction", {"rates": [0.1]})
     with pytest.raises(InputError, match="at least one seed, not 0"):
         parameters.planned("01_noise", {"seeds": 0})
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_the_cell_with_the_trials_follows_that_with_the_parameters(name):
+    tags = [cell.metadata.get("tags", []) for cell in nbformat.read(SOURCES[name], as_version=4).cells]
+    (place,) = (k for k, each in enumerate(tags) if "parameters" in each)
+    assert [k for k, each in enumerate(tags) if "trials" in each] == [place + 1]
 
 
 # What the sources ask for, without training it.
@@ -317,10 +320,14 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
     """Run a source's cells on made-up records; the trials asked for, and the variables in the end."""
     asked, variables = [], {}
 
-    def obtain(trials):
+    def recorded(trials):
         asked.extend(trials)
         return [made_up_in_full(trial, made_up, accuracy(trial)) for trial in trials]
 
+    def obtain(plan):
+        return {group: recorded(trials) for group, trials in plan.groups.items()}
+
+    monkeypatch.setattr(project, "recorded", recorded)
     monkeypatch.setattr(project, "obtain", obtain)
     for cell in code_cells(nbformat.read(SOURCES[name], as_version=4)):
         exec(cell.source, variables)
@@ -356,7 +363,30 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
 )
 def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, capsys, name, values):
     asked, _ = run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
-    assert set(asked) == set(parameters.planned(name, values))
+    assert set(asked) == set(parameters.planned(name, values).trials)
+
+
+ON_TEN = {"noises": ["pair-flip-0.45", "instance-0.3"], "dataset": "fashion-mnist", "profile": "smoke"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("01_noise", {"seeds": 1}),
+        ("02_estimation", {"seeds": 1, "ten_seeds": 1}),
+        ("03_correction", {"seeds": 2, "arms": ["forward, true", "hog-forward, alternating"], "close_noises": []}),
+        ("04_precision", {"draws": 2, "seeds": 1, "traced_seeds": 1}),
+        ("06_when_to_correct", {"seeds": 1}),
+    ],
+)
+def test_a_chapter_is_drawn_for_ten_classes_and_noise_that_depends_on_the_image(
+    monkeypatch, made_up, capsys, name, values
+):
+    values = ON_TEN | values if name != "01_noise" else {k: v for k, v in (ON_TEN | values).items() if k != "profile"}
+    _, variables = run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
+    if name == "03_correction":
+        # sum |T - U| / 10 of pair flips at 0.45 on ten classes, halfway to the uniform U: (.225 + .175 + 8 * .05).
+        assert variables["errors"].loc["towards-uniform-0.5", "pair-flip-0.45"] == pytest.approx(0.8)
 
 
 def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatch, made_up, capsys):
@@ -366,7 +396,7 @@ def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatc
         return 0.80 if trial.method == "forward" else 0.75
 
     asked, variables = run_cells("index", monkeypatch, made_up, accuracy)
-    assert set(asked) <= {trial for name in NUMBERED for trial in parameters.planned(name)}
+    assert set(asked) <= {trial for name in NUMBERED for trial in parameters.planned(name).trials}
     gains = variables["gains"]
     defaults = {key: p.default for key, p in parameters.declared("03_correction").items()}
     close = (gains["model"] + ", " + gains["method"] + ", " + gains["transition"]).isin(defaults["close_arms"])
@@ -383,7 +413,7 @@ def test_the_source_hash_follows_text_and_metadata_but_not_outputs(toy):
     def hashed(text="1", **metadata):
         cell = code(text, **metadata)
         save(toy, "02_other", cell)
-        return chapters.source_hash("02_other")
+        return stamps.source_hash("02_other")
 
     first = hashed()
     assert hashed() == first
@@ -391,34 +421,7 @@ def test_the_source_hash_follows_text_and_metadata_but_not_outputs(toy):
     executed = code("1")
     executed.update(execution_count=1, outputs=[v4.new_output("stream", text="1")])
     save(toy, "02_other", executed)
-    assert chapters.source_hash("02_other") == first
-
-
-def test_the_source_hash_follows_every_module_and_what_was_chosen_but_those_outside_the_science(
-    toy, tmp_path, monkeypatch
-):
-    package = tmp_path / "labelnoise"
-    package.mkdir()
-    names = sorted(path.name for path in Path(labelnoise.__file__).parent.glob("*.*"))
-    assert {"chapters.py", "tuned.json", "py.typed"} <= set(names)
-    for name in names:
-        (package / name).write_text("")
-    monkeypatch.setattr(labelnoise, "__file__", str(package / "__init__.py"))
-    first, followed = chapters.source_hash("01_toy"), set()
-    for name in names:
-        (package / name).write_text("1\n")
-        if chapters.source_hash("01_toy") != first:
-            followed.add(name)
-        (package / name).write_text("")
-    assert followed == set(names) - {
-        "chapters.py",
-        "cluster.py",
-        "pages.py",
-        "stamps.py",
-        "cli.py",
-        "__init__.pyi",
-        "py.typed",
-    }
+    assert stamps.source_hash("02_other") == first
 
 
 # Putting a chapter in place.
@@ -472,8 +475,17 @@ TOY_PARAMETERS = """
 n: int = 2  # a number
 mode: str = "quiet"  # quiet | raise | warn | refuse
 """
+TOY_TRIALS = """
+from labelnoise.book import plans
+from labelnoise.training import Settings
+from labelnoise.trials import trial
+settings = Settings(epochs=1, batch_size=128, learning_rate=3e-3, weight_decay=1e-2)
+tiny = {"noise": "paper-0.5", "model": "lenet", "method": "cross-entropy", "images": 600, "settings": settings}
+plan = plans.Plan({"tiny": [trial(seed=seed, **tiny) for seed in range(n)]})
+"""
 TOY_CODE = """
 import os, warnings
+from labelnoise.book import project
 from labelnoise.errors import InputError
 if mode == "raise":
     raise ValueError("too big")
@@ -481,16 +493,22 @@ if mode == "warn":
     warnings.warn("too loud")
 if mode == "refuse":
     raise InputError("The number is too small; pass a larger one.")
+project.recorded(plan.trials)
 print(n, os.path.basename(os.environ["LABELNOISE_LEDGER"]), os.path.basename(os.getcwd()))
 n + 1
 """
 
 
 @pytest.fixture
-def runnable(toy, tiny, monkeypatch):
+def runnable(toy):
     """The chapter asks for as many trials as its parameter says, and can be made to fail."""
-    save(toy, "01_toy", code(TOY_PARAMETERS.strip(), 1, tags=["parameters"]), code(TOY_CODE.strip(), 2))
-    monkeypatch.setitem(plans.PLANS, "01_toy", (lambda n: [tiny(seed=seed) for seed in range(n)],))
+    save(
+        toy,
+        "01_toy",
+        code(TOY_PARAMETERS.strip(), 1, tags=["parameters"]),
+        code(TOY_TRIALS.strip(), 2, tags=["trials"]),
+        code(TOY_CODE.strip(), 3),
+    )
     return toy
 
 
@@ -508,6 +526,13 @@ def trained(monkeypatch, made_up):
     return trials
 
 
+def run(name, given, *, publish=False, progress=None):
+    """As `labelnoise chapter` does it, in this process."""
+    chapters.train([parameters.planned(name, given)], publish=publish, progress=progress)
+    ((_, path),) = chapters.draw([name], given, publish=publish)
+    return path
+
+
 def without_stamp(notebook):
     assert notebook.cells[-1].id == "how-this-page-was-made"
     stamp = notebook.metadata["labelnoise"]
@@ -517,7 +542,7 @@ def without_stamp(notebook):
 
 def test_an_own_run_is_executed_and_stamped_and_the_same_each_time(runnable):
     before = dict(os.environ)
-    ledger = Ledger(runnable / "some.jsonl")
+    ledger = runnable / "some.jsonl"
     first, second = (chapters.execute("01_toy", {"n": 3}, ledger) for _ in range(2))
     assert without_stamp(first) == without_stamp(second)
     assert dict(os.environ) == before
@@ -528,7 +553,7 @@ def test_an_own_run_is_executed_and_stamped_and_the_same_each_time(runnable):
     assert stamp["parameters"] == {"n": 3, "mode": "quiet"}
     assert stamp["own_run"] is True
     assert stamp["profile"] == "full"
-    assert stamp["source_sha256"] == chapters.source_hash("01_toy")
+    assert stamp["source_sha256"] == stamps.source_hash("01_toy")
     assert stamp["seconds"] > 0
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", stamp["date"])
     assert stamp["processor"]
@@ -549,8 +574,8 @@ def test_an_own_run_is_executed_and_stamped_and_the_same_each_time(runnable):
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
-        ("raise", "Chapter 01_toy failed in cell 3: ValueError: too big"),  # the second is the one with -p's values
-        ("warn", r"Chapter 01_toy wrote to stderr in cell 4: .*UserWarning: too loud"),
+        ("raise", "Chapter 01_toy failed in cell 4: ValueError: too big"),  # the second is the one with -p's values, the third the trials
+        ("warn", r"Chapter 01_toy wrote to stderr in cell 5: .*UserWarning: too loud"),
         ("refuse", r"The number is too small; pass a larger one\."),
     ],
 )
@@ -559,7 +584,7 @@ def test_a_chapter_that_fails_says_why_in_a_sentence_and_leaves_the_book_alone(r
     chapters.write(finished(), place)
     before = state(place)
     with pytest.raises(InputError, match=f"^{message}$"):
-        chapters.run("01_toy", {"mode": mode}, publish=True)
+        run("01_toy", {"mode": mode}, publish=True)
     assert state(place) == before
     assert os.listdir(place.parent) == ["01_toy.ipynb"]
 
@@ -574,7 +599,7 @@ def test_publishing_brings_the_readers_own_records_along_and_trains_the_rest(run
     own.append(made_up(tiny(seed=9)))
     before = own.path.read_bytes()
     seen = []
-    path = chapters.run("01_toy", {}, publish=True, progress=seen.append)
+    path = run("01_toy", {}, publish=True, progress=seen.append)
     assert path == runnable / "book" / "chapters" / "01_toy.ipynb"
     assert trained == [tiny(seed=1)]
     assert (seen[-1].done, seen[-1].total) == (1, 1)
@@ -582,12 +607,12 @@ def test_publishing_brings_the_readers_own_records_along_and_trains_the_rest(run
     assert own.path.read_bytes() == before
     notebook = nbformat.read(path, as_version=4)
     assert notebook.metadata["labelnoise"]["own_run"] is False
-    assert [cell.id for cell in notebook.cells] == ["title", "code-1", "code-2", "how-this-page-was-made"]
-    assert notebook.cells[2].outputs[0].text == "2 trials.jsonl checkout\n"
+    assert [cell.id for cell in notebook.cells] == ["title", "code-1", "code-2", "code-3", "how-this-page-was-made"]
+    assert notebook.cells[3].outputs[0].text == "2 trials.jsonl checkout\n"
     assert not (runnable / "runs" / "01_toy").exists()
 
     was = state(path)
-    chapters.run("01_toy", {}, publish=True)
+    run("01_toy", {}, publish=True)
     assert state(path) == was
     assert len(trained) == 1
 
@@ -605,7 +630,7 @@ def test_an_own_run_goes_to_runs_with_its_page_and_leaves_book_and_records_alone
     chapters.write(finished(), place)
     kept = {path: state(path) for folder in ("book", "results") for path in (runnable / folder).rglob("*.*")}
 
-    page = chapters.run("01_toy", {"n": 3})
+    page = run("01_toy", {"n": 3})
     assert page == runnable / "runs" / "01_toy" / "html" / "chapters" / "01_toy.html"
     text = page.read_text()
     assert "Your own run, not the published chapter." in text
@@ -619,11 +644,6 @@ def test_an_own_run_goes_to_runs_with_its_page_and_leaves_book_and_records_alone
         pages.render(runnable / "runs" / "01_toy" / "01_toy.ipynb")
 
 
-def test_a_smoke_run_can_not_be_published():
-    with pytest.raises(InputError, match=r"A smoke run is too small to publish; run the chapter with profile full\."):
-        chapters.run("02_estimation", {"profile": "smoke", "seeds": 1}, publish=True)
-
-
 # A real chapter, from end to end.
 
 SMOKE = {"profile": "smoke", "seeds": 1, "noises": ["paper-0.5"]}
@@ -635,12 +655,12 @@ def outputs(notebook):
 
 
 def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
-    ledger = Ledger(tmp_path / "trials.jsonl")
-    notebook = chapters.execute("02_estimation", SMOKE, ledger)
-    ledger.refresh()
-    assert {record.trial for record in ledger} == set(parameters.planned("02_estimation", SMOKE))
+    notebook = chapters.execute("02_estimation", SMOKE, tmp_path / "trials.jsonl")
+    records = list(Ledger(tmp_path / "trials.jsonl"))
+    assert {record.trial for record in records} == set(parameters.planned("02_estimation", SMOKE).trials)
     stamp = notebook.metadata["labelnoise"]
     assert stamp["profile"] == "smoke"
+    assert stamp["trials"] == len(records)
     assert stamp["own_run"]
     assert stamp["parameters"] == {key: p.default for key, p in parameters.declared("02_estimation").items()} | SMOKE
     shown = outputs(notebook)

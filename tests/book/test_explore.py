@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 
-from labelnoise.book import explore, matrix_plans, parameters, plans, project, tables
+from labelnoise.book import explore, parameters, plans, project, tables
 
 ROWS = [[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]]
 CELL = {"dataset": "fashion-mnist-3", "noise": "paper-0.5", "model": "lenet"}
@@ -85,7 +85,7 @@ def test_other_settings_fewer_images_and_networks_in_folds_stand_for_no_cell(rec
 
 def test_a_learner_shows_the_t_that_the_estimation_asks_for(record, records):
     arm = ("t-revision", "anchor-97")
-    plain, asked = matrix_plans.estimation(
+    plain, asked = plans.estimation(
         dataset=CELL["dataset"], noises=[CELL["noise"]], model=CELL["model"], learners=["t-revision"], seeds=1
     )
     own = record(arm, settings=asked.settings, base=plain.settings)
@@ -166,4 +166,4 @@ def test_text_in_the_states_ends_no_script():
 
 
 def test_the_page_asks_for_no_trial_of_its_own():
-    assert parameters.planned("explore") == []
+    assert parameters.planned("explore").trials == []

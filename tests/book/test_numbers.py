@@ -11,7 +11,7 @@ import scipy.stats
 from distributed.scheduler import dask
 
 from labelnoise import cli, statistics
-from labelnoise.book import costs, drawn, figures, matrix_plans, parameters, plans
+from labelnoise.book import costs, drawn, figures, parameters, plans
 from labelnoise.book.matrix_tables import LEVEL
 from labelnoise.data import _datasets as data
 from labelnoise.data import sources
@@ -74,7 +74,7 @@ TRUTH = np.array(PAPER["paper-0.6"])
 ESTIMATION, CORRECTION, ROBUSTNESS = (
     parameters.defaults(name) for name in ("02_estimation", "03_correction", "05_robustness")
 )
-LONG = matrix_plans.LONG.epochs / PROTOCOL["lenet"].epochs
+LONG = plans.LONG.epochs / PROTOCOL["lenet"].epochs
 
 # Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.
 STATED = {

@@ -2,12 +2,13 @@ import itertools
 import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise.book import matrix_plans, plans
+from labelnoise.book import plans
 from labelnoise.errors import InputError
 from labelnoise.training import PROTOCOL, WITH_GRAPH
 from labelnoise.trials import SMOKE_IMAGES, tuning
@@ -21,49 +22,31 @@ CORRECTION = {
     "seeds": 3,
 }
 CLOSE = {"close_noises": ["paper-0.6"], "close_arms": ["lenet, forward, true"]}
-DISTORTED = {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "distorted_seeds": 2}
-ABLATION = {"noises": PAPER, "ablation_seeds": 2}
-ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
-GENTLE = {"gentle_noises": PAPER, "gentle_seeds": 3}
-SGD = {"noises": PAPER, "sgd_seeds": 3}
-NOISE = {"noises": PAPER, "seeds": 3}
-PRECISION = {"precision_noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}
-EPOCHS = {"noises": PAPER, "warm_epochs": [2, 4], "seeds": 3, "long_seeds": 2}
 LEARNERS = ["alternating", "t-revision", "volminnet", "total-variation"]
-ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "model": "lenet", "learners": LEARNERS,
-          "ten_seeds": 2}  # fmt: skip
-RATES = {"rate_noises": ["symmetric-0.2", "pair-flip-0.3"], "models": ["lenet", "alexnet"],
-         "rate_arms": ["forward, true", "generalised"], "alexnet_arms": ["forward, true"], "rate_seeds": 2}  # fmt: skip
-UNSEEN = {"unseen_noises": ["symmetric-0.3"], "unseen_arms": ["forward, true"], "unseen_seeds": 2}
-CORRECTION_ON_TEN = {"ten_dataset": "fashion-mnist", "ten_noises": ["symmetric-0.2"], "models": ["lenet"],
-                     "ten_arms": ["forward, true"], "ten_seeds": 2}  # fmt: skip
-COVERAGE = {"noises": PAPER, "model": "lenet", "learners": ["alternating"], "draws": 3}
-SIZES = {"noises": PAPER, "model": "lenet", "images": [1000, 2000], "seeds": 3}
-OTHER_NOISES = {"further_noises": ["symmetric-0.2"], "model": "lenet", "seeds": 3}
-OTHER_NETWORKS = {"noises": PAPER, "further_models": ["alexnet"], "seeds": 3}
-TRACED = {"noises": PAPER, "traced_seeds": 2}
-EVERY = [
-    (matrix_plans.estimation, ESTIMATION),
-    (matrix_plans.on_ten, ON_TEN),
-    (plans.correction, CORRECTION),
-    (plans.distorted, DISTORTED),
-    (plans.ablation, ABLATION),
-    (plans.gentle, GENTLE),
-    (plans.constant_sgd, SGD),
-    (plans.over_rates, RATES),
-    (plans.correction_on_ten, CORRECTION_ON_TEN),
-    (plans.unseen, UNSEEN),
-    (matrix_plans.coverage, COVERAGE),
-    (matrix_plans.sizes, SIZES),
-    (matrix_plans.other_noises, OTHER_NOISES),
-    (matrix_plans.other_networks, OTHER_NETWORKS),
-    (matrix_plans.traced, TRACED),
-    (matrix_plans.held_out, ESTIMATION),
-    (plans.precision, PRECISION),
-    (plans.epochs, EPOCHS),
-    (plans.five_times, {"noises": PAPER, "long_seeds": 2}),
-]
-every = pytest.mark.parametrize(("plan", "parameters"), EVERY, ids=[plan.__name__ for plan, _ in EVERY])
+ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
+EVERY = {
+    "estimation": (plans.estimation, ESTIMATION | {"learners": LEARNERS}),
+    "of sizes": (plans.of_sizes, ESTIMATION | {"images": [1000, 2000]}),
+    "of networks": (plans.of_networks, {"noises": PAPER, "models": ["alexnet"], "seeds": 3}),
+    "held out": (plans.held_out, ESTIMATION),
+    "correction": (plans.correction, CORRECTION),
+    "distorted": (
+        plans.distorted,
+        {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "seeds": 2},
+    ),
+    "ablation": (plans.ablation, {"noises": PAPER, "seeds": 2}),
+    "long": (plans.with_and_without, {"settings": plans.LONG, "noises": PAPER, "seeds": 3}),
+    "warm": (plans.warm_starts, {"dataset": "fashion-mnist-3", "noises": PAPER, "epochs": [2, 4], "seeds": 3}),
+    "precision": (plans.precision, {"noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}),
+}
+every = pytest.mark.parametrize("name", EVERY)
+
+
+def asked(name, **changes):
+    """The trials of one of `EVERY`, as a chapter has them."""
+    make, fields = EVERY[name]
+    given = {"dataset": "fashion-mnist-3", "profile": "full"} | fields | changes
+    return plans.Plan({"these": make(**given)}).trials
 
 
 def subsets(values, least=1):
@@ -83,12 +66,16 @@ corrections = st.fixed_dictionaries(
 )
 
 
+def correction(parameters):
+    return plans.Plan({"these": plans.correction(**parameters)}).trials
+
+
 @every
-def test_a_value_that_is_named_twice_is_asked_for_once(plan, parameters):
-    trials = plan(**parameters)
+def test_a_value_that_is_named_twice_is_asked_for_once(name):
+    trials = asked(name)
     assert len({trial.key for trial in trials}) == len(trials)
-    doubled = {name: value * 2 if isinstance(value, list) else value for name, value in parameters.items()}
-    assert plan(**doubled) == trials
+    doubled = {key: value * 2 for key, value in EVERY[name][1].items() if isinstance(value, list)}
+    assert asked(name, **doubled) == trials
 
 
 @settings(deadline=None, max_examples=30)
@@ -97,14 +84,14 @@ def test_correction_has_as_many_trials_as_its_parameters_say(p):
     ceiling = "clean" not in p["noises"]
     alexnet_arms = p["arms"] if p["alexnet_arms"] is None else p["alexnet_arms"]
     cells = {"lenet": 1 + len(p["arms"]), "alexnet": 1 + len(alexnet_arms)}
-    found = Counter(trial.model for trial in plans.correction(**p))
+    found = Counter(trial.model for trial in correction(p))
     assert found == {m: (ceiling + len(p["noises"]) * cells[m]) * p["seeds"] for m in p["models"]}
 
 
 @settings(deadline=None, max_examples=30)
 @given(corrections)
 def test_every_arm_has_its_cross_entropy_partner_of_the_same_seed(p):
-    trials = plans.correction(**p)
+    trials = correction(p)
     plain = {(t.model, t.noise, t.seed) for t in trials if t.method == "cross-entropy"}
     assert {(t.model, t.noise, t.seed) for t in trials} == plain
 
@@ -130,17 +117,17 @@ def test_an_arm_is_a_method_and_what_it_takes_t_from():
 
 
 def test_every_distortion_stands_beside_the_true_matrix_and_none_of_the_same_seed():
-    asked = plans.distorted(**DISTORTED)
-    sources = {t.transition for t in asked}
+    found = asked("distorted")
+    sources = {t.transition for t in found}
     assert sources == {None, "true", "true, towards-identity-0.5", "true, transposed"}
     for source in sources:
-        assert {(t.noise, t.seed) for t in asked if t.transition == source} >= {(n, s) for n in PAPER for s in range(2)}
+        assert {(t.noise, t.seed) for t in found if t.transition == source} >= {(n, s) for n in PAPER for s in range(2)}
 
 
 def test_each_part_of_our_recipe_is_left_out_in_turn():
-    asked = plans.ablation(**ABLATION)
-    assert len(asked) == 6 * len(PAPER) * 2
-    for whole, no_graph, of_pixels, plain, on_training_images, bare in zip(*[iter(asked)] * 6, strict=True):
+    found = plans.ablation(noises=PAPER, seeds=2)
+    assert len(found) == 6 * len(PAPER) * 2
+    for whole, no_graph, of_pixels, plain, on_training_images, bare in zip(*[iter(found)] * 6, strict=True):
         assert (whole.method, whole.refit) == ("hog-forward", True)
         assert no_graph == replace(whole, method="forward", options=None)
         assert of_pixels == replace(whole, method="graph-forward", options=of_pixels.options)
@@ -154,25 +141,21 @@ def test_each_part_of_our_recipe_is_left_out_in_turn():
 @settings(deadline=None, max_examples=30)
 @given(corrections)
 def test_the_clean_ceiling_of_every_network_and_seed_is_asked_for(p):
-    trials = plans.correction(**p)
+    trials = correction(p)
     ceiling = {(t.model, t.seed) for t in trials if t.noise == "clean" and t.method == "cross-entropy"}
     assert ceiling == {(t.model, t.seed) for t in trials}
 
 
 @pytest.mark.parametrize(
-    ("plan", "parameters", "model", "expected"),
-    [
-        (plans.constant_sgd, SGD, "lenet", plans.CONSTANT_SGD),
-        (plans.gentle, GENTLE, "alexnet", plans.GENTLE),
-    ],
+    ("settings", "model"), [(plans.CONSTANT_SGD, "lenet"), (plans.GENTLE, "alexnet"), (plans.LONG, "lenet")]
 )
-def test_every_trial_with_settings_of_its_own_has_its_partner(plan, parameters, model, expected):
-    trials = plan(**parameters)
+def test_every_trial_with_settings_of_its_own_has_its_partner(settings, model):
+    trials = asked("long", settings=settings, model=model)
     cells = {
         method: {(t.noise, t.seed) for t in trials if t.method == method} for method in ("cross-entropy", "forward")
     }
     assert cells["cross-entropy"] == cells["forward"] == {(noise, seed) for noise in PAPER for seed in range(3)}
-    assert {(t.model, t.settings) for t in trials} == {(model, expected)}
+    assert {(t.model, t.settings) for t in trials} == {(model, settings)}
     assert {(t.method, t.transition) for t in trials} == {("cross-entropy", None), ("forward", "true")}
 
 
@@ -182,7 +165,7 @@ def test_the_gentle_rate_is_half_the_published_one_and_the_rest_but_the_epochs_i
 
 
 def test_estimation_asks_for_cross_entropy_on_each_noise_and_seed():
-    trials = matrix_plans.estimation(**ESTIMATION)
+    trials = plans.estimation(**ESTIMATION)
     assert {(t.noise, t.seed) for t in trials} == {(noise, seed) for noise in PAPER for seed in range(3)}
     assert {(t.method, t.transition, t.model) for t in trials} == {("cross-entropy", None, "lenet")}
 
@@ -190,19 +173,19 @@ def test_estimation_asks_for_cross_entropy_on_each_noise_and_seed():
 @settings(deadline=None, max_examples=30)
 @given(corrections)
 def test_seeds_count_from_zero_for_each_network(p):
-    seeds = {model: {t.seed for t in plans.correction(**p) if t.model == model} for model in p["models"]}
+    seeds = {model: {t.seed for t in correction(p) if t.model == model} for model in p["models"]}
     assert seeds == {model: set(range(p["seeds"])) for model in p["models"]}
 
 
 @settings(deadline=None, max_examples=30)
 @given(corrections)
 def test_more_seeds_keep_the_trials_of_fewer(p):
-    assert set(plans.correction(**p)) <= set(plans.correction(**{**p, "seeds": p["seeds"] + 1}))
+    assert set(correction(p)) <= set(correction({**p, "seeds": p["seeds"] + 1}))
 
 
 @every
-def test_a_smoke_run_shares_no_key_with_a_full_one(plan, parameters):
-    full, smoke = plan(**parameters), plan(**parameters, profile="smoke")
+def test_a_smoke_run_shares_no_key_with_a_full_one(name):
+    full, smoke = asked(name), asked(name, profile="smoke")
 
     def small(settings):
         return settings and replace(settings, epochs=1)
@@ -215,40 +198,34 @@ def test_a_smoke_run_shares_no_key_with_a_full_one(plan, parameters):
 
 
 @every
-def test_the_data_set_is_passed_on(plan, parameters):
-    noises = {name: ["symmetric-0.3"] for name in parameters if name.endswith("noises")}
-    name = "ten_dataset" if "ten_dataset" in parameters else "dataset"
-    trials = plan(**{**parameters, **noises, name: "fashion-mnist"})
+def test_the_data_set_is_passed_on(name):
+    trials = asked(name, noises=["symmetric-0.3"], dataset="fashion-mnist")
     assert {t.dataset for t in trials} == {"fashion-mnist"}
 
 
-@pytest.mark.parametrize(
-    ("plan", "parameters", "name"),
-    [
-        (*case, name)
-        for case in [*EVERY, (matrix_plans.noise, NOISE)]
-        for name in ("seeds", "distorted_seeds", "ablation_seeds", "gentle_seeds", "sgd_seeds", "long_seeds")
-        if name in case[1]
-    ],
-)
+@every
 @pytest.mark.parametrize("seeds", [0, -1])
-def test_at_least_one_seed_is_needed(plan, parameters, name, seeds):
+def test_at_least_one_seed_is_needed(name, seeds):
     with pytest.raises(InputError, match=rf"at least one seed, not {seeds}\.$"):
-        plan(**{**parameters, name: seeds})
+        asked(name, seeds=seeds)
+
+
+SAID = {("precision", "noises"): "precision_noises", ("warm", "epochs"): "warm_epochs", ("of networks", "models"):
+        "further_models"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("plan", "parameters", "name"),
+    ("name", "key"),
     [
-        (*case, name)
-        for case in [*EVERY, (matrix_plans.noise, NOISE)]
-        for name in ("noises", "rate_noises", "gentle_noises", "models", "arms", "alexnet_arms", "warm_epochs")
-        if name in case[1]
+        (name, key)
+        for name, (_, fields) in EVERY.items()
+        for key in ("noises", "models", "arms", "alexnet_arms", "epochs", "images")
+        if key in fields
     ],
 )
-def test_an_empty_list_is_named(plan, parameters, name):
-    with pytest.raises(InputError, match=rf"^{name} is empty; pass at least one\.$"):
-        plan(**{**parameters, name: []})
+def test_an_empty_list_is_named(name, key):
+    with pytest.raises(InputError, match=rf"^{SAID.get((name, key), key)} is empty; pass at least one\.$"):
+        asked(name, **{key: []})
 
 
 @pytest.mark.parametrize(
@@ -278,99 +255,78 @@ def test_a_tiny_rate_is_taken():
     assert {trial.noise for trial in more} == {"clean", *CORRECTION["noises"], "symmetric-0.00001"}
 
 
-def test_over_the_rates_alexnet_has_its_own_arms():
-    asked = plans.over_rates(**RATES)
-    for model, methods in (("lenet", {"forward", "generalised"}), ("alexnet", {"forward"})):
-        noisy = itertools.product(RATES["rate_noises"], {"cross-entropy", *methods})
-        assert {(t.noise, t.method) for t in asked if t.model == model} == {("clean", "cross-entropy"), *noisy}
-    assert {t.seed for t in asked} == {0, 1}
-
-
-def test_ten_classes_have_the_first_network_and_their_own_clean_ceiling():
-    asked = plans.correction_on_ten(**{**CORRECTION_ON_TEN, "models": ["alexnet", "lenet"]})
-    assert {(t.dataset, t.model) for t in asked} == {("fashion-mnist", "alexnet")}
-    assert {(t.noise, t.method) for t in asked} == {
-        ("clean", "cross-entropy"), ("symmetric-0.2", "cross-entropy"), ("symmetric-0.2", "forward")
-    }  # fmt: skip
+def test_alexnet_has_its_own_arms_where_some_are_named():
+    found = asked("correction")
+    for model, arms in (("lenet", CORRECTION["arms"]), ("alexnet", CORRECTION["alexnet_arms"])):
+        noisy = itertools.product(PAPER, [("cross-entropy", None), *map(plans.arm, arms)])
+        cells = {(noise, arm) for noise, arm in noisy} | {("clean", ("cross-entropy", None))}
+        assert {(t.noise, (t.method, t.transition)) for t in found if t.model == model} == cells
 
 
 def test_bfloat16_and_float32_are_paired_and_one_of_them_is_published():
-    asked = plans.precision(**PRECISION)
-    assert len(asked) == 2 * 2 * 2 * 3
-    halves = {p: [t for t in asked if t.settings.precision == p] for p in ("bfloat16", "float32")}
+    found = asked("precision")
+    assert len(found) == 2 * 2 * 2 * 3
+    halves = {p: [t for t in found if t.settings.precision == p] for p in ("bfloat16", "float32")}
     assert all(t.settings == PROTOCOL[t.model] for t in halves["bfloat16"])
     as_brain = [replace(t, settings=replace(t.settings, precision="bfloat16")) for t in halves["float32"]]
     assert as_brain == halves["bfloat16"]
 
 
 def test_a_warm_start_shares_the_published_fit():
-    asked = plans.epochs(**EPOCHS)
-    warm = [t for t in asked if t.method == "forward-warm"]
+    warm = asked("warm")
     assert Counter(t.settings.epochs for t in warm) == {2: 6, 4: 6}
-    assert {t.prerequisite() for t in warm} == set(matrix_plans.estimation(**ESTIMATION))
-    assert {t.prerequisite() for t in warm} <= set(asked)
-    assert Counter(t.settings.epochs for t in asked if t.method != "forward-warm") == {8: 12, 40: 8}
+    assert {t.method for t in warm} == {"forward-warm"}
+    assert {t.prerequisite() for t in warm} == set(plans.estimation(**ESTIMATION))
 
 
-def test_the_noise_needs_no_trial_but_is_checked():
-    assert matrix_plans.noise(**NOISE) == []
-    with pytest.raises(InputError, match="Unknown noise 'paper-0\\.7'"):
-        matrix_plans.noise(noises=["paper-0.7"], seeds=1)
-
-
-def test_own_data_need_no_trial_but_a_file(tmp_path):
-    assert plans.own_data(data="") == plans.own_data(data=str(tmp_path)) == []
+def test_own_data_need_a_file(tmp_path):
+    plans.check_path(tmp_path)
     with pytest.raises(InputError, match=r"^There is no file none\.npz\.$"):
-        plans.own_data(data="none.npz")
+        plans.check_path(Path("none.npz"))
 
 
-def test_every_plan_belongs_to_a_chapter():
-    listed = {plan for several in plans.PLANS.values() for plan in several}
-    assert listed == {
-        matrix_plans.noise,
-        plans.tuned,
-        plans.own_data,
-        matrix_plans.estimators,
-        *(plan for plan, _ in EVERY),
-    }
+def test_a_plan_asks_for_the_trials_of_its_groups_once_and_for_estimators_that_there_are():
+    few, more = plans.estimation(**ESTIMATION | {"seeds": 1}), plans.estimation(**ESTIMATION)
+    plan = plans.Plan({"few": few, "more": more}, ["anchor-97", "hoc"])
+    assert set(plan.trials) == set(more)
+    assert len(plan.trials) == len(more)
+    with pytest.raises(InputError, match="Unknown estimator 'magic'; use one of: anchor-max, "):
+        plans.Plan({}, ["anchor-97", "magic"])
+    with pytest.raises(InputError, match="estimators is empty"):
+        plans.Plan({}, [])
 
 
 def test_what_was_not_tuned_is_named():
-    assert plans.tuned(noises=PAPER, models=["lenet"]) == []
+    plans.check_tuned(PAPER, ["lenet"])
     with pytest.raises(
         InputError, match=r"lenet was not tuned on symmetric-0\.1; use .*lenet on paper-0\.5, lenet on pape"
     ):
-        plans.tuned(noises=["symmetric-0.1"], models=["lenet"])
+        plans.check_tuned(["symmetric-0.1"], ["lenet"])
     with pytest.raises(InputError, match="models is empty"):
-        plans.tuned(noises=PAPER, models=[])
+        plans.check_tuned(PAPER, [])
 
 
 def test_methods_that_learn_t_share_the_fit_that_they_start_from():
-    asked = matrix_plans.estimation(**ESTIMATION, learners=LEARNERS)
-    plain = matrix_plans.estimation(**ESTIMATION)
-    assert Counter(t.method for t in asked) == {"cross-entropy": 6, **dict.fromkeys(LEARNERS, 6)}
+    found, plain = asked("estimation"), plans.estimation(**ESTIMATION)
+    assert Counter(t.method for t in found) == {"cross-entropy": 6, **dict.fromkeys(LEARNERS, 6)}
     for name in ("alternating", "t-revision"):
-        assert {t.prerequisite() for t in asked if t.method == name} == set(plain)
-    assert {t.settings.epochs for t in asked if t.method == "t-revision"} == {4}
+        assert {t.prerequisite() for t in found if t.method == name} == set(plain)
+    assert {t.settings.epochs for t in found if t.method == "t-revision"} == {4}
 
 
 def test_every_number_of_images_is_asked_for():
-    assert Counter(t.images for t in matrix_plans.sizes(**SIZES)) == {1000: 12, 2000: 12}
-
-
-def test_a_traced_trial_has_its_own_settings():
-    assert {(t.trace, t.settings) for t in matrix_plans.traced(**TRACED)} == {(True, matrix_plans.LONG)}
+    assert Counter(t.images for t in asked("of sizes")) == {1000: 6, 2000: 6}
 
 
 def test_held_out_trials_have_the_labels_of_the_plain_ones():
-    plain = matrix_plans.estimation(**ESTIMATION)
-    assert [replace(t, method="cross-entropy") for t in matrix_plans.held_out(**ESTIMATION)] == plain
+    plain = plans.estimation(**ESTIMATION)
+    assert [replace(t, method="cross-entropy") for t in plans.held_out(**ESTIMATION)] == plain
 
 
 @settings(deadline=None, max_examples=30)
 @given(corrections, st.integers(0, 6))
 def test_close_arms_have_more_runs_on_the_noises_that_are_named_and_others_as_many_as_before(p, n):
-    before, after = (set(plans.correction(**{**p, **more})) for more in ({}, CLOSE | {"close_seeds": n}))
+    before, after = (set(correction({**p, **more})) for more in ({}, CLOSE | {"close_seeds": n}))
     further = after - before
     assert before <= after
     assert {(t.model, t.noise) for t in further} <= {("lenet", "paper-0.6")}

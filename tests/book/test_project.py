@@ -1,9 +1,10 @@
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from labelnoise.book import project
+from labelnoise.book import plans, project
 from labelnoise.errors import InputError
 from labelnoise.trials import Ledger
 from labelnoise.trials import _sweep as sweep
@@ -93,11 +94,25 @@ def test_records_are_obtained_in_order_and_trained_once(at_checkout, tiny, made_
     on_record = made_up(tiny(seed=1))
     project.published_ledger().append(on_record)
     trials = [tiny(seed=seed) for seed in (2, 1, 0)]
-    records = project.obtain(trials)
-    assert [record.trial for record in records] == trials
-    assert records[1] == on_record
+    plan = plans.Plan({"all": trials, "first": trials[:1]})
+    found = project.obtain(plan)
+    assert [record.trial for record in found["all"]] == trials
+    assert found["first"] == found["all"][:1]
+    assert found["all"][1] == on_record
     assert trained == [trials[0], trials[2]]
     assert "2 of 2 trials done" in capsys.readouterr().out
-    assert project.obtain(trials) == records
+    assert project.obtain(plan) == found
     assert len(trained) == 2
     assert capsys.readouterr().out == ""
+
+
+def test_what_a_page_reads_is_noted_where_the_environment_says(at_checkout, tmp_path, monkeypatch, tiny, made_up):
+    records = [made_up(tiny(seed=seed), seconds=2.5, provenance={"date": "2026-01-02"}) for seed in (0, 1)]
+    for record in records:
+        project.published_ledger().append(record)
+    monkeypatch.setenv("LABELNOISE_READ", str(tmp_path / "read"))
+    assert project.recorded([tiny(seed=1), tiny(seed=5)]) == records[1:]
+    assert project.every("trials") == records
+    keys = [json.loads(line) for line in (tmp_path / "read").read_text().splitlines()]
+    noted = [[record.trial.key, record.weights_sha256, 2.5, "2026-01-02"] for record in records]
+    assert keys == [noted[1], *noted]

@@ -1,5 +1,3 @@
-import dataclasses
-
 import nbformat
 import pytest
 from nbformat import v4
@@ -34,17 +32,14 @@ def book(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def records(made_up, tiny):
+def records():
     dates = ("2026-01-03", "2026-01-02")
-    return [
-        dataclasses.replace(made_up(tiny(seed=seed)), seconds=1800.0, provenance={"date": date})
-        for seed, date in enumerate(dates)
-    ]
+    return [(f"key-{seed}", f"weights-{seed}", 1800.0, date) for seed, date in enumerate(dates)]
 
 
 def stamped(records, *, name="01_toy", given=(), seconds=3.21, tables=(("fig-a", PER_SEED), ("fig-b", SUMMARY))):
     notebook = a_notebook(*(figure_cell(*pair) for pair in tables))
-    stamps.add(notebook, stamps.stamp(name, dict(given), "5" * 64, seconds, records))
+    stamps.add(notebook, stamps.stamp(name, dict(given), seconds, records))
     nbformat.validate(notebook)
     return notebook
 
@@ -59,12 +54,12 @@ def test_below_each_figure_stands_what_it_is_made_from(book, records):
     assert "[Data, as drawn](../_static/data/01_toy/fig-b.csv)" in second
     for line in (first, second):
         assert "<../../notebooks/01_toy.ipynb>" in line
-        assert "2 trials of 1.0 core-hours, the last of 2026-01-03" in line
+        assert "this page reads 2 records of 1.0 core-hours, the last of 2026-01-03" in line
         assert f"executed {notebook.metadata['labelnoise']['date']} in 3.2 seconds" in line
 
 
 def test_a_page_without_trials_claims_none(book):
-    assert "trials" not in stamped([]).cells[2].source
+    assert "records" not in stamped([]).cells[2].source
 
 
 def test_an_own_run_says_so_and_keeps_its_figures_lines(book, records):
@@ -83,10 +78,12 @@ def test_the_data_lie_where_the_page_links_to_them(book, records, name):
         assert (path.parent / link).resolve().is_relative_to(book / "book" / "_static" / "data" / name)
 
 
-def test_pages_that_differ_in_seconds_alone_say_the_same_but_not_those_of_other_trials_or_data(book, records):
+def test_pages_that_differ_in_seconds_alone_say_the_same_but_not_those_of_other_records_or_data(book, records):
     first = stamps.comparable(stamped(records))
     assert stamps.comparable(stamped(records, seconds=99.0)) == first
     assert stamps.comparable(stamped(records[:1])) != first
+    key, _, *rest = records[1]
+    assert stamps.comparable(stamped([records[0], (key, "other weights", *rest)])) != first
     assert stamps.comparable(stamped(records, tables=[("fig-a", PER_SEED), ("fig-b", PER_SEED)])) != first
 
 

@@ -134,7 +134,7 @@ def test_tables_may_be_made_of_an_iterator(made_up, make):
 
 
 def test_a_part_of_our_recipe_is_named_by_what_the_trial_leaves_out(made_up):
-    asked = plans.ablation(noises=["paper-0.5"], ablation_seeds=1, profile="smoke")
+    asked = plans.ablation(noises=["paper-0.5"], seeds=1, profile="smoke")
     table = tables.ablation(made_up(trial) for trial in asked)
     assert table["part"].tolist() == [
         "whole", "without the graph", "with a graph of pixels", "cross-entropy instead",
@@ -202,7 +202,7 @@ def test_a_difference_is_paired_by_seed_and_arm(tiny, made_up):
 
 def test_a_distorted_matrix_has_the_error_that_its_share_says():
     noises, names = ["symmetric-0.3", "paper-0.6"], ["towards-identity-0.5", "transposed", "at-random-0.2"]
-    found = tables.distortion_errors(noises, names, 3, seeds=2)
+    found = tables.distortion_errors("fashion-mnist-3", noises, names, seeds=2)
     # The identity is off by 2 * 0.3 in each row of three, half of it is half of that.
     assert found.loc["towards-identity-0.5", "symmetric-0.3"] == pytest.approx(0.3)
     assert found.loc["transposed"].tolist() == pytest.approx([0, 0])
