@@ -38,7 +38,7 @@ $(BIN)/python:
 	$(BIN)/labelnoise data
 	@mkdir -p $(@D) && touch $@
 
-.make/chapters: .make/setup $(wildcard notebooks/*.ipynb src/labelnoise/*.* results/trials.jsonl results/tuning.jsonl results/benchmarks/*.json)
+.make/chapters: .make/setup $(wildcard notebooks/*.ipynb results/*.jsonl results/benchmarks/*.json) $(shell find src -name '*.*' -type f)
 	$(BIN)/labelnoise chapter --all --publish
 	@touch $@
 
@@ -54,6 +54,7 @@ lint: .make/setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # The chapters are checked as they stand; regenerating them first would compare them with themselves.
 test: lint

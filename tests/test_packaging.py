@@ -33,7 +33,9 @@ def pins() -> dict[str, str]:
 
 
 def ranges(*extras: str) -> list[Requirement]:
-    return [Requirement(r) for r in [*PROJECT["dependencies"], *(r for extra in extras for r in EXTRAS[extra])]]
+    """Those of the package and of some extras, but for itself."""
+    named = [Requirement(r) for r in [*PROJECT["dependencies"], *(r for extra in extras for r in EXTRAS[extra])]]
+    return [requirement for requirement in named if requirement.name != PROJECT["name"]]
 
 
 def code_lines(markdown: str) -> list[str]:
@@ -46,7 +48,9 @@ def test_every_line_of_the_lock_is_one_exact_pin() -> None:
     assert len(pins()) == len(LOCK_LINES)
 
 
-@pytest.mark.parametrize("requirement", ranges("book", "test"), ids=lambda requirement: requirement.name)
+@pytest.mark.parametrize(
+    "requirement", ranges("own", "trials", "book", "test"), ids=lambda requirement: requirement.name
+)
 def test_the_pin_of_a_dependency_lies_in_its_range(requirement: Requirement) -> None:
     pinned = pins().get(canonicalize_name(requirement.name))
     assert pinned is not None, f"requirements.lock has no {requirement.name}; renew it as its first lines say."
@@ -54,7 +58,7 @@ def test_the_pin_of_a_dependency_lies_in_its_range(requirement: Requirement) -> 
 
 
 def test_what_a_cluster_needs_is_tested() -> None:
-    assert set(EXTRAS["cluster"]) <= set(EXTRAS["test"])
+    assert {str(each) for each in ranges("cluster", "tune")} <= {str(each) for each in ranges("trials", "test")}
 
 
 def test_conda_installs_the_lock_and_no_package_beside_it() -> None:
@@ -130,3 +134,13 @@ def test_the_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions
     targets = set(re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE))
     assert commands == ["make test", "make book", "make browser"]
     assert {command.removeprefix("make ") for command in commands} <= targets
+
+
+def test_the_picture_of_the_house_has_the_rooms_of_the_contract_in_its_order() -> None:
+    contracts = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    rooms = [re.findall(r"labelnoise\.(\w+)", layer) for layer in layers]
+    picture = re.search(r"^```text\n(.*?)^```", text("CONTRIBUTING.md"), flags=re.DOTALL | re.MULTILINE)
+    assert picture is not None
+    drawn = [re.findall(r"[a-z]+", line[:36]) for line in picture[1].splitlines()]
+    assert [sorted(line) for line in drawn if line] == [sorted(line) for line in rooms]

@@ -22,8 +22,8 @@ from labelnoise.training import _graph as graph
 from labelnoise.training import _loop as training
 from labelnoise.transitions import PAPER, l1_error, noise_rate
 from labelnoise.training import PROTOCOL, VALIDATION_SHARE
+from labelnoise.training import ROUNDS as ROUNDS_OF
 from labelnoise.trials import tuning
-from labelnoise.trials import _running as running
 
 ROOT = Path(__file__).parents[2]
 COUNTS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -69,7 +69,7 @@ def written(thing, pattern):
     return float(re.search(pattern, text)[1].replace("_", ""))
 
 
-ROUNDS, FOLDS, V = len(running.ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
+ROUNDS, FOLDS, V = len(ROUNDS_OF), METHODS["alternating"].folds, VALIDATION_SHARE
 TRUTH = np.array(PAPER["paper-0.6"])
 ESTIMATION, CORRECTION, ROBUSTNESS = (
     parameters.defaults(name) for name in ("02_estimation", "03_correction", "05_robustness")
@@ -132,7 +132,7 @@ STATED = {
     r"opening one of 100,000 records": [1, written("tests/trials/test_ledger.py", r"range\((\d+_\d+)\)")],
     r"Python 3\.11 or newer": [written("pyproject.toml", r'requires-python = ">=([\d.]+)"')],
     r"After four deaths": [dask.config.get("distributed.scheduler.allowed-failures") + 1],
-    r"train five of them": [cli.parser().parse_args(["replay"]).n],
+    r"train five of them": [cli.parser(["replay"]).parse_args(["replay"]).n],
 }
 
 # What is neither a setting nor a result, and why it may stand.
