@@ -220,7 +220,7 @@ def test_quantiles_of_classes_rise_and_those_of_a_rank_are_the_values_of_that_ra
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_the_interval_of_a_median_holds_it_as_often_as_it_says_whatever_the_distribution(level):
-    """Its ends are of the ranks i and j, so it holds the median where at least i and fewer than j values are below it."""
+    """Its ends are of the ranks i and j, so it holds the median if at least i and fewer than j values lie below."""
     for n in range(6, 41):
         values = np.random.default_rng(n).standard_cauchy(n)
         median, low, high = median_interval(values, level)
