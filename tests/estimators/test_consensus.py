@@ -162,6 +162,13 @@ def test_features_of_zero_give_no_nan():
     transitions.validate(hoc(features, labels))
 
 
+def test_an_optimiser_that_stops_early_says_so(monkeypatch):
+    monkeypatch.setattr("labelnoise.estimators._consensus.MOST_STEPS", 2)
+    features, labels, _ = clusters(transitions.symmetric(3, 0.3), 30, seed=0)
+    with pytest.warns(RuntimeWarning, match="HOC stopped after 2 steps, before T had settled"):
+        hoc(features, labels)
+
+
 def test_tensors_are_taken():
     features, labels, _ = clusters(transitions.symmetric(3, 0.2), 100, seed=0)
     tensor = torch.from_numpy(features).float().requires_grad_()

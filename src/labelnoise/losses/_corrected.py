@@ -83,6 +83,11 @@ class Forward(_Corrected):
 
     Raises:
         InputError: it is no transition matrix.
+
+    >>> loss = Forward([[0.8, 0.2], [0.3, 0.7]])
+    >>> sure = torch.tensor([[0.0, 100.0]])
+    >>> round(loss(sure, torch.tensor([0])).exp().item(), 3)  # 1 / 0.3
+    3.333
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
@@ -125,7 +130,7 @@ def _inverse(matrix: Matrix, rounded: Tensor) -> Tensor | None:
     if np.linalg.matrix_rank(matrix) < len(matrix):
         return None
     # That of the rounded T as far as rounding is all that it changes: recorded trainings are repeated bit for bit.
-    well = np.linalg.cond(matrix) < 1000
+    well = np.linalg.cond(matrix) < 100
     inverse = torch.linalg.inv(rounded.double() if well else torch.from_numpy(matrix)).float()
     return inverse if np.abs(inverse.double().numpy() @ matrix - np.eye(len(matrix))).max() < 0.01 else None
 
