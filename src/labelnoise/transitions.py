@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import InputError
+from labelnoise.errors import InputError, check_number
 
 Matrix = NDArray[np.float64]
 
@@ -28,9 +28,17 @@ PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
 FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED, or a matrix [[0.9, 0.1], ...]"
 
 
-def _as_array(values: Any) -> Any:
-    """A tensor, such as the T of a loss that learns it, as a NumPy array; anything else as it is."""
-    return values.detach().cpu().double().numpy() if hasattr(values, "detach") else values
+def as_array(values: Any) -> NDArray[Any]:
+    """An array or a tensor, on any device and with or without gradient, as a NumPy array; copied only if need be."""
+    if hasattr(values, "detach"):  # a tensor, told without importing torch
+        tensor = values.detach().cpu()
+        return np.asarray(tensor.float() if is_bfloat16(tensor) else tensor)
+    return np.asarray(values)
+
+
+def is_bfloat16(values: Any) -> bool:
+    """Whether this is a tensor of the type that NumPy lacks."""
+    return str(getattr(values, "dtype", None)) == "torch.bfloat16"
 
 
 def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matrix:
@@ -49,7 +57,7 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
             probability distribution. The message names the row.
     """
     try:
-        matrix = np.array(_as_array(transition_matrix), dtype=np.float64)
+        matrix = np.array(as_array(transition_matrix), dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(f"A transition matrix must be a square table of numbers, not {transition_matrix!r}.") from None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
@@ -83,9 +91,7 @@ def check_rate(rate: Any) -> float:
     Raises:
         InputError: not a number in [0, 1].
     """
-    if not isinstance(rate, numbers.Real) or not 0 <= float(rate) <= 1:
-        raise InputError(f"A noise rate must lie in [0, 1], not {rate!r}.")
-    return float(rate)
+    return check_number(rate, "A noise rate must lie in [0, 1]", lambda value: 0 <= value <= 1)
 
 
 def check_n_classes(n_classes: Any) -> int:
@@ -109,6 +115,11 @@ def symmetric(n_classes: int, rate: float) -> Matrix:
 
     Raises:
         InputError: fewer than 2 classes, or a rate outside [0, 1].
+
+    >>> symmetric(3, 0.2)
+    array([[0.8, 0.1, 0.1],
+           [0.1, 0.8, 0.1],
+           [0.1, 0.1, 0.8]])
     """
     n_classes, rate = check_n_classes(n_classes), check_rate(rate)
     matrix = np.full((n_classes, n_classes), rate / (n_classes - 1))
@@ -126,6 +137,11 @@ def pair_flip(n_classes: int, rate: float) -> Matrix:
 
     Raises:
         InputError: fewer than 2 classes, or a rate outside [0, 1].
+
+    >>> pair_flip(3, 0.25)
+    array([[0.75, 0.25, 0.  ],
+           [0.  , 0.75, 0.25],
+           [0.25, 0.  , 0.75]])
     """
     n_classes, rate = check_n_classes(n_classes), check_rate(rate)
     return (1 - rate) * np.eye(n_classes) + rate * np.roll(np.eye(n_classes), 1, axis=1)
@@ -148,6 +164,8 @@ def random(n_classes: int, rate: float, generator: np.random.Generator) -> Matri
 def named(noise: str, n_classes: int) -> Matrix:
     """The transition matrix with a name such as ``paper-0.5``, ``symmetric-0.2``, ``random-0.3-7``, or written out.
 
+    `labelnoise.noise.parse` reads all names of noise, these and those of noise that has no single T.
+
     Args:
         noise: one of the forms in `FORMS`; a rate lies in [0, 1], the seed of ``random`` is an integer, and a
             matrix is written row by row as in JSON.
@@ -161,15 +179,12 @@ def named(noise: str, n_classes: int) -> Matrix:
     """
     if noise == "clean":
         return np.eye(n_classes)
-    if noise in PAPER:
-        return validate(PAPER[noise], n_classes)
     try:
-        if noise.startswith("["):
-            return validate(json.loads(noise), n_classes)
-        if noise.startswith("symmetric-"):
-            return symmetric(n_classes, float(noise.removeprefix("symmetric-")))
-        if noise.startswith("pair-flip-"):
-            return pair_flip(n_classes, float(noise.removeprefix("pair-flip-")))
+        if noise in PAPER or noise.startswith("["):
+            return validate(PAPER[noise] if noise in PAPER else json.loads(noise), n_classes)
+        for prefix, build in (("symmetric-", symmetric), ("pair-flip-", pair_flip)):
+            if noise.startswith(prefix):
+                return build(n_classes, float(noise.removeprefix(prefix)))
         if noise.startswith("random-"):
             rate, _, seed = noise.removeprefix("random-").rpartition("-")
             return random(n_classes, float(rate), np.random.default_rng(int(seed)))
@@ -229,7 +244,10 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
         class_priors: P(clean), shape (n_classes,); uniform by default.
 
     Raises:
-        InputError: a bad matrix, or priors that are not one a class, 0 or more, with a sum above 0.
+        InputError: a bad matrix, or priors that are not one per class, 0 or more, with a sum above 0.
+
+    >>> round(noise_rate([[0.9, 0.1], [0.3, 0.7]], class_priors=[0.75, 0.25]), 3)
+    0.15
     """
     kept = np.diag(validate(transition_matrix))
     weights = np.ones(len(kept)) if class_priors is None else np.asarray(class_priors, dtype=np.float64)
@@ -239,7 +257,7 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
 
 
 def _pair(estimate: ArrayLike, truth: ArrayLike) -> tuple[Matrix, Matrix]:
-    first, second = (np.asarray(_as_array(each), dtype=np.float64) for each in (estimate, truth))
+    first, second = (np.asarray(as_array(each), dtype=np.float64) for each in (estimate, truth))
     if first.shape != second.shape:
         raise InputError(f"The estimate has shape {first.shape} but the true matrix {second.shape}.")
     return first, second
@@ -256,6 +274,9 @@ def l1_error(estimate: ArrayLike, truth: ArrayLike) -> float:
 
     Raises:
         InputError: two shapes.
+
+    >>> round(l1_error([[1, 0], [0, 1]], [[0.9, 0.1], [0.3, 0.7]]), 3)
+    0.4
     """
     estimate, truth = _pair(estimate, truth)
     return float(np.abs(estimate - truth).sum() / np.abs(truth).sum())
