@@ -13,9 +13,7 @@ from labelnoise.statistics import Interval, interval
 from labelnoise.transitions import validate
 
 DISAGREEMENT = 0.1  # share of labels on which one classifier agrees and another does not, before any training
-
-
-MARGIN = 0.3  # read off the trainings of the chapter on when to correct
+BOUND = 0.3  # read off the trainings of the chapter on when to correct
 
 
 def leads(transition_matrix: ArrayLike) -> NDArray[np.float64]:
@@ -40,13 +38,16 @@ def margin(transition_matrix: ArrayLike) -> float:
     """The lead of the right label in the class in which it is smallest (see `leads`).
 
     The smaller it is, the more labels it takes to be right about that class without correction; where it is negative,
-    no number of labels is enough. In the trainings of the book correction changed little where it was above `MARGIN`.
+    no number of labels is enough. In the trainings of the book correction changed little where it was above `BOUND`.
 
     Args:
         transition_matrix: shape (n_classes, n_classes), rows sum to 1; an estimate will do.
 
     Raises:
         InputError: no transition matrix.
+
+    >>> round(margin([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0, 0, 1]]), 3)
+    0.2
     """
     return float(leads(transition_matrix).min())
 
@@ -63,6 +64,9 @@ def slope(transition_matrix: ArrayLike) -> float:
 
     Raises:
         InputError: no transition matrix, or one of which noisy labels don't agree more with right predictions.
+
+    >>> round(slope([[0.9, 0.1], [0.3, 0.7]]), 3)
+    0.6
     """
     matrix = validate(transition_matrix)
     n_classes = len(matrix)
@@ -126,6 +130,9 @@ def gain_resolution(n_samples: int, transition_matrix: ArrayLike, disagreement: 
 
     Raises:
         InputError: as `predicted_gain`, or no sample, or a share outside (0, 1].
+
+    >>> round(gain_resolution(10_000, [[0.9, 0.1], [0.3, 0.7]]), 3)
+    0.01
     """
     if n_samples < 1 or not 0 < disagreement <= 1:
         raise InputError(f"A resolution needs samples and a share in (0, 1], not {n_samples} and {disagreement}.")
