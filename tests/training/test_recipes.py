@@ -94,13 +94,13 @@ def test_options_reach_the_loss(splits):
     assert not alike(first.model, other.model)
 
 
-def test_folds_are_trained_in_turns_with_the_matrix_where_the_method_learns_it(splits):
-    chosen = {"n_classes": 2, "seed": 5}
+@pytest.mark.parametrize(
+    ("name", "matrix", "kind"), [("cross-fitting", None, CrossFit), ("alternating", T, Alternation)]
+)
+def test_folds_are_trained_in_turns_with_the_matrix_where_the_method_learns_it(splits, name, matrix, kind):
     networks = [network(seed) for seed in range(3)]
-    crossed = fit_folds_by("cross-fitting", networks, splits, None, SETTINGS, **chosen)
-    turns = fit_folds_by("alternating", networks, splits, T, SETTINGS, **chosen)
-    assert isinstance(crossed, CrossFit)
-    assert isinstance(turns, Alternation)
-    for probs in (crossed.probs, turns.probs):
-        assert probs.shape == (200, 2)
-        assert (probs.argmax(axis=1) == splits.noisy.clean_labels.numpy()).mean() > 0.8
+    done = fit_folds_by(name, networks, splits, matrix, SETTINGS, n_classes=2, seed=5)
+    assert isinstance(done, kind)
+    assert done.probs.shape == (200, 2)
+    # Each by a network that has not seen the image's label; by chance it would be half, with a deviation of 0.04.
+    assert (done.probs.argmax(axis=1) == splits.noisy.clean_labels.numpy()).mean() > 0.7
