@@ -7,7 +7,7 @@ from torch import nn
 
 from labelnoise import noise
 from labelnoise.losses import CrossEntropy, Forward
-from labelnoise.training import Alternation, CrossFit, Pair, Settings, Split, Splits, fit, fit_by, fit_folds_by, seeded
+from labelnoise.training import Alternation, CrossFit, Pair, Settings, Split, Splits, fit, seeded, train_by
 from labelnoise.transitions import symmetric
 
 T = symmetric(2, 0.2)
@@ -34,7 +34,7 @@ def network(seed=0):
 
 def train(name, splits, matrix=None, networks=None, **chosen):
     chosen = {"n_classes": 2, "seed": 5, "graph_seed": 6} | chosen
-    return fit_by(name, networks or [network()], splits, matrix, SETTINGS, **chosen)
+    return train_by(name, networks or [network()], splits, matrix, SETTINGS, **chosen)
 
 
 def alike(first, second):
@@ -99,7 +99,7 @@ def test_options_reach_the_loss(splits):
 )
 def test_folds_are_trained_in_turns_with_the_matrix_where_the_method_learns_it(splits, name, matrix, kind):
     networks = [network(seed) for seed in range(3)]
-    done = fit_folds_by(name, networks, splits, matrix, SETTINGS, n_classes=2, seed=5)
+    done = train(name, splits, matrix, networks)
     assert isinstance(done, kind)
     assert done.probs.shape == (200, 2)
     # Each by a network that has not seen the image's label; by chance it would be half, with a deviation of 0.04.

@@ -342,7 +342,7 @@ def test_an_unknown_distortion_or_one_of_an_estimate_is_refused(tiny, transition
 def test_a_pair_is_of_two_networks_the_first_of_them_that_of_every_method(ran, tiny, monkeypatch):
     asked, given = tiny(method="co-teaching"), []
     assert ran(asked).status == "done"
-    monkeypatch.setattr(running, "fit_by", lambda name, networks, *_, **__: given.extend(networks))
+    monkeypatch.setattr(running, "train_by", lambda name, networks, *_, **__: given.extend(networks))
     running.train(asked, prepare(asked))
     states = [network.state_dict() for network in (*given, initial_model(tiny()))]
     assert len(given) == 2
