@@ -192,7 +192,7 @@ def test_resampling_is_reweighting_on_average():
     matrix = [[0.7, 0.3, 0.0], [0.0, 0.8, 0.2], [0.1, 0.3, 0.6]]
     logits, labels = drawn(16)
     loss = Resampled(matrix).double()
-    weights = Reweighted(matrix).double().log_weights(logits, labels).exp()
+    weights = Reweighted(matrix).double().weights(logits, labels)
     losses = nn.functional.cross_entropy(logits, labels, reduction="none")
     share = weights / weights.sum()
     mean = (share * losses).sum()
@@ -213,7 +213,7 @@ def test_no_gradient_flows_through_the_weights_of_resampling():
             Resampled(np.eye(3) * 0.4 + 0.2).double()(logits.requires_grad_(), labels), logits
         )
         torch.manual_seed(1)
-        weights = Reweighted(np.eye(3) * 0.4 + 0.2).double().log_weights(logits, labels).exp()
+        weights = Reweighted(np.eye(3) * 0.4 + 0.2).double().weights(logits, labels)
         draws = torch.multinomial(weights, 16, replacement=True)
     counts = torch.bincount(draws, minlength=16)
     expected = counts.unsqueeze(1) * (logits.softmax(dim=1) - nn.functional.one_hot(labels, 3)) / 16

@@ -179,15 +179,18 @@ class Reweighted(_Corrected):
         InputError: it is no transition matrix.
     """
 
+    def weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        """How much likelier each label is as the clean than as the noisy one, shape (n,)."""
+        return self._log_weights(logits, noisy_labels).exp()
+
     @torch.no_grad()
-    def log_weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        """The logarithm of how much likelier each label is as the clean than as the noisy one, shape (n,)."""
+    def _log_weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         log_clean = F.log_softmax(widened(logits), dim=1)
         log_noisy = log_noisy_probs(log_clean, self.transition.log())
         return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).clamp(max=LARGEST_LOG)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        weights = self.log_weights(logits, noisy_labels).exp()
+        weights = self.weights(logits, noisy_labels)
         return (weights * F.cross_entropy(widened(logits), noisy_labels, reduction="none")).mean()
 
 
@@ -207,7 +210,7 @@ class Resampled(Reweighted):
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        logits, log_weights = widened(logits), self.log_weights(logits, noisy_labels)
+        logits, log_weights = widened(logits), self._log_weights(logits, noisy_labels)
         # Only their proportions count. Weights that float32 can hold stay as they are, to the last bit of a record;
         # of those that all would be 0 the largest is made 1.
         weights = (log_weights - F.hardshrink(log_weights.max(), SMALLEST_LOG)).exp()
