@@ -21,7 +21,6 @@ from safetensors.torch import save
 from torch import nn
 
 from labelnoise import training
-from labelnoise.book.titles import MODEL_TITLES
 from labelnoise.errors import InputError
 from labelnoise.noise import derive_seed
 from labelnoise.own._images import OwnSet, read_images
@@ -29,7 +28,7 @@ from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._page import page, table
 from labelnoise.own._report import Report, as_json, as_text, at_least_counted
 from labelnoise.own._training import Trained, check_method, epochs_in_all, scaled_settings, train
-from labelnoise.training import METHODS, PROTOCOL, Fit, protocol
+from labelnoise.training import METHODS, MODELS, PROTOCOL, Fit, protocol
 from labelnoise.trials import duration
 
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
@@ -135,11 +134,12 @@ def trained_report(
     (n, channels, size, _), n_classes = own.data.train_images.shape, len(own.class_names)
     make = network_maker(network, n_classes, channels, size, seed)
     settings = scaled_settings(protocol("", network if network in PROTOCOL else "lenet", name), n)
-    after_epoch = progress(epochs_in_all(settings)) if progress else None
+    after_epoch = progress(epochs_in_all(name, settings)) if progress else None
     trained = train(own.data, make, name, settings, seed=seed, after_epoch=after_epoch)
     counts = np.bincount(own.data.noisy_labels, minlength=n_classes)
     bounds = at_least_counted(trained.alternation.transition_matrix, trained.alternation.deviation, counts)
-    title = f"{MODEL_TITLES.get(network, network)} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
+    shown = MODELS[network].title if network in MODELS else network
+    title = f"{shown} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
     return trained, Report(title, own.class_names, counts, bounds, NOTES, trained.gain)
 
 
