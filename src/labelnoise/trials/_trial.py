@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from labelnoise import data, noise, transitions
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.estimators import ESTIMATORS
 from labelnoise.training import FUNCTIONS, MODELS, Settings, method, protocol
 
 # Raise it with every change that alters what a trial computes; records of another protocol are not read.
@@ -193,11 +193,13 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Whether the trial ended well, with a T from every estimator if they can read it."""
-        if self.status != "done" or self.trial.method != "cross-entropy":
-            return self.status == "done"
-        wanted = {*ESTIMATORS, *FEATURE_ESTIMATORS}
-        return wanted <= self.transition_matrices.keys() and ESTIMATORS.keys() <= self.deviations.keys()
+        """Whether the trial ended well."""
+        return self.status == "done"
+
+    def has(self, estimators: Collection[str]) -> bool:
+        """Whether the record holds the T of each of these estimators, and its deviations if it reads probabilities."""
+        asked = {*estimators}
+        return asked <= self.transition_matrices.keys() and asked & ESTIMATORS.keys() <= self.deviations.keys()
 
     def to_json(self) -> dict[str, Any]:
         values = {"key": self.trial.key, **dataclasses.asdict(self)}

@@ -19,7 +19,8 @@ from labelnoise import data
 from labelnoise.noise import nominal_rate
 from labelnoise.training import Settings, method, protocol
 from labelnoise.trials._ledger import Ledger
-from labelnoise.trials._sweep import Progress, sweep
+from labelnoise.trials._progress import Progress
+from labelnoise.trials._sweep import sweep
 from labelnoise.trials._trial import Record, Trial
 
 TRIES = 6  # configurations of every arm
