@@ -77,14 +77,28 @@ def test_a_new_estimator_reads_the_kept_fits_without_training(ledger, tiny, fitt
     plain = tiny()
     (before,) = sweep([plain], ledger, InProcess())
     new_estimator()
-    assert plain not in ledger
-    (after,) = sweep([plain], ledger, InProcess())
+    assert missing([plain], ledger) == []
+    assert sweep([plain], ledger, InProcess()) == [before]
+    assert missing([plain], ledger, ["upside-down"]) == [plain]
+    (after,) = sweep([plain], ledger, InProcess(), estimators=["upside-down"])
     assert len(fitted) == 1
     old = dict(after.transition_matrices)
     assert np.array_equal(old.pop("upside-down"), old["anchor-max"][::-1])
     spreads = {name: spread for name, spread in after.deviations.items() if name != "upside-down"}
     assert dataclasses.replace(after, transition_matrices=old, deviations=spreads) == before
     assert Ledger(ledger.path).find(plain) == after
+
+
+def test_a_fit_whose_weights_are_gone_is_trained_again_for_a_new_estimator(ledger, tiny, fitted, new_estimator):
+    trials = [tiny(seed=seed, images=300) for seed in (0, 1)]
+    before = sweep(trials, ledger, InProcess())
+    (ledger.path.with_suffix(".fits") / f"{trials[1].key}.safetensors").unlink()
+    new_estimator()
+    after = sweep(trials, ledger, InProcess(), estimators=["upside-down"])
+    assert len(fitted) == 2 + 1
+    assert equal(fitted[1], fitted[2])
+    assert all(record.has(["upside-down"]) for record in after)
+    assert [record.weights_sha256 for record in after] == [record.weights_sha256 for record in before]
 
 
 def test_a_new_estimator_reads_fits_of_the_base_ledger(ledger, tmp_path, tiny, fitted, new_estimator):
@@ -101,7 +115,7 @@ def test_a_new_estimator_reads_fits_of_the_base_ledger(ledger, tmp_path, tiny, f
 def test_weights_that_are_gone_are_trained_again_and_the_record_stays(ledger, tiny, fitted, monkeypatch):
     asked = tiny(method="forward-warm", transition="true")
     (before,) = sweep([asked.prerequisite()], ledger, InProcess())
-    for file in ledger.path.with_suffix(".fits").iterdir():
+    for file in ledger.path.with_suffix(".fits").glob("*.safetensors"):
         file.unlink()
     lines = ledger.path.read_text().count("\n")
     assert missing([asked], ledger) == [asked.prerequisite(), asked]

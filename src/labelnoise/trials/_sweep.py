@@ -145,7 +145,7 @@ def _run_all(
     todo: Sequence[Trial], ledger: Ledger, pool: Executor, tally: Tally, report: Callable[[Progress], None]
 ) -> None:
     """Run trials, each as soon as what it needs is on record; those that need a failed one never start."""
-    graph = TopologicalSorter[Trial]()
+    graph: TopologicalSorter[Trial] = TopologicalSorter()
     for trial in todo:
         needed = trial.prerequisite()
         graph.add(trial, *([needed] if needed in tally.left else []))

@@ -15,8 +15,6 @@ import traceback
 from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
-from labelnoise import trials
-
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial
 
@@ -32,13 +30,15 @@ def attempt(trial: Trial, given: Record | None, own_fit: Record | None) -> Recor
         given: the record that it needs, as `run` takes it.
         own_fit: a record of the trial itself with its weights: it is not trained again, but read by all estimators.
     """
+    from labelnoise.trials import Record, _running
+
     with _ONE_AT_A_TIME:
         start = time.perf_counter()
         try:
-            return trials.reread(own_fit) if own_fit else trials.run(trial, given)
+            return _running.reread(own_fit) if own_fit else _running.run(trial, given)
         except Exception:
             seconds = round(time.perf_counter() - start, 2)
-            return trials.Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
+            return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
 
 
 def local_pool(workers: int) -> ProcessPoolExecutor:

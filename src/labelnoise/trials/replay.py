@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labelnoise import data, training, trials
+from labelnoise import data, training
 from labelnoise.data import sources
 from labelnoise.trials import provenance
 
@@ -67,11 +67,13 @@ def replay(records: Sequence[Record], ledger: Ledger) -> list[Comparison]:
     Raises:
         InputError: the ledger has no record of the trial that one took its T or weights from.
     """
+    from labelnoise.trials import _running  # brings torch
+
     comparisons = []
     for recorded in records:
         needed = recorded.trial.prerequisite()
         given = ledger.find(needed) if needed else None
         if needed and given and training.method(recorded.trial.method).warm_start:
-            given = dataclasses.replace(given, weights=trials.run(needed).weights)
-        comparisons.append(Comparison(recorded, trials.run(recorded.trial, given)))
+            given = dataclasses.replace(given, weights=_running.run(needed).weights)
+        comparisons.append(Comparison(recorded, _running.run(recorded.trial, given)))
     return comparisons
