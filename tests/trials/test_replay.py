@@ -6,7 +6,7 @@ import pytest
 
 from labelnoise.data import sources
 from labelnoise.errors import InputError
-from labelnoise.trials import Ledger, provenance, run, with_prerequisites
+from labelnoise.trials import Ledger, missing, provenance, run
 from labelnoise.trials.replay import LOSS_TOLERANCE, Comparison, choose, replay
 
 
@@ -19,7 +19,7 @@ def ledger(tmp_path_factory, tiny):
         tiny(method="forward", transition="anchor-97", images=300),
         tiny(method="forward-warm", transition="true", images=300),
     ]
-    for trial in with_prerequisites(asked):
+    for trial in missing(asked, written):
         needed = trial.prerequisite()
         written.append(run(trial, written.find_fit(needed) if needed else None))
     shutil.rmtree(path.with_suffix(".fits"))  # as in a fresh clone

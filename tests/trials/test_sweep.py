@@ -24,7 +24,6 @@ from labelnoise.trials import (
     missing,
     on_terminal,
     sweep,
-    with_prerequisites,
 )
 
 RUN = "labelnoise.trials._running.run"  # what trains
@@ -108,9 +107,9 @@ def test_a_prerequisite_on_record_is_given_also_from_the_base(ledger, tmp_path, 
     assert forward not in ledger
 
 
-def test_prerequisites_stand_before_the_trials_and_nothing_stands_twice(tiny):
+def test_prerequisites_stand_before_the_trials_and_nothing_stands_twice(ledger, tiny):
     plain, true, forward, backward = family(tiny, 0)
-    assert with_prerequisites([forward, plain, true, backward, forward]) == [plain, forward, true, backward]
+    assert missing([forward, plain, true, backward, forward], ledger) == [plain, forward, true, backward]
 
 
 def test_missing_are_those_not_on_record(ledger, tiny, made_up):
@@ -138,6 +137,12 @@ def test_a_new_estimator_leaves_records_as_they_are_until_its_t_is_asked_for(led
     assert missing(trials, ledger) == [plain, forward, backward]
     ledger.append(made_up(forward))
     assert missing([forward], ledger, ["anchor-97"]) == []  # nothing of it is read by estimators
+
+
+def test_an_unknown_estimator_is_refused_before_anything_is_trained(ledger, tiny, ran):
+    with pytest.raises(InputError, match=r"^Unknown estimator 'anchor'; use one of: anchor-max, .*hoc"):
+        sweep([tiny()], ledger, InProcess(), estimators=["dual-t", "anchor"])
+    assert ran == []
 
 
 def test_a_record_that_lacks_an_estimator_asked_for_is_made_again(ledger, tiny, ran, made_up):
@@ -406,9 +411,9 @@ def test_a_chain_of_prerequisites_is_trained_once_each_and_in_order(ledger, tiny
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_chain_stands_in_its_order_whatever_the_order_of_the_trials(tiny, data):
+def test_a_chain_stands_in_its_order_whatever_the_order_of_the_trials(ledger, tiny, data):
     trials = data.draw(st.permutations([*chained(tiny, 0), *family(tiny, 0), *chained(tiny, 1)[2:]]))
-    ordered = with_prerequisites(trials)
+    ordered = missing(trials, ledger)
     assert sorted(trial.key for trial in ordered) == sorted({t.key for t in [*trials, *chained(tiny, 1)]})
     for place, trial in enumerate(ordered):
         assert trial.prerequisite() is None or trial.prerequisite() in ordered[:place]

@@ -15,7 +15,6 @@ from ._running import run as run
 from ._sweep import SweepFailed as SweepFailed
 from ._sweep import missing as missing
 from ._sweep import sweep as sweep
-from ._sweep import with_prerequisites as with_prerequisites
 from ._trial import GIVEN_BY_METHODS as GIVEN_BY_METHODS
 from ._trial import PROTOCOL_VERSION as PROTOCOL_VERSION
 from ._trial import SMOKE_IMAGES as SMOKE_IMAGES

@@ -24,11 +24,6 @@ class SweepFailed(InputError):
     """Some trials failed; the others are on record."""
 
 
-def with_prerequisites(trials: Iterable[Trial], recorded: Collection[Trial] | Ledger = ()) -> list[Trial]:
-    """The trials and those that they are given something by, each once, the latter first, without those on record."""
-    return _in_order(trials, lambda trial, dependent: trial not in recorded)
-
-
 def missing(trials: Iterable[Trial], ledger: Ledger, estimators: Collection[str] = ()) -> list[Trial]:
     """Those of the trials and their prerequisites that have no record to serve, each once, prerequisites first.
 
@@ -39,27 +34,33 @@ def missing(trials: Iterable[Trial], ledger: Ledger, estimators: Collection[str]
         trials: what is asked for.
         ledger: where records are looked up.
         estimators: those whose T the records of the cross-entropy trials asked for must hold.
+
+    Raises:
+        InputError: an unknown estimator.
     """
-
-    def lacks(trial: Trial, dependent: Trial | None) -> bool:
-        return (_given(dependent, ledger) if dependent else ledger.find(trial, estimators)) is None
-
-    return _in_order(trials, lacks)
-
-
-def _in_order(trials: Iterable[Trial], lacks: Callable[[Trial, Trial | None], bool]) -> list[Trial]:
-    """The trials and their prerequisites that lack a record, asked for each with the trial that needs it."""
-    ordered: dict[Trial, None] = {}
+    _check(estimators)
+    found: dict[Trial, None] = {}
     for asked in trials:
-        chain: list[Trial] = []
         trial: Trial | None = asked
-        while trial and trial not in ordered and lacks(trial, chain[-1] if chain else None):
+        record = ledger.find(asked, estimators)
+        chain: list[Trial] = []
+        while trial and trial not in found and record is None:
             chain.append(trial)
-            trial = trial.prerequisite()
-        ordered |= dict.fromkeys(reversed(chain))
+            record, trial = _given(trial, ledger), trial.prerequisite()
+        found |= dict.fromkeys(reversed(chain))
     # Those that others wait for start first.
-    givers = {trial.prerequisite() for trial in ordered}
-    return sorted(ordered, key=lambda trial: trial not in givers)
+    givers = {trial.prerequisite() for trial in found}
+    return sorted(found, key=lambda trial: trial not in givers)
+
+
+def _check(names: Collection[str]) -> None:
+    """No record will ever hold the T of an estimator that there is not."""
+    if names:
+        from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+
+        known = [*ESTIMATORS, *FEATURE_ESTIMATORS]
+        if unknown := [name for name in names if name not in known]:
+            raise InputError(f"Unknown estimator {unknown[0]!r}; use one of: {', '.join(known)}.")
 
 
 def _given(trial: Trial, ledger: Ledger) -> Record | None:
@@ -105,7 +106,7 @@ def sweep(
 
     Raises:
         SweepFailed: one or more trials failed; the message has the first one's error.
-        InputError: a worker died.
+        InputError: an unknown estimator, or a worker died.
         KeyboardInterrupt: at Ctrl-C, with the workers stopped and finished trials kept.
     """
     todo = missing(trials, ledger, estimators)

@@ -86,18 +86,16 @@ class _Workers(Executor):
                         future.set_exception(CancelledError())
 
 
-async def _threads(address: str) -> dict[str, int]:
-    """The scheduler's workers, and how many threads each has."""
-    from distributed import Security, rpc
-
-    async with rpc(address, connection_args=Security().get_connection_args("client")) as scheduler:
-        return cast(dict[str, int], await asyncio.wait_for(scheduler.ncores(), ANSWER_SECONDS))
-
-
 def _check_workers(address: str) -> int:
     """How many workers there are; asked first, because a client may wait for ever where no scheduler is."""
+    from distributed import Security, rpc
+
+    async def ask() -> dict[str, int]:
+        async with rpc(address, connection_args=Security().get_connection_args("client")) as scheduler:
+            return cast(dict[str, int], await asyncio.wait_for(scheduler.ncores(), ANSWER_SECONDS))
+
     try:
-        threads = asyncio.run(_threads(address))
+        threads = asyncio.run(ask())  # of each worker
     except Exception as error:  # a server of another kind may answer anything
         reason = " ".join(str(error).split()) or "no answer"
         raise InputError(
