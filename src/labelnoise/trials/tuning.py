@@ -17,10 +17,9 @@ from labelnoise.data import entry
 from labelnoise.noise import nominal_rate
 from labelnoise.training import Settings, method, protocol
 from labelnoise.trials._ledger import Ledger
+from labelnoise.trials._progress import Progress
+from labelnoise.trials._sweep import sweep
 from labelnoise.trials._trial import Record, Trial
-
-if TYPE_CHECKING:
-    from labelnoise.trials._sweep import Progress
 
 TRIES = 6  # configurations of every arm
 SEEDS = range(1000, 1002)  # none of them is reported
