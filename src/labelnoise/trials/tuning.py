@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -144,8 +144,6 @@ def study(
         progress: as `sweep.sweep` takes it, once a round.
     """
     import optuna  # an extra of the package; only a new study needs it
-
-    from labelnoise.trials._sweep import sweep
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     studies = []
