@@ -16,8 +16,8 @@ import labelnoise
 from labelnoise.book import chapters, parameters, project
 from labelnoise.data import sources
 from labelnoise.errors import InputError
-from labelnoise.own import _estimate as estimate_command
-from labelnoise.own import _train as train_command
+from labelnoise.own import estimate as estimate_command
+from labelnoise.own import train as train_command
 from labelnoise.trials import Ledger, cluster, missing, on_terminal, replay, sweep
 
 

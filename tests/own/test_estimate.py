@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from labelnoise import cli, noise
 from labelnoise.errors import InputError
-from labelnoise.estimators import rule
-from labelnoise.own import _estimate as estimate_command
+from labelnoise.estimators import RESAMPLES, rule
 from labelnoise.own import _tabular as tabular
-from labelnoise.own._report import advice, at_least_counted, headline
+from labelnoise.own import estimate as estimate_command
+from labelnoise.own.report import Report, advice, at_least_counted, headline
 from labelnoise.statistics import Interval, interval
 from labelnoise.transitions import named, symmetric
 
@@ -206,7 +206,7 @@ def test_fewer_samples_a_resample_give_the_same_deviations_within_their_own_erro
     monkeypatch.setattr(estimate_command, "MOST_ROWS", 1000)
     part = estimate_command.estimate(probs, labels, NAMES, "argmax-counts").bounds
     ratio = (part.high - part.low) / (whole.high - whole.low)
-    error = (2 / (2 * estimate_command.RESAMPLES)) ** 0.5  # of the logarithm of a ratio of two deviations
+    error = (2 / (2 * RESAMPLES)) ** 0.5  # of the logarithm of a ratio of two deviations
     assert abs(np.log(ratio)).max() < 4 * error
 
 
@@ -229,14 +229,14 @@ def test_advice_names_the_classes_in_which_another_label_is_as_frequent():
     counts = np.array([10, 10, 10])
     for matrix, expected in ((np.eye(3), ()), (np.roll(np.eye(3), 1, axis=1), NAMES), (named("paper-0.5", 3), ())):
         bounds = at_least_counted(matrix, np.zeros((3, 3)), counts)
-        said = " ".join(advice(estimate_command.Report("", NAMES, counts, bounds, ())))
+        said = " ".join(advice(Report("", NAMES, counts, bounds, ())))
         assert tuple(name for name in NAMES if name in said) == expected
 
 
 def test_the_headline_has_the_classes_of_least_and_most_noise_and_the_first_confusion():
     matrix = np.array([[0.9, 0.05, 0.05], [0.25, 0.7, 0.05], [0.1, 0.1, 0.8]])
     bounds = at_least_counted(matrix, np.zeros((3, 3)), np.array([10_000] * 3))
-    said = headline(estimate_command.Report("", NAMES, np.array([10_000] * 3), bounds, ()))
+    said = headline(Report("", NAMES, np.array([10_000] * 3), bounds, ()))
     assert (
         said.index("10.0 % of class cat") < said.index("30.0 % of class dog") < said.index("dog labelled cat, 25.0 %")
     )
@@ -245,7 +245,7 @@ def test_the_headline_has_the_classes_of_least_and_most_noise_and_the_first_conf
 
 def said_of(matrix, counts, gain=None):
     bounds = at_least_counted(matrix, np.zeros_like(matrix), counts)
-    return advice(estimate_command.Report("", NAMES, counts, bounds, (), gain))[-1]
+    return advice(Report("", NAMES, counts, bounds, (), gain))[-1]
 
 
 @given(st.floats(0, 0.6), st.integers(10, 10**6))

@@ -20,10 +20,10 @@ from labelnoise import cli, noise
 from labelnoise.book import chapters, project, titles
 from labelnoise.data import NoisySet, load, write_npz
 from labelnoise.errors import InputError
-from labelnoise.own import _images as image_files
-from labelnoise.own import _train as train_command
 from labelnoise.own import _training as own_training
-from labelnoise.own._images import read_images
+from labelnoise.own import images as image_files
+from labelnoise.own import train as train_command
+from labelnoise.own.images import read_images
 from labelnoise.training import PROTOCOL
 from labelnoise.training import _models as models
 from labelnoise.transitions import l1_error, symmetric
@@ -277,7 +277,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("spoil", "options", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_gives_one_sentence_before_any_training(quick, capsys, monkeypatch, spoil, options, message):
-    monkeypatch.setattr(train_command, "train", lambda *args, **kwargs: pytest.fail("it was trained"))
+    monkeypatch.setattr(own_training, "train", lambda *args, **kwargs: pytest.fail("it was trained"))
     spoil()
     before = {path: path.stat().st_mtime_ns for path in quick.rglob("*")}
     data = next((str(path) for path in Path().glob("own*")), "own.npz")

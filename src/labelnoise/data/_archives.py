@@ -6,14 +6,15 @@ import os
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels, check_labels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,26 @@ class NoisySet:
     test_labels: Labels | None = None
 
 
-def _images(array: np.ndarray, key: str) -> Tensor:
+def _images(array: np.ndarray, key: str) -> np.ndarray:
     if array.dtype != np.uint8:
         raise InputError(f"{key} must hold uint8 pixels from 0 to 255, not {array.dtype}.")
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[3] not in (1, 3):
         raise InputError(f"{key} must have shape (n, height, width) or (n, height, width, 1 or 3), not {array.shape}.")
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+    return np.ascontiguousarray(array.transpose(0, 3, 1, 2))
 
 
 def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> NoisySet:
-    """Read the ``.npz`` form in which noisy sets circulate.
+    """Read the ``.npz`` form in which noisy sets circulate; arguments and errors as `npz_arrays`."""
+    arrays = npz_arrays(path, n_classes)
+    import torch  # here, so that a mistake in a file is told without it
+
+    return NoisySet(*(torch.from_numpy(array) if array.ndim == 4 else array for array in arrays))
+
+
+def npz_arrays(path: str | os.PathLike[str], n_classes: int | None = None) -> tuple[np.ndarray, ...]:
+    """The images and labels of such a file as NumPy arrays, in the order and shapes of a `NoisySet`: two, or four.
 
     Args:
         path: a file with ``Xtr`` (n, height, width[, channels]) uint8 and ``Str`` (n,) integers, the
@@ -86,7 +95,7 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
             labels[y] = check_labels(arrays[y], classes, y)
             if len(images[x]) != len(labels[y]):
                 raise InputError(f"{x} has {len(images[x])} images but {y} has {len(labels[y])} labels.")
-    return NoisySet(images["Xtr"], labels["Str"], images.get("Xts"), labels.get("Yts"))
+    return tuple(part for x, y in (("Xtr", "Str"), ("Xts", "Yts")) if x in images for part in (images[x], labels[y]))
 
 
 def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:

@@ -8,17 +8,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
 from labelnoise.errors import InputError
-from labelnoise.noise import Labels
+
+if TYPE_CHECKING:
+    from labelnoise.noise import Labels
 
 LABEL_NAMES = ("noisy_label", "noisy_labels", "label", "labels")
 SUFFIXES = (".csv", ".npy", ".parquet")
@@ -41,6 +42,7 @@ class LabelColumn:
 
     @property
     def numbered(self) -> bool:
+        """Whether every label is a number."""
         return all(map(is_number, self.texts))
 
     def placed(self, class_names: Sequence[str], names_in: str = "") -> Labels:
@@ -60,7 +62,12 @@ class LabelColumn:
 
 @contextmanager
 def reading(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[None]:
-    """Whatever is wrong with a file, said in one sentence that names it."""
+    """Say whatever is wrong with a file in one sentence that names it.
+
+    Raises:
+        InputError: another ending, no such file, an empty one, or one whose content can't be read.
+        OSError: the file can't be opened, through no fault of its content.
+    """
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{path} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}; save it as one of these.")
     try:
@@ -73,7 +80,7 @@ def reading(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[None]:
     except InputError:
         raise
     except (ValueError, EOFError, csv.Error, pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # no fault of its content
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = (str(error).splitlines() or ["it ends too early"])[0].rstrip(".")
         raise InputError(f"{path} is no {path.suffix[1:].upper()} file that can be read: {reason}.") from None
@@ -92,7 +99,7 @@ def _first_row(path: Path) -> list[str]:
 
 
 def _csv(path: Path, n_columns: int, skip: int, text: int | None = None) -> Any:
-    """The rows of a CSV file, columns named by their place; of `text` alone, as it is written."""
+    """The rows of a CSV file, its columns named by their place; or column `text` alone, as it is written."""
     options = pyarrow.csv.ConvertOptions()
     if text is not None:
         options.column_types, options.include_columns = {str(text): pyarrow.string()}, [str(text)]
@@ -113,7 +120,7 @@ def _place(fields: Sequence[str], wanted: Sequence[str], path: Path) -> int:
 
 
 def read_column(path: Path, wanted: Sequence[str] = LABEL_NAMES) -> Any:
-    """The column of a file that has one of the wanted names, or its only one, as an Arrow array.
+    """The column of a file that has one of the wanted names, or its only one, as an Arrow array of length n_samples.
 
     Raises:
         InputError: there are several, and none with such a name.
@@ -141,16 +148,15 @@ def read_labels(path: Path) -> LabelColumn:
     """The labels of a file, whole numbers or names: its only column, or the one named noisy_label or label.
 
     Raises:
-        InputError: not such a file, a missing label; rows are counted from 0, without a header.
+        InputError: not such a file, or a missing label; rows are counted from 0, without a header.
     """
     with reading(path):
-        return as_labels(read_column(path), str(path))
+        return _as_labels(read_column(path), path)
 
 
-def as_labels(column: Any, source: str) -> LabelColumn:
-    """An Arrow column as labels; errors as `read_labels`."""
+def _as_labels(column: Any, path: Path) -> LabelColumn:
     if not len(column):
-        raise InputError(f"{source} has no labels, a header at most; write one label a row.")
+        raise InputError(f"{path} has no labels, a header at most; write one label a row.")
     encoded = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
     encoded = encoded if pyarrow.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
     codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -158,10 +164,10 @@ def as_labels(column: Any, source: str) -> LabelColumn:
     texts = [str(int(float(text))) if re.fullmatch(r"-?\d{1,15}(\.0*)?", text) else text for text in [*values, ""]]
     missing = np.flatnonzero(np.array([not text for text in texts])[codes])
     if len(missing):
-        raise InputError(f"Row {missing[0]} of {source} has no label; fill it in, or drop the row everywhere.")
+        raise InputError(f"Row {missing[0]} of {path} has no label; fill it in, or drop the row everywhere.")
     distinct = sorted({texts[code] for code in np.unique(codes)}, key=lambda text: (text.isdigit() and len(text), text))
     places = {text: place for place, text in enumerate(distinct)}
-    return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), source)
+    return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), str(path))
 
 
 def read_probs(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
@@ -183,25 +189,24 @@ def read_probs(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
             named = counted or not all(map(is_number, fields))
             table = _csv(path, len(fields), int(named))
         kept = [k for k, field in enumerate(fields) if field and not field.startswith(INDEX)]
-        names = [fields[k] for k in kept]
+        names = tuple(fields[k] for k in kept)
         if named and len(set(names)) < len(names):
             raise InputError(f"{path} has two columns called {max(names, key=names.count)!r}; rename one.")
-        frame = table.select(kept).to_pandas(ignore_metadata=True)
-    probs = frame.to_numpy()
-    if probs.dtype.kind not in "fiu":
-        numbers = frame.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-        if np.isnan(numbers).any():
-            row, k = np.argwhere(np.isnan(numbers))[0]
-            value = f"{str(probs[row, k])!r} in column {names[k]}"
-            raise InputError(f"Row {row} of {path} has {value}, not a number; write it like 0.25.")
-        probs = numbers
-    return probs, tuple(names) if named else None
+        columns = [table.column(k).to_numpy() for k in kept]
+    words = [k for k, column in enumerate(columns) if column.dtype.kind not in "fiu"]
+    wrong = [(row, k) for k in words for row, value in enumerate(columns[k]) if not is_number(value)]
+    if wrong:
+        row, k = min(wrong)
+        value = f"{str(columns[k][row])!r} in column {names[k]}"
+        raise InputError(f"Row {row} of {path} has {value}, not a number; write it like 0.25.")
+    columns = [column.astype(np.float64) if k in words else column for k, column in enumerate(columns)]
+    return np.column_stack(columns) if columns else np.empty((len(table), 0)), names if named else None
 
 
-def is_number(text: str) -> bool:
-    """Whether a text can be read as a number."""
+def is_number(value: Any) -> bool:
+    """Whether a value or a text can be read as a number."""
     try:
-        float(text)
-    except ValueError:
+        float(value)
+    except (TypeError, ValueError):
         return False
     return True

@@ -12,7 +12,6 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 import labelnoise
-from labelnoise.book.prose import with_interval
 from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, combined
 from labelnoise.estimators.rule import DISAGREEMENT, MARGIN, gain_resolution, leads, slope, verdict
@@ -30,10 +29,10 @@ class Report:
 
     Attributes:
         title: what was done, in a line.
-        class_names: one a class.
+        class_names: one name per class.
         label_counts: samples that bear each label, shape (n_classes,).
         bounds: T with an interval of 95 % for each entry.
-        notes: what the numbers rest on, a sentence each.
+        notes: what the numbers rest on.
         gain: what training gained over cross-entropy, a fraction, by noisy labels that were held out; None if untold.
     """
 
@@ -50,7 +49,7 @@ class Report:
         return noise_rate(self.bounds.estimate, clean_shares(self.bounds.estimate, self.label_counts))
 
     def classes(self) -> pd.DataFrame:
-        """A row a class: its name, samples labelled so, and P(noisy != i | clean = i) with its interval."""
+        """One row per class: its name, samples labelled so, and P(noisy != i | clean = i) with its interval."""
         estimate, low, high = (1 - each.diagonal() for each in _parts(self.bounds))
         columns = {"class": self.class_names, "labels": self.label_counts, "noise_rate": estimate}
         return pd.DataFrame({**columns, "low": high, "high": low})
@@ -106,7 +105,7 @@ def headline(report: Report) -> str:
 
 
 def advice(report: Report) -> list[str]:
-    """What T says of training without correction, and whether correction gains or how to find out, a text each."""
+    """Two texts: what T says of training without correction, and whether correction gains or how to find out."""
     return [_of_classes(report), _of_gain(report)]
 
 
@@ -135,11 +134,11 @@ def _of_gain(report: Report) -> str:
     except InputError as error:
         return f"{error} Whether correction gains, only clean labels can say."
     if gain is not None:
-        points = Interval(100 * gain.mean, 100 * gain.low, 100 * gain.high, 100 * gain.deviation, gain.n)
-        said = {"gain": "a gain", "loss": "a loss", "can't tell": "within chance"}
+        mean, low, high = (_signed(100 * value) for value in (gain.mean, gain.low, gain.high))
+        said = {"gain": "a gain", "loss": "a loss", "can't tell": "within chance"}[verdict(gain.mean, gain.half_width)]
         return (
             f"By the {gain.n:,} noisy labels that were held out, the accuracy of this network differs from that of one "
-            f"trained with cross-entropy by {with_interval(points)}: {said[verdict(gain.mean, gain.half_width)]}."
+            f"trained with cross-entropy by {mean} points ({low} to {high}, n = {gain.n}): {said}."
         )
     held_out = max(round(VALIDATION_SHARE * int(report.label_counts.sum())), 1)
     told = gain_resolution(held_out, matrix)
@@ -151,6 +150,12 @@ def _of_gain(report: Report) -> str:
         + f" can be told from chance, if just one of the networks agrees with {100 * DISAGREEMENT:.0f} % of them; see "
         "the book on when to correct."
     )
+
+
+def _signed(value: float) -> str:
+    """A difference with its sign; one that rounds to 0 has none, as it could be on either side."""
+    text = f"{value:+.1f}"
+    return text[1:] if float(text) == 0 else text
 
 
 def as_text(report: Report) -> str:
