@@ -44,10 +44,10 @@ def _images(array: np.ndarray, key: str) -> np.ndarray:
 
 def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> NoisySet:
     """Read the ``.npz`` form in which noisy sets circulate; arguments and errors as `npz_arrays`."""
-    arrays = npz_arrays(path, n_classes)
+    images, labels, *tests = npz_arrays(path, n_classes)
     import torch  # here, so that a mistake in a file is told without it
 
-    return NoisySet(*(torch.from_numpy(array) if array.ndim == 4 else array for array in arrays))
+    return NoisySet(torch.from_numpy(images), labels, *(torch.from_numpy(tests[0]), tests[1]) if tests else ())
 
 
 def npz_arrays(path: str | os.PathLike[str], n_classes: int | None = None) -> tuple[np.ndarray, ...]:

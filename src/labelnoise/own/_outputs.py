@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from labelnoise.errors import InputError
@@ -27,10 +27,8 @@ def check_folder(path: Path) -> None:
         raise InputError(f"{path} is a file; name a folder for the report.")
     others = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     if MARK in others:
-        try:
+        with suppress(ValueError, KeyError, TypeError):  # a file of that name that is none of ours
             others -= set(json.loads((folder / MARK).read_bytes())["files"])
-        except (ValueError, KeyError, TypeError):
-            pass  # a file of that name that is none of ours
     if others:
         raise InputError(f"{path} holds other files than a report ({min(others)}); name a new or empty folder.")
     with _beside(path):

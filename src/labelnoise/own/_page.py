@@ -63,9 +63,9 @@ def _heatmap(matrix: Matrix, names: tuple[str, ...], low: Matrix | None = None, 
         at = np.linspace(0, 1, len(RAMP))
         colours = [np.interp(scaled**0.5, at, channel) for channel in zip(*RAMP, strict=True)]
         return {"image": _png(np.stack(colours, axis=2).round().astype(np.uint8)), "n": len(names), "largest": largest}
-    ends = [[""] * len(names) for _ in names]
+    ends = np.full(matrix.shape, "", dtype=object)
     if low is not None and high is not None:
-        ends = [[f"{a:.1f} to {b:.1f}" for a, b in zip(*rows, strict=True)] for rows in zip(100 * low, 100 * high)]
+        ends = np.vectorize("{:.1f} to {:.1f}".format)(100 * low, 100 * high)
     return {"names": names, "rows": [zip(*row, strict=True) for row in zip(matrix, scaled, ends, strict=True)]}
 
 

@@ -140,7 +140,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _progress(total: int) -> Callable[[nn.Module], None]:
-    """Shows each epoch on stderr, with the time left: on a terminal as a bar, else as a line for every tenth of them."""
+    """Shows epochs and the time left on stderr: on a terminal as a bar, else as a line for every tenth of them."""
     from tqdm import tqdm
 
     terminal = sys.stderr.isatty()
