@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
-from labelnoise.transitions import Matrix, check_n_classes, check_rate, named, noise_rate, validate
+from labelnoise.transitions import FORMS, Matrix, check_n_classes, check_rate, named, noise_rate, validate
 
 Labels = NDArray[np.int64]
 Probs = NDArray[np.float64]
@@ -57,13 +58,16 @@ def corrupt(clean_labels: ArrayLike, transition_matrix: ArrayLike, generator: np
     Args:
         clean_labels: shape (n_samples,), integers in [0, n_classes).
         transition_matrix: shape (n_classes, n_classes); rows are clean classes.
-        generator: the only source of randomness; one uniform number is used a sample.
+        generator: the only source of randomness; it gives one uniform number per sample.
 
     Returns:
         Noisy labels, shape (n_samples,), int64.
 
     Raises:
         InputError: a bad matrix, or a label outside its classes.
+
+    >>> corrupt([0, 0, 0, 1, 1, 1], [[0.5, 0.5], [0, 1]], np.random.default_rng(0))
+    array([1, 0, 0, 1, 1, 1])
     """
     matrix = validate(transition_matrix)
     clean = check_labels(clean_labels, len(matrix), "clean_labels")
@@ -94,7 +98,7 @@ def draw(probs: ArrayLike, generator: np.random.Generator) -> Labels:
 
     Args:
         probs: shape (n_samples, n_classes); rows sum to 1.
-        generator: the only source of randomness; one uniform number is used a row.
+        generator: the only source of randomness; it gives one uniform number per row.
 
     Returns:
         Labels, shape (n_samples,), int64.
@@ -152,8 +156,8 @@ def instance_probs(
         clean_labels: shape (n_samples,), integers in [0, n_classes).
         n_classes: the number of classes, from 2 up.
         rate: where flip rates centre, in [0, 1].
-        generator: the only source of randomness: a uniform number an image in their order, then the
-            weights of each class in turn, also of one that does not occur.
+        generator: the only source of randomness: one uniform number per image in their order, then
+            the weights of each class in turn, also of one that does not occur.
 
     Returns:
         Shape (n_samples, n_classes), rows sum to 1; ``1 - q`` stands in the column of the clean class.
@@ -166,7 +170,7 @@ def instance_probs(
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     pixels = _check_images(images)
     if len(pixels) != len(clean):
-        raise InputError(f"There are {len(pixels)} images but {len(clean)} clean_labels; pass one each a sample.")
+        raise InputError(f"There are {len(pixels)} images but {len(clean)} clean_labels; pass one per sample.")
 
     # A class at a time, as all images in double precision would need eight times the memory of their bytes.
     members = [np.flatnonzero(clean == i) for i in range(n_classes)]
@@ -202,15 +206,55 @@ def instance_rate(name: str) -> float | None:
         raise InputError(f"Noise {name!r} needs a rate in [0, 1], as instance-0.3 has.") from None
 
 
+@dataclass(frozen=True)
+class NamedNoise:
+    """What the name of a noise stands for.
+
+    Attributes:
+        kind: "class" where a flip depends on the clean class alone, "instance" where it depends on the image, by
+            `instance_probs`, and "human" where people gave the labels.
+        rate: P(noisy != clean) with all classes being as frequent; None where only the labels tell it.
+        matrix: T, shape (n_classes, n_classes), of the kind "class"; None of the others, which have no single T.
+    """
+
+    kind: str
+    rate: float | None
+    matrix: Matrix | None
+
+
+def parse(name: str, n_classes: int) -> NamedNoise:
+    """Read the name of a noise: ``human``, ``instance-RATE``, or one that `labelnoise.transitions.named` reads.
+
+    Raises:
+        InputError: an unknown name, a rate outside [0, 1], a T of another number of classes.
+
+    >>> parse("instance-0.3", 10)
+    NamedNoise(kind='instance', rate=0.3, matrix=None)
+    >>> parse("pair-flip-0.25", 3).kind
+    'class'
+    """
+    if by_image(name):
+        rate = instance_rate(name)
+        return NamedNoise(HUMAN if rate is None else "instance", rate, None)
+    matrix = named(name, n_classes)
+    return NamedNoise("class", noise_rate(matrix), matrix)
+
+
 def by_image(name: str) -> bool:
     """Whether a noise depends on the image, and not on the class alone."""
     return name == HUMAN or instance_rate(name) is not None
 
 
 def nominal_rate(name: str, n_classes: int) -> float:
-    """The noise rate that a name stands for, all classes being as frequent (see `labelnoise.transitions.named`)."""
-    rate = instance_rate(name)
-    return noise_rate(named(name, n_classes)) if rate is None else rate
+    """The `parse`-d rate of a noise.
+
+    Raises:
+        InputError: as `parse`, or a noise whose rate its name does not tell.
+    """
+    rate = parse(name, n_classes).rate
+    if rate is None:
+        raise InputError(f"Noise {name!r} has no rate of its own; use one of: {FORMS}, or instance-RATE.")
+    return rate
 
 
 def mean_transition_matrix(probs: ArrayLike, clean_labels: ArrayLike) -> Matrix:
@@ -231,7 +275,7 @@ def mean_transition_matrix(probs: ArrayLike, clean_labels: ArrayLike) -> Matrix:
     n_classes = rows.shape[1]
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     if len(rows) != len(clean):
-        raise InputError(f"There are {len(rows)} rows of probs but {len(clean)} clean_labels; pass one each a sample.")
+        raise InputError(f"There are {len(rows)} rows of probs but {len(clean)} clean_labels; pass one per sample.")
     matrix = np.eye(n_classes)
     for i in np.unique(clean):
         matrix[i] = rows[clean == i].mean(axis=0)
@@ -247,7 +291,7 @@ def count_transitions(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classe
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     noisy = check_labels(noisy_labels, n_classes, "noisy_labels")
     if len(clean) != len(noisy):
-        raise InputError(f"There are {len(clean)} clean_labels but {len(noisy)} noisy_labels; pass one each a sample.")
+        raise InputError(f"There are {len(clean)} clean_labels but {len(noisy)} noisy_labels; pass one per sample.")
     pairs = np.bincount(clean * n_classes + noisy, minlength=n_classes**2)
     return pairs.reshape(n_classes, n_classes)
 
@@ -264,6 +308,10 @@ def oracle(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classes: int) -> 
 
     Raises:
         InputError: as `count_transitions`, or a clean class with no sample.
+
+    >>> oracle([0, 0, 1, 1], [0, 1, 1, 1], n_classes=2)
+    array([[0.5, 0.5],
+           [0. , 1. ]])
     """
     counts = count_transitions(clean_labels, noisy_labels, n_classes)
     totals = counts.sum(axis=1, keepdims=True)

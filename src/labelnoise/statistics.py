@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
+import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
@@ -36,10 +36,6 @@ class Interval:
         return (self.high - self.low) / 2
 
     @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
-
-    @property
     def p_value(self) -> float:
         """Of Student's t test that the true mean is 0, two-sided; NaN for a single value."""
         if self.n == 1:
@@ -47,6 +43,13 @@ class Interval:
         if not self.deviation:
             return float(self.mean == 0)
         return float(2 * scipy.stats.t.sf(abs(self.mean) / self.deviation * self.n**0.5, self.n - 1))
+
+
+def _finite(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        raise InputError(f"{what} needs one or more finite values, not {array.tolist()}.")
+    return array
 
 
 def interval(values: ArrayLike, level: float = 0.95) -> Interval:
@@ -58,10 +61,12 @@ def interval(values: ArrayLike, level: float = 0.95) -> Interval:
 
     Raises:
         InputError: no value, or one that is not finite.
+
+    >>> found = interval([1, 2, 3])
+    >>> f"{found.mean:.1f} ({found.low:.1f} to {found.high:.1f})"
+    '2.0 (-0.5 to 4.5)'
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
-        raise InputError(f"An interval needs one or more finite values, not {array.tolist()}.")
+    array = _finite(values, "An interval")
     n, mean = len(array), float(array.mean())
     if n == 1:
         return Interval(mean, float("nan"), float("nan"), float("nan"), 1)
@@ -83,9 +88,7 @@ def median_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, floa
     Raises:
         InputError: no value, or one that is not finite.
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
-        raise InputError(f"A median needs one or more finite values, not {array.tolist()}.")
+    array = _finite(values, "A median")
     found = scipy.stats.quantile_test(array, p=0.5).confidence_interval(level)
     return float(np.median(array)), float(found.low), float(found.high)
 
@@ -119,6 +122,9 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
     Raises:
         InputError: one that lies outside [0, 1].
+
+    >>> holm([0.01, 0.04, 0.03]).round(2)
+    array([0.03, 0.06, 0.06])
     """
     values = np.asarray(p_values, dtype=np.float64)
     if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import InputError
+from labelnoise.errors import InputError, check_number
 
 Matrix = NDArray[np.float64]
 
@@ -83,9 +83,7 @@ def check_rate(rate: Any) -> float:
     Raises:
         InputError: not a number in [0, 1].
     """
-    if not isinstance(rate, numbers.Real) or not 0 <= float(rate) <= 1:
-        raise InputError(f"A noise rate must lie in [0, 1], not {rate!r}.")
-    return float(rate)
+    return check_number(rate, "A noise rate must lie in [0, 1]", lambda value: 0 <= value <= 1)
 
 
 def check_n_classes(n_classes: Any) -> int:
@@ -109,6 +107,11 @@ def symmetric(n_classes: int, rate: float) -> Matrix:
 
     Raises:
         InputError: fewer than 2 classes, or a rate outside [0, 1].
+
+    >>> symmetric(3, 0.2)
+    array([[0.8, 0.1, 0.1],
+           [0.1, 0.8, 0.1],
+           [0.1, 0.1, 0.8]])
     """
     n_classes, rate = check_n_classes(n_classes), check_rate(rate)
     matrix = np.full((n_classes, n_classes), rate / (n_classes - 1))
@@ -126,6 +129,11 @@ def pair_flip(n_classes: int, rate: float) -> Matrix:
 
     Raises:
         InputError: fewer than 2 classes, or a rate outside [0, 1].
+
+    >>> pair_flip(3, 0.25)
+    array([[0.75, 0.25, 0.  ],
+           [0.  , 0.75, 0.25],
+           [0.25, 0.  , 0.75]])
     """
     n_classes, rate = check_n_classes(n_classes), check_rate(rate)
     return (1 - rate) * np.eye(n_classes) + rate * np.roll(np.eye(n_classes), 1, axis=1)
@@ -147,6 +155,8 @@ def random(n_classes: int, rate: float, generator: np.random.Generator) -> Matri
 
 def named(noise: str, n_classes: int) -> Matrix:
     """The transition matrix with a name such as ``paper-0.5``, ``symmetric-0.2``, ``random-0.3-7``, or written out.
+
+    `labelnoise.noise.parse` reads all names of noise, these and those of noise that has no single T.
 
     Args:
         noise: one of the forms in `FORMS`; a rate lies in [0, 1], the seed of ``random`` is an integer, and a
@@ -229,7 +239,10 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
         class_priors: P(clean), shape (n_classes,); uniform by default.
 
     Raises:
-        InputError: a bad matrix, or priors that are not one a class, 0 or more, with a sum above 0.
+        InputError: a bad matrix, or priors that are not one per class, 0 or more, with a sum above 0.
+
+    >>> round(noise_rate([[0.9, 0.1], [0.3, 0.7]], class_priors=[0.75, 0.25]), 3)
+    0.15
     """
     kept = np.diag(validate(transition_matrix))
     weights = np.ones(len(kept)) if class_priors is None else np.asarray(class_priors, dtype=np.float64)
@@ -256,6 +269,9 @@ def l1_error(estimate: ArrayLike, truth: ArrayLike) -> float:
 
     Raises:
         InputError: two shapes.
+
+    >>> round(l1_error([[1, 0], [0, 1]], [[0.9, 0.1], [0.3, 0.7]]), 3)
+    0.4
     """
     estimate, truth = _pair(estimate, truth)
     return float(np.abs(estimate - truth).sum() / np.abs(truth).sum())

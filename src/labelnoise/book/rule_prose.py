@@ -11,20 +11,20 @@ from labelnoise.book.prose import sentence
 
 
 def margin_sentence(cells: pd.DataFrame) -> str:
-    """What correction changes where the right label leads by less than `rule.MARGIN`, and where it does not.
+    """What correction changes where the right label leads by less than `rule.BOUND`, and where it does not.
 
     Args:
         cells: as `rule_tables.by_margin` gives it.
     """
-    clear, imaged = cells["margin"] > rule.MARGIN, cells["noise"].map(by_image)
+    clear, imaged = cells["margin"] > rule.BOUND, cells["noise"].map(by_image)
 
     def gained(cell: pd.Series) -> str:
         return f"{(cells['gain'][cell] > 0).sum()} of {cell.sum()}"
 
     parts = []
     for where, cell in (
-        (f"leads the next one by less than {rule.MARGIN:g} in some class", ~clear & ~imaged),
-        (f"leads by more than {rule.MARGIN:g} in every class", clear & ~imaged),
+        (f"leads the next one by less than {rule.BOUND:g} in some class", ~clear & ~imaged),
+        (f"leads by more than {rule.BOUND:g} in every class", clear & ~imaged),
     ):
         if cell.any():
             gains = cells["gain"][cell]

@@ -1,6 +1,10 @@
+from ._anchor import anchor as anchor
 from ._calibration import scaled as scaled
 from ._calibration import temperature as temperature
+from ._confident_learning import confident_learning as confident_learning
 from ._consensus import hoc as hoc
+from ._counts import argmax_counts as argmax_counts
+from ._dual_t import dual_t as dual_t
 from ._inputs import Floats as Floats
 from ._inputs import Opened as Opened
 from ._inputs import as_array as as_array
@@ -22,9 +26,5 @@ from ._likelihood import tempered_likelihood as tempered_likelihood
 from ._registry import ESTIMATORS as ESTIMATORS
 from ._registry import FEATURE_ESTIMATORS as FEATURE_ESTIMATORS
 from ._registry import Estimator as Estimator
-from ._registry import anchor as anchor
-from ._registry import argmax_counts as argmax_counts
-from ._registry import confident_learning as confident_learning
-from ._registry import dual_t as dual_t
 from ._selection import selective_costs as selective_costs
 from ._selection import selective_threshold as selective_threshold

@@ -1,13 +1,12 @@
-"""How well predicted probabilities fit the noisy labels, and a temperature that makes them fit better."""
+"""A temperature that makes predicted probabilities fit the noisy labels better."""
 
 from __future__ import annotations
 
 import numpy as np
-import scipy.optimize
-import scipy.special
+import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike
 
-from labelnoise.errors import InputError
+from labelnoise.errors import InputError, check_number
 from labelnoise.estimators._inputs import Floats, as_array, check_inputs, row_blocks
 
 LARGEST_LOG = 5.0  # temperatures from 1/148 to 148
@@ -67,8 +66,7 @@ def scaled(pred_probs: ArrayLike, temperature: float) -> Floats:
     Raises:
         InputError: numbers that are negative, NaN or no floats; a temperature that is not positive.
     """
-    if not 0 < temperature < np.inf:
-        raise InputError(f"A temperature must be positive and finite, not {temperature!r}.")
+    temperature = check_number(temperature, "A temperature must be positive and finite", lambda value: value > 0)
     probs = as_array(pred_probs)
     if not np.issubdtype(probs.dtype, np.floating) or not probs.ndim:
         raise InputError(f"pred_probs must be floating-point probabilities by class, not {probs.dtype} {probs.shape}.")
@@ -76,35 +74,3 @@ def scaled(pred_probs: ArrayLike, temperature: float) -> Floats:
         worst = probs[~(probs >= 0)][0]
         raise InputError(f"pred_probs has the value {worst}; pass probabilities, and apply a softmax to logits first.")
     return scipy.special.softmax(_logs(probs) / temperature, axis=-1)
-
-
-def calibration_error(pred_probs: ArrayLike, noisy_labels: ArrayLike, bins: int = 15) -> float:
-    """How far the largest probability is from how often its class is the noisy label.
-
-    The expected calibration error of Guo et al. 2017 (arXiv:1706.04599, equation 3): the
-    samples are put into bins of equal width, ``(m / bins, (m + 1) / bins]``, by their largest
-    probability; the gaps between its mean and the accuracy are averaged over the samples.
-
-    It is above 0 for few samples even where the probabilities are right: a bin of n samples
-    errs by about ``1 / sqrt(n)``. It doesn't see a mistake that bins or classes cancel.
-
-    Args:
-        pred_probs: shape (n_samples, n_classes); P(noisy | x).
-        noisy_labels: shape (n_samples,).
-        bins: 1 or more.
-
-    Returns:
-        A fraction, from 0 to 1.
-
-    Raises:
-        InputError: as `check_inputs`, or fewer bins than one.
-    """
-    if bins < 1:
-        raise InputError(f"bins must be 1 or more, not {bins!r}.")
-    probs, labels = check_inputs(pred_probs, noisy_labels)
-    predicted = probs.argmax(axis=1)
-    largest = np.take_along_axis(probs, predicted[:, None], axis=1)[:, 0].astype(np.float64)
-    # A sum of rounded probabilities may pass 1 a little.
-    places = np.ceil(largest * bins).astype(np.int64).clip(1, bins) - 1
-    gaps = np.bincount(places, weights=(predicted == labels) - largest)
-    return float(np.abs(gaps).sum() / len(labels))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import scipy.sparse
+import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import NDArray
 
 from labelnoise.estimators._inputs import Floats, Opened

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
-import scipy.optimize
+import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import InputError
+from labelnoise.errors import InputError, check_number
 from labelnoise.estimators._inputs import Floats, check_features
 from labelnoise.noise import Labels
 from labelnoise.transitions import Matrix
@@ -14,6 +16,7 @@ from labelnoise.transitions import Matrix
 Frequencies = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 BLOCK_BYTES = 2**24  # of similarities at a time
+MOST_STEPS = 1000  # of the optimiser
 SCALE = 1e6  # squared differences of frequencies are smaller than what the optimiser takes for no progress
 
 
@@ -81,7 +84,7 @@ def distance(parameters: NDArray[np.float64], frequencies: Frequencies) -> tuple
     weights = _softmax(parameters.reshape(n_classes + 1, n_classes))
     matrix, p = weights[:-1], weights[-1]
     gram = matrix @ matrix.T
-    # The observed frequencies with T_i in all places but one, a row an i: (n_classes, n_classes) each.
+    # The observed frequencies with T_i in all places but one, one row per i: (n_classes, n_classes) each.
     first, second, third = frequencies
     by_rows = np.einsum("ijk,ij->ik", np.tensordot(matrix, third, axes=(1, 0)), matrix)
     filled = (np.broadcast_to(first, matrix.shape), matrix @ second, by_rows)
@@ -109,8 +112,10 @@ def match(frequencies: Frequencies) -> tuple[Matrix, NDArray[np.float64]]:
         return SCALE * loss, SCALE * slope
 
     start = np.vstack([np.log(0.5 * np.eye(n_classes) + 0.5 / n_classes), np.zeros(n_classes)])
-    options = {"maxiter": 1000, "ftol": 1e-9}
+    options = {"maxiter": MOST_STEPS, "ftol": 1e-9}
     found = scipy.optimize.minimize(scaled, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+    if found.nit >= MOST_STEPS:
+        warnings.warn(f"HOC stopped after {MOST_STEPS:,} steps, before T had settled.", RuntimeWarning, stacklevel=3)
     weights = _softmax(found.x.reshape(n_classes + 1, n_classes))
     matrix, p = weights[:-1], weights[-1]
     order = scipy.optimize.linear_sum_assignment(matrix.T, maximize=True)[1]
@@ -147,14 +152,16 @@ def hoc(features: ArrayLike, noisy_labels: ArrayLike, *, queries: int = 15_000, 
         the frequencies don't determine; it stays near where it started, the identity mixed with
         the uniform.
 
+    Warns:
+        RuntimeWarning: T had not settled after `MOST_STEPS` steps of the optimiser.
+
     Raises:
         InputError: as `check_features`, fewer than 3 samples, or fewer than 1 query.
     """
     array, labels, n_classes = check_features(features, noisy_labels)
     if len(array) < 3:
         raise InputError(f"Neighbours need at least 3 samples, not {len(array)}; pass more.")
-    if queries < 1:
-        raise InputError(f"queries must be at least 1, not {queries!r}.")
+    check_number(queries, "queries must be at least 1", lambda value: value >= 1)
     rows = np.arange(len(array))
     if len(rows) > queries:
         rows = np.sort(np.random.default_rng(seed).choice(rows, queries, replace=False))

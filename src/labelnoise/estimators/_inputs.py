@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
@@ -29,10 +28,15 @@ def row_blocks(array: NDArray[Any]) -> list[slice]:
 
 def as_array(values: ArrayLike) -> NDArray[Any]:
     """An array or a tensor, on any device and with or without gradient, as a NumPy array; copied only if need be."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = values.float() if values.dtype == torch.bfloat16 else values
+    if hasattr(values, "detach"):  # a tensor, told without importing torch
+        tensor = values.detach().cpu()
+        return np.asarray(tensor.float() if _is_bfloat16(tensor) else tensor)
     return np.asarray(values)
+
+
+def _is_bfloat16(values: Any) -> bool:
+    """Whether this is a tensor of the type that NumPy lacks."""
+    return str(getattr(values, "dtype", None)) == "torch.bfloat16"
 
 
 def _as_floats(array: NDArray[Any], name: str, meaning: str) -> Floats:
@@ -106,8 +110,7 @@ def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "
     if len(labels) != len(probs):
         raise InputError(f"There are {len(probs)} rows of {name} but {len(labels)} noisy_labels.")
     _every_class(labels, probs.shape[1], "drop its column")
-    rounded = getattr(pred_probs, "dtype", None) == torch.bfloat16
-    return Opened(probs, labels, BFLOAT16_TOLERANCE if rounded else SUM_TOLERANCE, name)
+    return Opened(probs, labels, BFLOAT16_TOLERANCE if _is_bfloat16(pred_probs) else SUM_TOLERANCE, name)
 
 
 def check_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> tuple[Floats, Labels]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.stats
-import torch
+import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import InputError
+from labelnoise.errors import InputError, check_number
 from labelnoise.estimators._inputs import as_array, check_inputs
 from labelnoise.transitions import Matrix, validate
 
@@ -64,8 +63,7 @@ def combined(matrices: ArrayLike, deviation: ArrayLike, level: float = 0.95) -> 
         raise InputError(f"The deviation must have the shape {fits.shape[1:]} of one matrix, not {spread.shape}.")
     if not (spread >= 0).all():
         raise InputError(f"Each deviation must be 0 or more, not {spread[~(spread >= 0)][0]}.")
-    if not 0 < level < 1:
-        raise InputError(f"level must lie in (0, 1), not {level!r}.")
+    level = check_number(level, "level must lie in (0, 1)", lambda value: 0 < value < 1)
     # Not divided by n_fits: fits share their data and their kind of mistake, which no mean over fits takes out.
     between = fits.var(axis=0, ddof=1) if len(fits) > 1 else np.zeros_like(spread)
     half = scipy.stats.norm.ppf((1 + level) / 2) * np.sqrt(spread**2 + between)
@@ -101,7 +99,7 @@ def interval(
             of the same labels.
         noisy_labels: shape (n_samples,).
         level: in (0, 1).
-        resamples: 2 or more; each takes one estimate a fit.
+        resamples: 2 or more; each takes one estimate per fit.
         seed: of the resamples.
 
     Raises:
@@ -128,8 +126,7 @@ def bootstrap_deviation(
     as many as there are.
     """
     fits, labels = _several(pred_probs), as_array(noisy_labels)
-    if resamples < 2:
-        raise InputError(f"resamples must be 2 or more, not {resamples!r}.")
+    check_number(resamples, "resamples must be 2 or more", lambda value: value >= 2)
     generator = np.random.default_rng(seed)
     drawn = []
     for _ in range(resamples):
@@ -142,7 +139,7 @@ def bootstrap_deviation(
 def _several(pred_probs: ArrayLike) -> Any:
     """Fits of shape (n_fits, n_samples, n_classes), of one or several."""
     # A tensor stays one: an estimator allows for the rounding of bfloat16 where it sees it.
-    fits: Any = pred_probs if isinstance(pred_probs, torch.Tensor) else np.asarray(pred_probs)
+    fits: Any = pred_probs if hasattr(pred_probs, "detach") else np.asarray(pred_probs)
     if fits.ndim not in (2, 3) or 0 in fits.shape:
         raise InputError(f"pred_probs must have shape ([n_fits,] n_samples, n_classes), not {tuple(fits.shape)}.")
     return fits[None] if fits.ndim == 2 else fits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.optimize
+import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike
 
 from labelnoise.errors import InputError
@@ -38,7 +38,7 @@ def maximum_likelihood(
         clean_probs: q, shape (n_samples, n_classes); P(clean | x), rows sum to 1.
         noisy_labels: shape (n_samples,).
         start: T to start from, shape (n_classes, n_classes), no entry 0; uniform by default.
-        tolerance: stops when a step gains no more than this, in nats a sample.
+        tolerance: stops when a step gains no more than this, in nats per sample.
         max_steps: stops there otherwise; the last T is the best so far.
 
     Returns:
@@ -56,7 +56,7 @@ def maximum_likelihood(
         raise InputError(f"Row {row} of start has a 0, which no step can leave; pass positive entries.")
     by_label = probs[np.argsort(labels, kind="stable")].astype(np.float64, copy=False)
     ends = np.cumsum(np.bincount(labels))
-    groups = np.split(by_label, ends[:-1])  # one an observed label, (n_j, n_classes)
+    groups = np.split(by_label, ends[:-1])  # one per observed label, (n_j, n_classes)
     reached = -np.inf
     for _ in range(max_steps):
         likelihoods = [group @ matrix[:, j] for j, group in enumerate(groups)]

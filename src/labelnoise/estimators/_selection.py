@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import InputError
+from labelnoise.errors import check_number
 from labelnoise.estimators._columns import largest
 from labelnoise.estimators._inputs import Floats, as_rows, check_features, open_inputs
 from labelnoise.transitions import Matrix
@@ -18,9 +18,8 @@ LEARNING_STEPS = 100  # four times as many give the same T on overlapping Gaussi
 
 
 def _needed(coverage: float, n_samples: int) -> int:
-    if not 0 < coverage <= 1:
-        raise InputError(f"coverage must lie in (0, 1], not {coverage!r}.")
-    return int(np.ceil(coverage * n_samples))
+    share = check_number(coverage, "coverage must lie in (0, 1]", lambda value: 0 < value <= 1)
+    return int(np.ceil(share * n_samples))
 
 
 def _last_largest(values: NDArray[np.float64]) -> int:
@@ -98,7 +97,7 @@ def _whitened(features: Floats, learn: NDArray[np.int64]) -> Floats:
 
 
 def _learn(features: Floats, labelled: NDArray[np.bool_], costs: NDArray[np.float32]) -> Floats:
-    """Linear scores that are positive where a sample is to be accepted, a column of weights a cost.
+    """Linear scores that are positive where a sample is to be accepted, one column of weights per cost.
 
     Minimises the logistic surrogate ``1{not labelled} log(1 + e^f) + cost log(1 + e^-f)`` of the
     paper's equation 6 by Nesterov's method from 0.
@@ -137,7 +136,8 @@ def selective_costs(
     De Juan et al. 2026 (arXiv:2609.39829, algorithm 2). On one half of the samples, a classifier
     is learned for each class and each of a grid of costs of rejecting a sample, against a cost of
     1 for accepting one that is labelled otherwise; on the other half, of those that accept enough
-    the one whose accepted samples bear the label of the class most often gives the row. The
+    the one whose accepted samples bear the label of the class most often gives the row; of several
+    with the same share, that of the largest cost, which tends to accept the most. The
     paper leaves the classifier open; here it is logistic regression on the features given, as in
     its experiments on CIFAR-10.
 
@@ -162,8 +162,7 @@ def selective_costs(
         InputError: as `check_features`, or a coverage or spacing outside its range.
     """
     array, labels, n_classes = check_features(features, noisy_labels)
-    if not 0 < spacing <= 0.5:
-        raise InputError(f"spacing must lie in (0, 0.5], not {spacing!r}.")
+    spacing = check_number(spacing, "spacing must lie in (0, 0.5]", lambda value: 0 < value <= 0.5)
     order = np.random.default_rng(seed).permutation(len(labels))
     learn, count = order[: len(order) // 2], order[len(order) // 2 :]
     needed = _needed(coverage, len(count))

@@ -13,9 +13,7 @@ from labelnoise.statistics import Interval, interval
 from labelnoise.transitions import validate
 
 DISAGREEMENT = 0.1  # share of labels on which one classifier agrees and another does not, before any training
-
-
-MARGIN = 0.3  # read off the trainings of the chapter on when to correct
+BOUND = 0.3  # read off the trainings of the chapter on when to correct
 
 
 def leads(transition_matrix: ArrayLike) -> NDArray[np.float64]:
@@ -40,7 +38,7 @@ def margin(transition_matrix: ArrayLike) -> float:
     """The lead of the right label in the class in which it is smallest (see `leads`).
 
     The smaller it is, the more labels it takes to be right about that class without correction; where it is negative,
-    no number of labels is enough. In the trainings of the book correction changed little where it was above `MARGIN`.
+    no number of labels is enough. In the trainings of the book correction changed little where it was above `BOUND`.
 
     Args:
         transition_matrix: shape (n_classes, n_classes), rows sum to 1; an estimate will do.

@@ -1,4 +1,7 @@
-"""losses"""
+"""Losses for noisy labels, each an ``nn.Module`` for any training loop.
+
+`__init__.pyi` lists the names, each of which is imported when it is first asked for.
+"""
 
 import lazy_loader
 

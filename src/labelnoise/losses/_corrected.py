@@ -4,12 +4,15 @@ Each maps logits of shape (n, n_classes) and noisy labels of shape (n,) to their
 ``T`` is the transition matrix, ``q = softmax(logits)`` the network's P(clean | x), and
 ``q @ T`` its P(noisy | x).
 
+Losses compute in float32 at least, whatever the type of the logits and inside of autocast too.
+
 A loss that needs more than logits and labels to learn from also has a method ``on_batch``, which
-maps a function from images to logits and a `Batch` to the loss; see `labelnoise.robust`.
+maps a function from images to logits and a `Batch` to the loss; see `labelnoise.losses.EarlyLearning`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,8 +22,11 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from labelnoise.errors import InputError
-from labelnoise.transitions import validate
+from labelnoise.errors import InputError, check_number
+from labelnoise.transitions import Matrix, validate
+
+LARGEST_LOG = math.log(1e8)  # of a weight
+SMALLEST_LOG = 50.0  # below minus this, the largest weight of a batch is too small for float32 to weigh others by
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Batch:
     progress: float
 
 
+def widened(logits: Tensor) -> Tensor:
+    """The same numbers in float32 at least: in half precision, probabilities near 1 are all 1."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
 def log_noisy_probs(log_clean: Tensor, log_transition: Tensor) -> Tensor:
     """``log (q @ T)`` from the logarithms of both, shape (n, n_classes): finite where the product would underflow."""
     return torch.logsumexp(log_clean.unsqueeze(2) + log_transition, dim=1)
@@ -49,7 +60,7 @@ class CrossEntropy(nn.Module):
     """``-log q[noisy]``: it fits P(noisy | x), whatever the noise."""
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, noisy_labels)
+        return F.cross_entropy(widened(logits), noisy_labels)
 
 
 class _Corrected(nn.Module):
@@ -75,14 +86,14 @@ class Forward(_Corrected):
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        return F.nll_loss(log_noisy_probs(F.log_softmax(logits, dim=1), self.transition.log()), noisy_labels)
+        return F.nll_loss(log_noisy_probs(F.log_softmax(widened(logits), dim=1), self.transition.log()), noisy_labels)
 
 
 class Guided(Forward):
     """Cross-entropy to soft labels for the first part of the training, forward correction from then on.
 
     The soft labels bring the network to where correction gains from the start, so that it can't fall into one that
-    explains the noisy labels as well, with classes confused. Our own; see `labelnoise.graph`.
+    explains the noisy labels as well, with classes confused. Our own; see `labelnoise.training.by_graph`.
 
     Args:
         transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
@@ -98,17 +109,25 @@ class Guided(Forward):
 
     def __init__(self, transition_matrix: ArrayLike, soft_labels: ArrayLike, share: float = 0.5) -> None:
         super().__init__(transition_matrix)
-        if not 0 <= share <= 1:
-            raise InputError(f"share must be a number from 0 to 1, not {share!r}.")
-        self.share = share
+        self.share = check_number(share, "share must be a number from 0 to 1", lambda value: 0 <= value <= 1)
         self.register_buffer("soft_labels", torch.as_tensor(np.asarray(soft_labels), dtype=torch.float32))
 
     def on_batch(self, predict: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
         logits = predict(batch.images)
         if batch.progress < self.share:
-            return F.cross_entropy(logits, self.soft_labels[batch.rows])
+            return F.cross_entropy(widened(logits), self.soft_labels[batch.rows])
         value: Tensor = self(logits, batch.noisy_labels)
         return value
+
+
+def _inverse(matrix: Matrix, rounded: Tensor) -> Tensor | None:
+    """The inverse of T in float32, from T in float64 and rounded to float32; None if that can't hold it."""
+    if np.linalg.matrix_rank(matrix) < len(matrix):
+        return None
+    # That of the rounded T as far as rounding is all that it changes: recorded trainings are repeated bit for bit.
+    well = np.linalg.cond(matrix) < 1000
+    inverse = torch.linalg.inv(rounded.double() if well else torch.from_numpy(matrix)).float()
+    return inverse if np.abs(inverse.double().numpy() @ matrix - np.eye(len(matrix))).max() < 0.01 else None
 
 
 class Backward(_Corrected):
@@ -116,25 +135,28 @@ class Backward(_Corrected):
 
     Patrini et al. 2017 (arXiv:1609.03683, theorem 1): its mean over the noise equals the
     cross-entropy on the clean label, for every network. A single term can be negative, and its
-    variance grows with the entries of the inverse.
+    variance grows with the entries of the inverse. The inverse is held in float32. Where that is
+    too coarse, its product with T being off the identity by more than 0.01, T is refused: two
+    rows of T that differ by less than about 1e-5 may be too alike, by less than 1e-8 they are.
 
     Args:
         transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
 
     Raises:
-        InputError: it is no transition matrix, or has no inverse.
+        InputError: it is no transition matrix, or has no inverse that float32 can hold.
     """
 
     inverse: Tensor
 
     def __init__(self, transition_matrix: ArrayLike) -> None:
         super().__init__(transition_matrix)
-        if np.linalg.matrix_rank(validate(transition_matrix)) < len(self.transition):
+        inverse = _inverse(validate(transition_matrix), self.transition)
+        if inverse is None:
             raise InputError("Backward correction needs an invertible transition matrix; this one has none.")
-        self.register_buffer("inverse", torch.linalg.inv(self.transition.double()).float())
+        self.register_buffer("inverse", inverse)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        losses = -F.log_softmax(logits, dim=1)  # (n, n_classes): the loss were that class the clean one
+        losses = -F.log_softmax(widened(logits), dim=1)  # (n, n_classes): the loss were that class the clean one
         return (self.inverse[noisy_labels] * losses).sum(dim=1).mean()
 
 
@@ -142,7 +164,8 @@ class Reweighted(_Corrected):
     """Importance reweighting, ``w * -log q[noisy]`` with ``w = q[noisy] / (q @ T)[noisy]``.
 
     Liu and Tao 2016 (arXiv:1411.7718, equation 5), with the weight taken from the network itself
-    as in Xia et al. 2019 (arXiv:1906.00189, section 3). No gradient flows through the weight.
+    as in Xia et al. 2019 (arXiv:1906.00189, section 3). No gradient flows through the weight, which
+    is at most 1e8: it is below ``1 / T[noisy, noisy]``, and without a bound where that entry is 0.
 
     Args:
         transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
@@ -152,15 +175,15 @@ class Reweighted(_Corrected):
     """
 
     @torch.no_grad()
-    def weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        """How much likelier each label is as the clean than as the noisy one, shape (n,)."""
-        log_clean = F.log_softmax(logits, dim=1)
+    def log_weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        """The logarithm of how much likelier each label is as the clean than as the noisy one, shape (n,)."""
+        log_clean = F.log_softmax(widened(logits), dim=1)
         log_noisy = log_noisy_probs(log_clean, self.transition.log())
-        return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).exp()
+        return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).clamp(max=LARGEST_LOG)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        weights = self.weights(logits, noisy_labels)
-        return (weights * F.cross_entropy(logits, noisy_labels, reduction="none")).mean()
+        weights = self.log_weights(logits, noisy_labels).exp()
+        return (weights * F.cross_entropy(widened(logits), noisy_labels, reduction="none")).mean()
 
 
 class Resampled(Reweighted):
@@ -179,9 +202,11 @@ class Resampled(Reweighted):
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        weights = self.weights(logits, noisy_labels)
+        logits, log_weights = widened(logits), self.log_weights(logits, noisy_labels)
+        # Only their proportions count. Weights that float32 can hold stay as they are, to the last bit of a record;
+        # of those that all would be 0 the largest is made 1.
+        weights = (log_weights - F.hardshrink(log_weights.max(), SMALLEST_LOG)).exp()
         if self.training:
-            # Weights that all are 0 by underflow could not be drawn by.
-            draws = torch.multinomial(weights.clamp_min(1e-30), len(weights), replacement=True)
+            draws = torch.multinomial(weights, len(weights), replacement=True)
             return F.cross_entropy(logits[draws], noisy_labels[draws])
         return (weights * F.cross_entropy(logits, noisy_labels, reduction="none")).sum() / weights.sum()

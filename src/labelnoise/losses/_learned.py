@@ -8,34 +8,19 @@ so that validation losses compare.
 
 from __future__ import annotations
 
-import math
-import numbers
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from labelnoise.errors import InputError
-from labelnoise.losses._corrected import log_noisy_probs
+from labelnoise.errors import check_number
+from labelnoise.losses._corrected import log_noisy_probs, widened
 from labelnoise.transitions import check_n_classes, symmetric, validate
 
 # VolMinNet's authors start at about 0.48 for ten classes. A T that starts cleaner than the true one stays so: a less
 # sure network explains the labels as well. On the paper's "0.5" noisy validation loss prefers this to 0.8.
 NOISY_START = 0.45
 TINY = 1e-8  # below the rounding of float32 beside an entry of 0.2 or more, yet with a finite logarithm
-
-
-def _checked_start(n_classes: int, weight: Any, start_diagonal: Any) -> float:
-    n_classes = check_n_classes(n_classes)
-    if not isinstance(weight, numbers.Real) or not 0 <= float(weight) < math.inf:
-        raise InputError(f"weight must be a finite number from 0 up, not {weight!r}.")
-    if start_diagonal is None:
-        return max(NOISY_START, 1 / n_classes + 0.1)
-    if not isinstance(start_diagonal, numbers.Real) or not 1 / n_classes < float(start_diagonal) < 1:
-        raise InputError(f"start_diagonal must lie strictly between 1/{n_classes} and 1, not {start_diagonal!r}.")
-    return float(start_diagonal)
 
 
 class _Learned(nn.Module):
@@ -45,8 +30,12 @@ class _Learned(nn.Module):
 
     def __init__(self, n_classes: int, weight: float, start_diagonal: float | None) -> None:
         super().__init__()
-        diagonal = _checked_start(n_classes, weight, start_diagonal)
-        self.weight = float(weight)
+        n_classes = check_n_classes(n_classes)
+        self.weight = check_number(weight, "weight must be a finite number from 0 up", lambda value: value >= 0)
+        rule = f"start_diagonal must lie strictly between 1/{n_classes} and 1"
+        default = max(NOISY_START, 1 / n_classes + 0.1)
+        given = default if start_diagonal is None else start_diagonal
+        diagonal = check_number(given, rule, lambda value: 1 / n_classes < value < 1)
         start = torch.as_tensor(symmetric(n_classes, 1 - diagonal), dtype=torch.float32)
         self.rows = nn.Parameter(start.log())
 
@@ -59,6 +48,7 @@ class _Learned(nn.Module):
         raise NotImplementedError
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        logits = widened(logits)
         log_noisy = log_noisy_probs(F.log_softmax(logits, dim=1), self.rows.log_softmax(dim=1))
         data_term = F.nll_loss(log_noisy, noisy_labels)
         return data_term + self.weight * self.regulariser(logits) if self.training else data_term
@@ -118,13 +108,15 @@ class TotalVariation(_Learned):
 
 
 class Revised(nn.Module):
-    """T-Revision: importance reweighting, as `losses.Reweighted`, by ``T + delta`` with delta learned from 0.
+    """T-Revision: importance reweighting, as `Reweighted`, by ``T + delta`` with delta learned from 0.
 
     Xia et al. 2019 (arXiv:1906.00189, section 3). The weight has a gradient for delta and none for
     the network. A delta that makes the weights small makes the loss small too, so the true T is no
     resting point: keep its learning rate far below the network's. In eval mode the loss is forward
     correction's by the current T, a likelihood, by which to stop.
-    An entry that delta takes below 0 is clipped, and has no gradient from then on.
+    An entry that delta takes below 0 is clipped, and has no gradient from then on. The authors'
+    first code differs: there the weight has a gradient for the network too, and the training loop
+    adds delta to T once more at each step.
 
     Args:
         transition_matrix: the first estimate, shape (n_classes, n_classes); rows are clean classes and sum to 1.
@@ -150,6 +142,7 @@ class Revised(nn.Module):
         return positive / positive.sum(dim=1, keepdim=True)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        logits = widened(logits)
         log_clean = F.log_softmax(logits, dim=1).detach()
         log_noisy = log_noisy_probs(log_clean, self.transition_matrix.log())
         if not self.training:

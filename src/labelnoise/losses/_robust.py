@@ -1,34 +1,31 @@
 """Losses that resist noise without correcting by T, each an ``nn.Module``.
 
 Called as they stand, they map logits of shape (n, n_classes) and noisy labels of shape (n,) to
-their mean loss, like those of `labelnoise.losses`. The last three need more than that to learn
+their mean loss, like those that correct by T. The last three need more than that to learn
 from: a training loop calls their ``on_batch`` (see `labelnoise.losses.Batch`), and what they are
 called with as they stand is plain cross-entropy, to validate by.
 """
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labelnoise.errors import InputError
-from labelnoise.losses._corrected import Batch, CrossEntropy
+from labelnoise.errors import check_number
+from labelnoise.losses._corrected import Batch, CrossEntropy, widened
 
 Predict = Callable[[Tensor], Tensor]  # images to logits, in training mode
 
 
-def _number(name: str, value: Any, low: float, high: float = math.inf) -> float:
-    """`value` as a float, if it is finite, above `low` and at most `high`."""
-    if isinstance(value, numbers.Real) and low < float(value) <= high and math.isfinite(float(value)):
-        return float(value)
-    reach = f"up to {high:g}" if math.isfinite(high) else "and finite"
-    raise InputError(f"{name} must be a number above {low:g} {reach}, not {value!r}.")
+def _positive(name: str, value: float) -> float:
+    return check_number(value, f"{name} must be a number above 0 and finite", lambda number: number > 0)
+
+
+def _share(name: str, value: float) -> float:
+    return check_number(value, f"{name} must be a number above 0 up to 1", lambda number: 0 < number <= 1)
 
 
 class GeneralisedCrossEntropy(nn.Module):
@@ -46,10 +43,10 @@ class GeneralisedCrossEntropy(nn.Module):
 
     def __init__(self, power: float = 0.7) -> None:
         super().__init__()
-        self.power = _number("power", power, 0, 1)
+        self.power = _share("power", power)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        log_likelihood = -F.cross_entropy(logits, noisy_labels, reduction="none")
+        log_likelihood = -F.cross_entropy(widened(logits), noisy_labels, reduction="none")
         # expm1, as the difference from 1 is lost to rounding where the power is small.
         return -torch.expm1(self.power * log_likelihood).mean() / self.power
 
@@ -58,8 +55,11 @@ class SymmetricCrossEntropy(nn.Module):
     """``alpha * -log q[noisy] + beta * 4 * (1 - q[noisy])``: cross-entropy and its reverse.
 
     Wang et al. 2019 (arXiv:1908.06112, equations 6 and 7): the reverse, the cross-entropy of the
-    label relative to q, needs the logarithm of 0, which is set to -4; what is left is four times
+    label relative to q, needs the logarithm of 0, which the paper sets to -4; what is left is four times
     one minus the likelihood, which bounds what a wrong label can do.
+
+    The public codes, the authors' own among them, clip the label at 1e-4 in place of that, so that the logarithm
+    is -9.21. Their beta of 1 is a beta of 2.3 here: 0.1 and 1 do not repeat what they ran, 0.1 and 2.3 do.
 
     Args:
         alpha, beta: above 0; 0.1 and 1 in the paper for CIFAR-10, with alpha the one to tune.
@@ -72,10 +72,10 @@ class SymmetricCrossEntropy(nn.Module):
 
     def __init__(self, alpha: float = 0.1, beta: float = 1.0) -> None:
         super().__init__()
-        self.alpha, self.beta = _number("alpha", alpha, 0), _number("beta", beta, 0)
+        self.alpha, self.beta = _positive("alpha", alpha), _positive("beta", beta)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        losses = F.cross_entropy(logits, noisy_labels, reduction="none")
+        losses = F.cross_entropy(widened(logits), noisy_labels, reduction="none")
         reverse = self.LOG_OF_ZERO * torch.expm1(-losses)
         return (self.alpha * losses + self.beta * reverse).mean()
 
@@ -101,15 +101,16 @@ class EarlyLearning(CrossEntropy):
 
     def __init__(self, n_samples: int, n_classes: int, weight: float = 3.0, memory: float = 0.7) -> None:
         super().__init__()
-        self.weight, self.memory = _number("weight", weight, 0), _number("memory", memory, 0, 1)
+        self.weight, self.memory = _positive("weight", weight), _share("memory", memory)
         self.register_buffer("targets", torch.zeros(n_samples, n_classes))
 
     def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
         logits = predict(batch.images)
         # As in the paper's code: away from 0 and 1, where the logarithm below has no end.
-        q = logits.softmax(dim=1).clamp(1e-4, 1 - 1e-4)
+        q = widened(logits).softmax(dim=1).clamp(1e-4, 1 - 1e-4)
         said = q.detach() / q.detach().sum(dim=1, keepdim=True)
-        self.targets[batch.rows] = self.memory * self.targets[batch.rows] + (1 - self.memory) * said
+        targets = self.memory * self.targets[batch.rows] + (1 - self.memory) * said
+        self.targets[batch.rows] = targets.to(self.targets.dtype)
         agreement = (q * self.targets[batch.rows]).sum(dim=1)
         return self(logits, batch.noisy_labels) + self.weight * (1 - agreement).log().mean()
 
@@ -118,7 +119,7 @@ class Mixup(CrossEntropy):
     """Cross-entropy on mixed pairs of images, weighed between both labels as the images are mixed.
 
     Zhang et al. 2018 (arXiv:1710.09412, equation 1): the share of the first image is drawn from
-    Beta(alpha, alpha), once a batch. It draws from torch's default generator.
+    Beta(alpha, alpha), once per batch. It draws from torch's default generator.
 
     Args:
         alpha: above 0; 0.1 to 0.4 in the paper for clean labels, up to 32 for noisy ones.
@@ -129,7 +130,7 @@ class Mixup(CrossEntropy):
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
-        self.alpha = _number("alpha", alpha, 0)
+        self.alpha = _positive("alpha", alpha)
 
     def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
         share = torch.distributions.Beta(self.alpha, self.alpha).sample().item()
@@ -144,9 +145,10 @@ class CoTeaching(CrossEntropy):
 
     Han et al. 2018 (arXiv:1804.06872, algorithm 1): in each batch either network learns from the
     share of images on which the other's loss is smallest. That share falls from 1 in a straight
-    line to ``1 - forget``, which it reaches after the fraction `ramp` of the training.
+    line to ``1 - forget``, which it reaches after the fraction `ramp` of the training. The number of
+    images is rounded here, where the authors' code cuts it off.
 
-    Its networks are those of a `labelnoise.models.Pair`, which gives the logits of both while it trains.
+    Its networks are those of a `labelnoise.training.Pair`, which gives the logits of both while it trains.
 
     Args:
         forget: the share of labels to leave out, above 0 and up to 1; in the paper the noise rate.
@@ -158,10 +160,10 @@ class CoTeaching(CrossEntropy):
 
     def __init__(self, forget: float = 0.2, ramp: float = 0.5) -> None:
         super().__init__()
-        self.forget, self.ramp = _number("forget", forget, 0, 1), _number("ramp", ramp, 0, 1)
+        self.forget, self.ramp = _share("forget", forget), _share("ramp", ramp)
 
     def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
-        both = predict(batch.images)  # (2, n, n_classes)
+        both = widened(predict(batch.images))  # (2, n, n_classes)
         losses = torch.stack([F.cross_entropy(logits, batch.noisy_labels, reduction="none") for logits in both])
         left_out = self.forget * min(batch.progress / self.ramp, 1.0)
         kept = max(1, round((1 - left_out) * len(batch.images)))

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "confident-learning"  # of those that read no features, the least error and the best coverage in the book
 MOST_ROWS = 100_000  # of a resample; more would take long and say no more
-COUNTING = ("argmax-counts", "confident-learning")  # estimators
 
 DESCRIPTION = """Estimate T, where T[i, j] = P(label j | clean class i), from labels and a model's probabilities.
 
@@ -114,7 +113,7 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
     function, (n_samples, n_classes) = ESTIMATORS[estimator], pred_probs.shape
     rows = min(n_samples, MOST_ROWS)
     deviation = bootstrap_deviation(function, pred_probs, noisy_labels, resamples=RESAMPLES, size=rows)
-    deviation *= (rows / n_samples) ** 0.5 if estimator in COUNTING else 1
+    deviation *= (rows / n_samples) ** 0.5 if ESTIMATORS[estimator].counts else 1
     counts = np.bincount(noisy_labels, minlength=n_classes)
     bounds = at_least_counted(function(pred_probs, noisy_labels), deviation, counts)
     method = getattr(function, "title", estimator.replace("-", " "))

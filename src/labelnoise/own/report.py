@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import labelnoise
 from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, combined
-from labelnoise.estimators.rule import DISAGREEMENT, MARGIN, gain_resolution, leads, slope, verdict
+from labelnoise.estimators.rule import BOUND, DISAGREEMENT, gain_resolution, leads, slope, verdict
 from labelnoise.statistics import Interval
 from labelnoise.training import VALIDATION_SHARE
 from labelnoise.transitions import Matrix, noise_rate
@@ -115,7 +115,7 @@ def _of_classes(report: Report) -> str:
     if not beaten:
         return (
             f"By this estimate the right label leads the next one by {lead.min():.2f} or more in every class. In the "
-            f"book's trainings correction changed little where the lead was above {MARGIN:g}, and mostly gained where "
+            f"book's trainings correction changed little where the lead was above {BOUND:g}, and mostly gained where "
             "it was below. Where errors depend on the sample, an estimate can miss a class in which another label "
             "leads."
         )

@@ -1,0 +1,51 @@
+"""T read off anchor points, the samples that look most like their class."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from labelnoise.errors import check_number
+from labelnoise.estimators._columns import largest
+from labelnoise.estimators._inputs import Opened, as_rows, open_inputs
+from labelnoise.transitions import Matrix
+
+
+def anchors(opened: Opened, percentile: float) -> Matrix:
+    """As `anchor`, of inputs whose rows it checks."""
+    percentile = check_number(percentile, "percentile must lie in (0, 100]", lambda value: 0 < value <= 100)
+    n_samples, n_classes = opened.probs.shape
+    rank = n_samples - int(np.ceil(percentile / 100 * n_samples)) + 1  # of the anchor, from above
+    found = np.empty(n_classes, dtype=np.int64)
+    for i, (column, rows) in enumerate(largest(opened, rank)):
+        found[i] = rows[column == np.partition(column, -rank)[-rank]].min()
+    return as_rows(opened.probs[found].astype(np.float64, copy=False))
+
+
+def anchor(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percentile: float = 100.0) -> Matrix:
+    """Read row i of T off the sample that looks most like class i, its anchor point.
+
+    Patrini et al. 2017 (arXiv:1609.03683, equations 12 and 13): where P(clean = i | x) = 1,
+    P(noisy = j | x) = T[i, j]. The anchor of class i is the sample with the largest predicted
+    probability of i, or, against outliers, the one at the given percentile of those.
+
+    Assumes that every class has samples that belong to it without doubt, and that `pred_probs`
+    are right there. Fails where the network is overconfident (rows pulled to the identity) or no
+    such sample exists (rows pulled to each other).
+
+    Args:
+        pred_probs: shape (n_samples, n_classes).
+        noisy_labels: shape (n_samples,); checked, and not otherwise used.
+        percentile: in (0, 100]; 100 takes the maximum.
+
+    Returns:
+        Shape (n_classes, n_classes), rows sum to 1. Of samples that tie, the first is taken.
+
+    Raises:
+        InputError: as `check_inputs`, or a percentile outside (0, 100].
+
+    >>> anchor([[0.8, 0.2], [0.7, 0.3], [0.4, 0.6]], [0, 0, 1])
+    array([[0.8, 0.2],
+           [0.4, 0.6]])
+    """
+    return anchors(open_inputs(pred_probs, noisy_labels), percentile)
