@@ -3,7 +3,7 @@
     python benchmarks/tuning.py lenet      # train what is missing, then write what was chosen
     python benchmarks/tuning.py alexnet
 
-The records stand in results/tuning.jsonl, what was chosen in src/labelnoise/tuned.json.
+The records stand in results/tuning.jsonl, what was chosen in src/labelnoise/trials/tuned.json.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Writes what people's votes for the images of Fashion-MNIST-H tell, which chapter 8 shows.
 
-python benchmarks/votes.py   # seconds; writes src/labelnoise/votes.json
+python benchmarks/votes.py   # seconds; writes src/labelnoise/data/votes.json
 """
 
 import json
@@ -22,7 +22,7 @@ def main() -> None:
         told = votes.tell(people.train_votes, people.train_labels, people.class_names, generator)
         kept[name] = {
             "transition_matrix": told.transition_matrix.tolist(),
-            "spread": told.spread.to_dict("list"),
+            "spread": told.spread,
             "quantiles": {key: values.round(4).tolist() for key, values in told.quantiles.items()},
         }
     votes.KEPT.write_text(json.dumps(kept, indent=1) + "\n")

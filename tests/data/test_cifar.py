@@ -11,10 +11,11 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
+from labelnoise import data, noise
 from labelnoise.data import _cifar as cifar
-from labelnoise.data import _datasets as data
 from labelnoise.data import sources
 from labelnoise.errors import InputError
+from labelnoise.trials import prepare, run
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 ROWS = 6  # a batch
@@ -46,11 +47,21 @@ def own(tmp_path, monkeypatch):
     return root
 
 
+@pytest.fixture
+def unread(monkeypatch):
+    """No data set is remembered from before, and none afterwards."""
+    data.loaded.cache_clear()
+    data.true_matrix.cache_clear()
+    yield
+    data.loaded.cache_clear()
+    data.true_matrix.cache_clear()
+
+
 def human(folder, protocol=2, **changed):
     """A file of human labels in the authors' form; a value of None leaves a key out."""
     clean = np.concatenate([batch(k)["labels"] for k in range(1, 6)])
     tables = {"clean_label": clean}
-    for k, key in enumerate(cifar.HUMAN_LABELS.values()):
+    for k, key in enumerate(data.HUMAN_LABELS.values()):
         tables[key] = (clean + k) % 10
     tables = {key: value for key, value in {**tables, **changed}.items() if value is not None}
     torch.save(tables, folder / cifar.HUMAN, pickle_protocol=protocol)
@@ -107,11 +118,11 @@ def test_without_files_and_network_one_sentence_says_what_to_do(own, monkeypatch
     assert str(caught.value).endswith("set LABELNOISE_DATA to it.")
 
 
-@pytest.mark.parametrize("labels", cifar.HUMAN_LABELS)
+@pytest.mark.parametrize("labels", data.HUMAN_LABELS)
 def test_human_labels_come_with_the_images_and_the_clean_labels(own, labels):
     human(own)
     read, clean = data.cifar10n(labels), data.cifar10()
-    shift = list(cifar.HUMAN_LABELS).index(labels)
+    shift = list(data.HUMAN_LABELS).index(labels)
     np.testing.assert_array_equal(read.train_noisy_labels, (clean.train_labels + shift) % 10)
     assert read.train_noisy_labels.dtype == np.int64
     np.testing.assert_array_equal(read.train_labels, clean.train_labels)
@@ -192,3 +203,31 @@ def test_an_unknown_name_and_a_missing_file_are_refused(own):
         data.cifar10n("worst")
     with pytest.raises(InputError, match=re.escape("There is no CIFAR-10_human.pt in $LABELNOISE_DATA or")):
         data.cifar10n()
+
+
+@pytest.mark.parametrize("labels", data.HUMAN_LABELS)
+def test_human_noise_is_the_labels_that_people_gave(own, unread, labels):
+    human(own)
+    name, shift = f"cifar10n-{labels}", list(data.HUMAN_LABELS).index(labels)
+    clean = data.loaded(name).train_labels
+    assert data.loaded(name).class_names == data.entry(name).class_names
+    assert data.n_images(name) == 5 * ROWS
+    for seed in (0, 1):
+        noisy, matrix = data.corruption(name, noise.HUMAN, seed)
+        np.testing.assert_array_equal(noisy, (clean + shift) % 10)
+        np.testing.assert_array_equal(matrix, np.roll(np.eye(10), shift, axis=1))
+        np.testing.assert_array_equal(data.true_matrix(name, noise.HUMAN, seed), matrix)
+    other, _ = data.corruption(name, "pair-flip-1.0", 0)
+    np.testing.assert_array_equal(other, (clean + 1) % 10)
+
+
+def test_a_trial_learns_from_the_labels_that_people_gave(own, unread, tiny):
+    human(own)
+    asked = tiny(dataset="cifar10n-worse", noise="human", method="forward", transition="true", images=None, refit=True)
+    prepared = prepare(asked)
+    shift = list(data.HUMAN_LABELS).index("worse")
+    assert torch.equal(prepared.noisy.noisy_labels, (prepared.noisy.clean_labels + shift) % 10)
+    assert prepared.train.images.shape == (5 * ROWS - 6, 3, 32, 32)
+    record = run(asked)
+    assert record.status == "done"
+    np.testing.assert_array_equal(record.transition_matrices["oracle"], np.roll(np.eye(10), shift, axis=1))

@@ -4,6 +4,7 @@ import os
 import re
 
 import pytest
+import torchvision
 from tqdm import tqdm
 
 from labelnoise.data import sources
@@ -136,7 +137,7 @@ def test_torchvisions_fetch_shows_no_progress_bar(places, monkeypatch, capsys):
             print("Extracting")
             put(folder)
 
-    monkeypatch.setattr(sources, "FashionMNIST", download)
+    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", download)
     monkeypatch.setattr(sources, "FETCHERS", {"torchvision": sources._fetch_with_torchvision})
     assert kept(sources.fashion_mnist()) == CONTENT
     assert capsys.readouterr() == ("", "")

@@ -1,12 +1,12 @@
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
-from labelnoise import transitions
-from labelnoise.book import titles
+from labelnoise import losses, transitions
 from labelnoise.errors import InputError
-from labelnoise.losses import _corrected as losses
-from labelnoise.training import METHODS, WITH_GRAPH, method
+from labelnoise.training import FEATURES, METHODS, WITH_GRAPH, method
 
 MATRIX = transitions.named("paper-0.5", 3)
 
@@ -43,7 +43,7 @@ def test_soft_labels_are_needed_where_a_graph_is(name):
 
 def test_soft_labels_are_given_nowhere_else():
     assert {name for name, recipe in METHODS.items() if "soft_labels" in recipe.takes} == {*WITH_GRAPH}
-    with pytest.raises(InputError, match="forward correction takes no soft labels"):
+    with pytest.raises(InputError, match="forward takes no soft labels"):
         method("forward").make_loss(MATRIX, 3, 10, np.full((10, 3), 1 / 3))
 
 
@@ -52,8 +52,18 @@ def test_a_method_gets_the_matrix_that_it_is_given():
     assert isinstance(method("cross-entropy").make_loss(None, 3, 10), losses.CrossEntropy)
 
 
-def test_readers_see_a_name_for_every_method():
-    assert titles.METHOD_TITLES.keys() == METHODS.keys()
+@pytest.mark.parametrize("name", METHODS)
+def test_an_options_default_is_the_losss_own_and_lies_within_its_bounds(name):
+    recipe = method(name)
+    parameters = inspect.signature(getattr(losses, recipe.loss)).parameters
+    for option, known in recipe.options.items():
+        assert known.low <= known.default <= known.high
+        assert (name, option) == ("hog-forward", "share") or known.default == parameters[option].default
+        assert getattr(make(recipe), option) == known.default
+
+
+def test_what_a_graph_compares_is_known():
+    assert {method(name).compared for name in WITH_GRAPH} <= FEATURES.keys()
 
 
 def test_titles_differ():
@@ -69,7 +79,7 @@ def test_an_unknown_method_is_refused():
 def test_options_reach_the_loss_at_both_bounds(name):
     recipe = method(name)
     for bound in (0, 1):
-        options = {option: bounds[bound] for option, bounds in recipe.options.items()}
+        options = {option: known[bound] for option, known in recipe.options.items()}
         loss = make(recipe, **options)
         for option, value in options.items():
             assert getattr(loss, option) == value

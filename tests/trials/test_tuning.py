@@ -5,6 +5,7 @@ import pytest
 
 from labelnoise.training import METHODS, PROTOCOL, method, protocol
 from labelnoise.trials import Ledger, Record, tuning
+from labelnoise.trials import _sweep as sweeping
 from labelnoise.trials.tuning import Arm, Choice, chosen, losses, read_chosen, settled, study, tried, write_chosen
 
 FORWARD = Arm("fashion-mnist-3", "paper-0.5", "lenet", "forward", "true")
@@ -30,7 +31,7 @@ def swept(monkeypatch, made_up):
                 loss = 1 + np.log2(rate / 2) ** 2 + trial.seed / 1e6
                 ledger.append(made_up(trial, refitted_loss=float(loss)))
 
-    monkeypatch.setattr(tuning, "sweep", sweep)
+    monkeypatch.setattr(sweeping, "sweep", sweep)
     return asked
 
 
@@ -78,7 +79,7 @@ def test_what_is_proposed_lies_within_the_bounds(ledger, swept):
         assert tuning.WEIGHT_DECAY[0] * 0.99 <= settings.weight_decay <= tuning.WEIGHT_DECAY[1] * 1.01
         assert 4 <= settings.epochs <= 12
         assert options.keys() == method("symmetric").options.keys()
-        for name, (least, most) in method("symmetric").options.items():
+        for name, (least, most, _) in method("symmetric").options.items():
             assert least * 0.99 <= options[name] <= most * 1.01
         assert dataclasses.replace(settings, learning_rate=0.1, weight_decay=0.1, epochs=1) == dataclasses.replace(
             BASE, learning_rate=0.1, weight_decay=0.1, epochs=1
@@ -110,7 +111,7 @@ def test_a_failed_trial_stops_a_study(ledger, monkeypatch):
         raise tuning_error
 
     tuning_error = RuntimeError("one of them failed")
-    monkeypatch.setattr(tuning, "sweep", sweep)
+    monkeypatch.setattr(sweeping, "sweep", sweep)
     with pytest.raises(RuntimeError, match="one of them failed"):
         study([FORWARD], ledger, tries=2)
 
@@ -119,7 +120,7 @@ def test_a_failed_trial_stops_a_study(ledger, monkeypatch):
 def test_every_option_has_a_default_within_its_bounds(name):
     arm = dataclasses.replace(SYMMETRIC, method=name)
     defaults = tuning._default(arm)
-    for option, (low, high) in method(name).options.items():
+    for option, (low, high, _) in method(name).options.items():
         assert low <= defaults[option] <= high
 
 

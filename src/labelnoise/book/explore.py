@@ -99,7 +99,7 @@ def states(records: Iterable[Record]) -> dict[str, Any]:
                     "estimators": {name: _estimator(of) for name, of in pairs.items()},
                 }
             )  # fmt: skip
-    classes = {one["dataset"]: [data.CLASS_NAMES[i] for i in data.DATASETS[one["dataset"]]] for one in cells}
+    classes = {one["dataset"]: list(data.DATASETS[one["dataset"]].class_names) for one in cells}
     return {"choices": _choices(cells), "classes": classes, "start": START, "cells": cells}
 
 

@@ -218,7 +218,7 @@ def tuning_sentence(tries: pd.DataFrame) -> str:
     return (
         f"By noisy validation labels alone, with {counts.min()} tries for each of {len(counts)} combinations of "
         f"a method, a network and a noise. In {int(protocol['reported'].sum())} of these no try was better than the "
-        f"published settings by more than {tuning.MARGIN:g} standard errors, and they stay; in half of all they are at "
+        f"published settings by more than {tuning.STANDARD_ERRORS:g} standard errors, and they stay; in half of all they are at "
         f"most {protocol['behind'].median():.2f} millinats behind the best."
     )
 

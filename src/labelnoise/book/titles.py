@@ -7,13 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-MODEL_TITLES = {"lenet": "LeNet", "alexnet": "AlexNet"}
-DATASET_TITLES = {
-    "fashion-mnist-3": "Fashion-MNIST, three classes",
-    "fashion-mnist": "Fashion-MNIST",
-    "fashion-mnist-h-3": "Fashion-MNIST-H, three classes",
-    "fashion-mnist-h": "Fashion-MNIST-H",
-}
+from labelnoise.data import DATASETS
+from labelnoise.training import METHODS, MODELS
+
+MODEL_TITLES = {name: model.title for name, model in MODELS.items()}
+DATASET_TITLES = {name: entry.title for name, entry in DATASETS.items()}
+METHOD_TITLES = {name: recipe.title for name, recipe in METHODS.items()}
 SOURCE_TITLES = {
     "": "",
     "true": "true T",
@@ -31,26 +30,6 @@ SOURCE_TITLES = {
     "volminnet": "VolMinNet",
     "total-variation": "total variation",
     "cleanlab": "cleanlab",
-}
-METHOD_TITLES = {
-    "cross-entropy": "cross-entropy",
-    "forward": "forward",
-    "forward-warm": "forward, warm start",
-    "hog-forward": "forward from a graph",
-    "graph-forward": "forward from a graph of pixels",
-    "backward": "backward",
-    "reweighting": "reweighting",
-    "resampling": "resampling",
-    "t-revision": "T-Revision",
-    "volminnet": "VolMinNet",
-    "total-variation": "total variation",
-    "generalised": "generalised cross-entropy",
-    "symmetric": "symmetric cross-entropy",
-    "early-learning": "early-learning regularisation",
-    "mixup": "mixup",
-    "co-teaching": "co-teaching",
-    "cross-fitting": "cross-fitted cross-entropy",
-    "alternating": "alternating likelihood",
 }
 
 

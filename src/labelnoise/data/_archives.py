@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from labelnoise._files import write_whole
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels, check_labels
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+PAIRS = (("Xtr", "Str"), ("Xts", "Yts"))  # images and their labels
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,6 @@ class NoisySet:
     noisy_labels: Labels
     test_images: Tensor | None = None
     test_labels: Labels | None = None
-
-
-def _images(array: np.ndarray, key: str) -> np.ndarray:
-    if array.dtype != np.uint8:
-        raise InputError(f"{key} must hold uint8 pixels from 0 to 255, not {array.dtype}.")
-    if array.ndim == 3:
-        array = array[..., None]
-    if array.ndim != 4 or array.shape[3] not in (1, 3):
-        raise InputError(f"{key} must have shape (n, height, width) or (n, height, width, 1 or 3), not {array.shape}.")
-    return np.ascontiguousarray(array.transpose(0, 3, 1, 2))
 
 
 def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> NoisySet:
@@ -62,56 +57,84 @@ def npz_arrays(path: str | os.PathLike[str], n_classes: int | None = None) -> tu
     Raises:
         InputError: not such a file; the message names the key and what is wrong with it.
     """
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            for key in ("Xtr", "Str", "Xts", "Yts"):
-                if key in archive.files:
-                    try:
-                        arrays[key] = archive[key]
-                    except ValueError:
-                        raise InputError(
-                            f"{key} in {path} holds Python objects; save it as a plain numeric array."
-                        ) from None
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
-    except InputError:
-        raise
-    except (OSError, EOFError, ValueError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path} is not an .npz file.") from None
-    for key in ("Xtr", "Str"):
-        if key not in arrays:
-            raise InputError(f"{path} has no array {key}; it needs Xtr (images) and Str (noisy labels).")
-    if ("Xts" in arrays) != ("Yts" in arrays):
-        raise InputError(f"{path} has only one of Xts and Yts; pass both, or neither.")
-    if not np.issubdtype(arrays["Str"].dtype, np.integer) or not arrays["Str"].size:
-        kind = f"{arrays['Str'].dtype} of shape {arrays['Str'].shape}"
-        raise InputError(f"Str in {path} must hold integers, one an image, not {kind}.")
-    classes = n_classes or int(arrays["Str"].max()) + 1
-    images, labels = {}, {}
-    for x, y in (("Xtr", "Str"), ("Xts", "Yts")):
-        if x in arrays:
-            images[x] = _images(arrays[x], x)
-            labels[y] = check_labels(arrays[y], classes, y)
-            if len(images[x]) != len(labels[y]):
-                raise InputError(f"{x} has {len(images[x])} images but {y} has {len(labels[y])} labels.")
-    return tuple(part for x, y in (("Xtr", "Str"), ("Xts", "Yts")) if x in images for part in (images[x], labels[y]))
+    found = _checked(_arrays(path), path, n_classes)
+    return tuple(
+        np.ascontiguousarray(found[key].transpose(0, 3, 1, 2)) if key == x else found[key]
+        for x, y in PAIRS
+        if x in found
+        for key in (x, y)
+    )
 
 
 def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
     """Write a set in the form that `read_npz` reads; images are stored channels last.
 
     Raises:
+        InputError: `read_npz` would refuse the file; nothing is written.
         OSError: the file can't be written.
     """
+    images = (noisy_set.train_images, noisy_set.test_images)
+    labels = (noisy_set.noisy_labels, noisy_set.test_labels)
     arrays: dict[str, Any] = {}
-    for x, images, y, labels in (
-        ("Xtr", noisy_set.train_images, "Str", noisy_set.noisy_labels),
-        ("Xts", noisy_set.test_images, "Yts", noisy_set.test_labels),
-    ):
-        if images is not None and labels is not None:
-            channels_last = images.permute(0, 2, 3, 1).numpy()
-            arrays[x] = channels_last[..., 0] if channels_last.shape[3] == 1 else channels_last
-            arrays[y] = labels
-    with open(path, "wb") as file:  # given a path, numpy would add a suffix
-        np.savez_compressed(file, **arrays)
+    for (x, y), pixels, classes in zip(PAIRS, images, labels, strict=True):
+        arrays |= {} if pixels is None else {x: pixels.permute(0, 2, 3, 1).numpy()}
+        arrays |= {} if classes is None else {y: np.asarray(classes)}
+    highest = max(int(arrays[y].max(initial=0)) for _, y in PAIRS if y in arrays)
+    arrays = dict(_checked(arrays, path, highest + 1))
+    for x, _ in PAIRS:
+        if x in arrays and arrays[x].shape[3] == 1:
+            arrays[x] = arrays[x][..., 0]
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    write_whole(path, file.getvalue())
+
+
+def _arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Those arrays of a file that the form has, as they are."""
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            for key in (key for pair in PAIRS for key in pair if key in archive.files):
+                try:
+                    arrays[key] = archive[key]
+                except ValueError:
+                    raise InputError(
+                        f"{key} in {path} holds Python objects; save it as a plain numeric array."
+                    ) from None
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.") from None
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        raise InputError(f"{path} is not an .npz file.") from None
+    return arrays
+
+
+def _checked(arrays: Mapping[str, np.ndarray], path: object, n_classes: int | None) -> dict[str, np.ndarray]:
+    """The arrays of a file, images with four axes and labels int64, or an error that says what is wrong."""
+    for key in PAIRS[0]:
+        if key not in arrays:
+            raise InputError(f"{path} has no array {key}; it needs Xtr (images) and Str (noisy labels).")
+    if ("Xts" in arrays) != ("Yts" in arrays):
+        raise InputError(f"{path} has only one of Xts and Yts; pass both, or neither.")
+    noisy = arrays["Str"]
+    if not np.issubdtype(noisy.dtype, np.integer) or not noisy.size:
+        raise InputError(f"Str in {path} must hold integers, one per image, not {noisy.dtype} of shape {noisy.shape}.")
+    classes, checked = n_classes or int(noisy.max()) + 1, {}
+    for x, y in PAIRS:
+        if x in arrays:
+            checked[x], checked[y] = _with_channels(arrays[x], x), check_labels(arrays[y], classes, y)
+            if len(checked[x]) != len(checked[y]):
+                raise InputError(f"{x} has {len(checked[x])} images but {y} has {len(checked[y])} labels.")
+    return checked
+
+
+def _with_channels(images: np.ndarray, key: str) -> np.ndarray:
+    """Pixels as (n, height, width, channels)."""
+    if images.dtype != np.uint8:
+        raise InputError(f"{key} must hold uint8 pixels from 0 to 255, not {images.dtype}.")
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise InputError(f"{key} must have shape (n, height, width) or (n, height, width, 1 or 3), not {images.shape}.")
+    return images

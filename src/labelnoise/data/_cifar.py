@@ -11,19 +11,12 @@ import torch
 from torchvision.datasets import CIFAR10
 
 from labelnoise.data import sources
+from labelnoise.data._registry import HUMAN_LABELS
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels, check_labels
 
 HUMAN = "CIFAR-10_human.pt"
 HUMAN_URL = f"https://github.com/UCSC-REAL/cifar-10-100n/raw/main/data/{HUMAN}"
-# Our names for the labels, and the keys of the file.
-HUMAN_LABELS = {
-    "aggregate": "aggre_label",
-    "random1": "random_label1",
-    "random2": "random_label2",
-    "random3": "random_label3",
-    "worse": "worse_label",
-}
 
 
 def read(*, train: bool) -> CIFAR10:

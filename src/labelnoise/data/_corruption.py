@@ -8,22 +8,25 @@ import numpy as np
 
 from labelnoise import noise, transitions
 from labelnoise.data import votes
-from labelnoise.data._datasets import DATASETS, WITH_VOTES, Dataset, load
+from labelnoise.data._registry import entry, loaded
 from labelnoise.noise import derive_seed
-
-
-@functools.cache
-def loaded(name: str) -> Dataset:
-    """As `load`, once in a process."""
-    return load(name)
 
 
 def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, transitions.Matrix]:
     """The noisy labels of all training images that trials with this data set, noise and seed have, and their T.
 
+    Args:
+        dataset: a name in `DATASETS`.
+        noise_name: as `transitions.named` reads it, instance-RATE, or human: drawn from people's votes for each image,
+            or the labels of people that the set has, the same for every seed.
+        seed: of the draw.
+
     Returns:
-        Labels of shape (n,), and T of shape (n_classes, n_classes); of noise that depends on the image, its mean over
-        each class.
+        Labels of shape (n,), and T of shape (n_classes, n_classes): of noise that depends on the image its mean over
+        each class, of labels that the set has their shares in each class.
+
+    Raises:
+        InputError: an unknown data set or noise, or the data can't be found.
     """
     clean = loaded(dataset)
     generator = np.random.default_rng(derive_seed("flips", dataset, noise_name, seed))
@@ -32,6 +35,9 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
         probs = noise.instance_probs(clean.train_images[:], clean.train_labels, clean.n_classes, rate, generator)
     elif noise_name == noise.HUMAN and clean.train_votes is not None:
         probs = clean.train_votes / clean.train_votes.sum(axis=1, keepdims=True)
+    elif noise_name == noise.HUMAN and clean.train_noisy_labels is not None:
+        given = clean.train_noisy_labels
+        return given, noise.oracle(clean.train_labels, given, clean.n_classes)
     else:
         matrix = transitions.named(noise_name, clean.n_classes)
         return noise.corrupt(clean.train_labels, matrix, generator), matrix
@@ -40,16 +46,20 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
 
 @functools.lru_cache(maxsize=64)
 def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
-    """As `corruption`, T alone."""
-    if noise_name == noise.HUMAN:
+    """As `corruption`, T alone; of votes and of noise that is the same for every image, without reading the data."""
+    if noise_name == noise.HUMAN and entry(dataset).people == "votes":
         return votes.told(dataset).transition_matrix
-    if noise.instance_rate(noise_name) is not None:
+    if noise_name == noise.HUMAN or noise.instance_rate(noise_name) is not None:
         return corruption(dataset, noise_name, seed)[1]
-    return transitions.named(noise_name, len(DATASETS[dataset]))
+    return transitions.named(noise_name, entry(dataset).n_classes)
 
 
 def n_images(dataset: str) -> int:
-    """How many training images a data set has; of one with people's votes, without reading them."""
-    if dataset in WITH_VOTES:
-        return int(votes.told(dataset).spread["images"].sum())
+    """How many training images a data set has; of one with people's votes, without reading them.
+
+    Raises:
+        InputError: an unknown data set, or its files can't be found.
+    """
+    if entry(dataset).people == "votes":
+        return sum(votes.told(dataset).spread["images"])
     return len(loaded(dataset).train_labels)

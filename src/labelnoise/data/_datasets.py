@@ -13,20 +13,9 @@ from torch import Tensor
 
 from labelnoise.data import _cifar as cifar
 from labelnoise.data import sources
+from labelnoise.data._registry import CLASS_NAMES, HUMAN_LABELS
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels
-
-CLASS_NAMES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
-PAPER_CLASSES = (0, 1, 3)
-DATASETS: dict[str, tuple[int, ...]] = {
-    "fashion-mnist-3": PAPER_CLASSES,  # the source paper's
-    "fashion-mnist": tuple(range(10)),
-    "fashion-mnist-h-3": PAPER_CLASSES,
-    "fashion-mnist-h": tuple(range(10)),
-}
-WITH_VOTES = ("fashion-mnist-h-3", "fashion-mnist-h")
 
 
 class Images:
@@ -61,8 +50,9 @@ class Dataset:
     Attributes:
         train_images, test_images: shape (n, channels, height, width), uint8; ``images[rows]`` is a tensor.
         train_labels, test_labels: shape (n,), int64, in [0, n_classes).
-        class_names: one a class.
-        train_votes: how many people chose each class for each training image, shape (n, n_classes), where people did.
+        class_names: one per class.
+        train_votes: how many people chose each class for each training image, shape (n, n_classes), int64, where
+            they did.
         train_noisy_labels: shape (n,), int64, where the set has some of its own.
     """
 
@@ -189,18 +179,7 @@ def cifar10n(labels: str = "worse") -> Dataset:
         InputError: an unknown name, the data can't be found, or the file holds something else,
             such as clean labels that are not those of CIFAR-10.
     """
-    if labels not in cifar.HUMAN_LABELS:
-        raise InputError(f"Unknown human labels {labels!r}; use one of: {', '.join(cifar.HUMAN_LABELS)}.")
+    if labels not in HUMAN_LABELS:
+        raise InputError(f"Unknown human labels {labels!r}; use one of: {', '.join(HUMAN_LABELS)}.")
     clean = cifar10()
     return replace(clean, train_noisy_labels=cifar.human_labels(labels, clean.train_labels))
-
-
-def load(name: str) -> Dataset:
-    """A data set by its name in `DATASETS`.
-
-    Raises:
-        InputError: there is none of that name, or its files can't be found.
-    """
-    if name not in DATASETS:
-        raise InputError(f"Unknown data set {name!r}; use one of: {', '.join(DATASETS)}.")
-    return fashion_mnist_h(DATASETS[name]) if name in WITH_VOTES else fashion_mnist(DATASETS[name])

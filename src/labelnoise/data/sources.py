@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import platformdirs
-from torchvision.datasets import FashionMNIST
 
+from labelnoise._files import write_whole
 from labelnoise.errors import InputError
 
 # Of the idx content, not of the .gz around it: packers differ in the name and date they store.
@@ -65,19 +65,6 @@ def _checked(path: Path, name: str) -> bytes:
     return content
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a whole file or none, also with others writing the same one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
 def _fetch_from_debian(root: Path) -> None:
     """Unpack Debian's package into the cache, with package lists of our own so that no root is needed."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
@@ -99,6 +86,8 @@ def _fetch_from_debian(root: Path) -> None:
 
 
 def _fetch_with_torchvision(root: Path) -> None:
+    from torchvision.datasets import FashionMNIST
+
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         FashionMNIST(str(root), download=True)
 
@@ -149,7 +138,7 @@ def fashion_mnist() -> Path:
         found = _find(name) or _fetch(name, root)
         content = _checked(found, name)
         if found != kept and not (kept.is_file() and kept.read_bytes() == content):
-            write(kept, content)
+            write_whole(kept, content)
     return root
 
 
@@ -195,5 +184,5 @@ def fashion_mnist_h() -> Path:
             f"failed ({' '.join(str(error).split())}). Fetch {VOTES_URL} and put it there."
         ) from None
     kept = cache_folder() / VOTES
-    write(kept, _check_votes(content, VOTES_URL))
+    write_whole(kept, _check_votes(content, VOTES_URL))
     return kept

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
@@ -31,32 +31,33 @@ class Told:
     Attributes:
         transition_matrix: the mean shares of the labels in each class, shape (n_classes, n_classes).
         spread: as `spread` gives it.
-        quantiles: of each label's share of an image's votes, of people's and of as many drawn from T; as
-            `statistics.class_quantiles` gives them.
+        quantiles: of each label's share of an image's votes, of people's and of as many drawn from T, each of shape
+            (n_classes, n_classes, 5); as `statistics.class_quantiles` gives them.
     """
 
     transition_matrix: Matrix
-    spread: pd.DataFrame
+    spread: Mapping[str, list[Any]]
     quantiles: dict[str, NDArray[np.float64]]
 
 
-def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -> pd.DataFrame:
-    """How the votes for the clean class vary over its images, one row a class.
+def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -> dict[str, list[Any]]:
+    """How the votes for the clean class vary over its images: the columns of a table with one row per class.
 
     Args:
-        votes: for each image, shape (n_samples, n_classes).
-        clean_labels: shape (n_samples,).
-        class_names: one a class.
+        votes: how many people chose each class for each image, shape (n_samples, n_classes), integers.
+        clean_labels: shape (n_samples,), in [0, n_classes).
+        class_names: one per class.
 
     Returns:
-        The number of ``images``; ``majority``, the share of them with more votes for their class than for any other;
-        ``share``, of the votes for it; its ``deviation`` over the images and ``by_chance``, that of binomial votes; and
-        ``ratio`` and ``p_value`` of `statistics.overdispersion`.
+        The ``class``; the number of ``images``; ``majority``, the share of them with more votes for their class than
+        for any other; ``share``, of the votes for it; its ``deviation`` over the images and ``by_chance``, that of
+        binomial votes; and ``ratio`` and ``p_value`` of `statistics.overdispersion`.
 
     Raises:
         InputError: a class with fewer than two images, or with votes for it alone, or for others alone.
     """
-    rows = []
+    columns = ("class", "images", "majority", "share", "deviation", "by_chance", "ratio", "p_value")
+    found: dict[str, list[Any]] = {column: [] for column in columns}
     for i, name in enumerate(class_names):
         of_class = np.asarray(votes)[clean_labels == i]
         right, total = of_class[:, i], of_class.sum(axis=1)
@@ -64,15 +65,26 @@ def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -
         share = right.sum() / total.sum()
         by_chance = np.sqrt(share * (1 - share) * (1 / total).mean())
         majority = (right > np.delete(of_class, i, axis=1).max(axis=1)).mean()
-        rows.append([name, len(of_class), majority, share, (right / total).std(ddof=1), by_chance, *tested])
-    columns = ["class", "images", "majority", "share", "deviation", "by_chance", "ratio", "p_value"]
-    return pd.DataFrame(rows, columns=columns)
+        values = (majority, share, (right / total).std(ddof=1), by_chance, *tested)
+        for column, value in zip(columns, (name, len(of_class), *map(float, values)), strict=True):
+            found[column].append(value)
+    return found
 
 
 def tell(
     votes: NDArray[np.int64], clean_labels: Labels, class_names: Sequence[str], generator: np.random.Generator
 ) -> Told:
-    """All of it: what people's votes have, beside as many votes for each image that follow T alone."""
+    """All of it: what people's votes have, beside as many votes for each image that follow T alone.
+
+    Args:
+        votes: shape (n_samples, n_classes); one or more for each image.
+        clean_labels: shape (n_samples,), in [0, n_classes).
+        class_names: one per class.
+        generator: draws the votes that follow T.
+
+    Raises:
+        InputError: as `spread`.
+    """
     total = votes.sum(axis=1)
     matrix = mean_transition_matrix(votes / total[:, None], clean_labels)
     by_chance = generator.multinomial(total, matrix[clean_labels])
@@ -83,7 +95,7 @@ def tell(
 
 @functools.cache
 def told(dataset: str) -> Told:
-    """What was kept of a data set's votes.
+    """What was kept of the votes for a data set, by its name.
 
     Raises:
         InputError: a data set that has none.
@@ -93,4 +105,4 @@ def told(dataset: str) -> Told:
         raise InputError(f"There are no votes of people for {dataset}; use one of: {', '.join(kept)}.")
     found = kept[dataset]
     shares = {name: np.array(values) for name, values in found["quantiles"].items()}
-    return Told(np.array(found["transition_matrix"]), pd.DataFrame(found["spread"]), shares)
+    return Told(np.array(found["transition_matrix"]), found["spread"], shares)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -17,9 +17,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from labelnoise.errors import InputError
-
-if TYPE_CHECKING:
-    from labelnoise.noise import Labels
+from labelnoise.noise import Labels
 
 LABEL_NAMES = ("noisy_label", "noisy_labels", "label", "labels")
 SUFFIXES = (".csv", ".npy", ".parquet")

@@ -5,28 +5,28 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
 from labelnoise.estimators import Floats, clean_posterior, confident_learning
 from labelnoise.estimators.rule import predicted_gain
-from labelnoise.noise import Labels, derive_seed
+from labelnoise.noise import derive_seed
 from labelnoise.statistics import Interval
 from labelnoise.training import (
     METHODS,
     Alternation,
     Fit,
-    Pair,
     Settings,
     Split,
+    Splits,
     alternate,
-    by_graph,
-    fit,
+    fit_by,
     method,
     normalised,
     parted,
@@ -34,8 +34,8 @@ from labelnoise.training import (
     rounds,
     scale_of,
 )
+from labelnoise.transitions import Matrix
 
-AUTO = "forward"  # with T by alternating likelihood, the estimator of least error in the book
 LEAST_STEPS = 400  # about as many as the published settings are on the paper's data
 FOLDS = METHODS["alternating"].folds
 
@@ -70,22 +70,10 @@ def scaled_settings(settings: Settings, n_images: int) -> Settings:
     return dataclasses.replace(settings, epochs=max(settings.epochs, math.ceil(LEAST_STEPS / steps)))
 
 
-def epochs_in_all(settings: Settings) -> int:
-    """How many epochs `train` takes, of all its networks together."""
-    return 2 * settings.epochs + FOLDS * sum(each.epochs for each in rounds(settings))
-
-
-def check_method(name: str) -> str:
-    """The method that a name stands for, "auto" being `AUTO`.
-
-    Raises:
-        InputError: there is none, or it trains no single network.
-    """
-    chosen = AUTO if name == "auto" else name
-    if method(chosen).folds:
-        single = [known for known, recipe in METHODS.items() if not recipe.folds]
-        raise InputError(f"{name} trains no single network; use one of: auto, {', '.join(single)}.")
-    return chosen
+def epochs_in_all(name: str, settings: Settings) -> int:
+    """How many epochs `train` takes by a method, of all its networks together."""
+    single = 1 if name == "cross-entropy" else 2
+    return single * settings.epochs + FOLDS * sum(each.epochs for each in rounds(settings))
 
 
 def train(
@@ -109,49 +97,56 @@ def train(
         settings: how to train.
         seed: of the split, the folds and the order of the images.
         after_epoch: called after each epoch of each network.
+
+    Raises:
+        InputError: as `fit_by`.
     """
-    labels, n_classes = data.noisy_labels, int(data.noisy_labels.max()) + 1
-    order = np.random.default_rng(derive_seed("own split", seed)).permutation(len(labels))
-    parts = parted(order)
-    scale = scale_of(data.train_images[parts[0]])
-    images = data.train_images
-    training, validation = (normalised(images[rows], labels[rows], labels[rows], scale) for rows in parts)
-    rows = np.concatenate(parts)
-    noisy = normalised(images[rows], labels[rows], labels[rows], scale)
-    test = _test_split(data, scale)
-    recipe, run_seed = method(name), derive_seed("own order", seed)
+    splits, rows, scale = _split(data, seed)
+    labels, n_classes = data.noisy_labels[rows], int(data.noisy_labels.max()) + 1
+    run_seed = derive_seed("own order", seed)
 
-    def fitted(network: nn.Module, loss: nn.Module) -> Fit:
-        return fit(network, loss, training, validation, test, settings, seed=run_seed, after_epoch=after_epoch)
+    def fitted(by: str, matrix: Matrix | None, warm: Mapping[str, Tensor] | None = None) -> Fit:
+        # The networks of the folds have the numbers between.
+        networks = [make(FOLDS + k if k else 0) for k in range(method(by).n_networks)]
+        given = matrix if method(by).needs_transition else None
+        task = (by, networks, splits, given, settings)
+        return fit_by(
+            *task, n_classes=n_classes, seed=run_seed, graph_seed=run_seed, warm=warm, after_epoch=after_epoch
+        )
 
-    def predictions(done: Fit) -> Labels:
-        return predict_probs(done.best_model, validation.images).argmax(axis=1)
-
-    plain = fitted(make(0), METHODS["cross-entropy"].make_loss(None, n_classes, len(training.images)))
-    before = predictions(plain)  # a warm start trains the network on
-    start = confident_learning(predict_probs(plain.best_model, noisy.images), labels[rows])
+    plain = fitted("cross-entropy", None)
+    start = confident_learning(predict_probs(plain.best_model, splits.noisy.images), labels)
     networks = [make(1 + fold) for fold in range(FOLDS)]
-    turns = alternate(networks, noisy, test, start, rounds(settings), seed=run_seed, after_epoch=after_epoch)
+    turns = alternate(
+        networks, splits.noisy, splits.test, start, rounds(settings), seed=run_seed, after_epoch=after_epoch
+    )
     matrix = turns.transition_matrix
     posterior, pred_probs = np.empty((2, len(labels), n_classes))
     pred_probs[rows] = turns.probs @ matrix
-    posterior[rows] = clean_posterior(turns.probs, labels[rows], matrix)
-
-    network = plain.best_model if recipe.warm_start else make(0)
-    network = Pair(network, make(1 + FOLDS)) if recipe.pair else network
-    compared = recipe.compared(noisy.images) if recipe.compared else None
-    soft = None if compared is None else by_graph(compared, training.noisy_labels, matrix, run_seed)
-    given = matrix if recipe.needs_transition else None
-    done = fitted(network, recipe.make_loss(given, n_classes, len(training.images), soft))
-    gain = None
+    posterior[rows] = clean_posterior(turns.probs, labels, matrix)
+    done, gain = plain, None
     if name != "cross-entropy":
-        with contextlib.suppress(InputError):  # a T by which noisy labels rank nothing
-            gain = predicted_gain(predictions(done), before, labels[parts[1]], matrix)
-    return Trained(turns, posterior, pred_probs, done, gain, (scale[0].item(), scale[1].item()))
+        done = fitted(name, matrix, plain.best_model.state_dict())
+        gain = _gain(done, plain, splits.validation, matrix)
+    return Trained(turns, posterior, pred_probs, done, gain, scale)
 
 
-def _test_split(data: NoisySet, scale: tuple[Tensor, Tensor]) -> Split:
+def _gain(done: Fit, plain: Fit, held_out: Split, matrix: Matrix) -> Interval | None:
+    """In accuracy, by noisy labels of images that neither learned from."""
+    after, before = (predict_probs(each.best_model, held_out.images).argmax(axis=1) for each in (done, plain))
+    with contextlib.suppress(InputError):  # a T by which noisy labels rank nothing
+        return predicted_gain(after, before, held_out.noisy_labels.numpy(), matrix)
+    return None
+
+
+def _split(data: NoisySet, seed: int) -> tuple[Splits, NDArray[np.int64], tuple[float, float]]:
+    """The splits, which images their noisy ones are, shape (n,), and the mean and deviation that scale them."""
+    labels, images = data.noisy_labels, data.train_images
+    parts = parted(np.random.default_rng(derive_seed("own split", seed)).permutation(len(labels)))
+    scale = scale_of(images[parts[0]])
+    training, validation = (normalised(images[rows], labels[rows], labels[rows], scale) for rows in parts)
     if data.test_images is None or data.test_labels is None:
-        nothing = data.noisy_labels[:0]
-        return normalised(data.train_images[:0], nothing, nothing, scale)
-    return normalised(data.test_images, data.test_labels, data.test_labels, scale)
+        test = training[:0]
+    else:
+        test = normalised(data.test_images, data.test_labels, data.test_labels, scale)
+    return Splits(training, validation, test), np.concatenate(parts), (scale[0].item(), scale[1].item())

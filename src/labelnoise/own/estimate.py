@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labelnoise.errors import InputError
+from labelnoise.estimators import ESTIMATORS, RESAMPLES, Floats, bootstrap_deviation, check_inputs
+from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._tabular import is_number, read_labels, read_probs
 
 if TYPE_CHECKING:
-    from labelnoise.estimators import Floats
-    from labelnoise.noise import Labels
     from labelnoise.own.report import Report
 
 DEFAULT = "confident-learning"  # of those that read no features, the least error and the best coverage in the book
@@ -75,8 +75,6 @@ def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, 
         raise InputError(
             f"No label in {labels} is {name!r}, a column of {probs}; pass more samples or drop the column."
         )
-    from labelnoise.estimators import check_inputs
-
     return *check_inputs(values, noisy_labels, name=str(probs)), class_names
 
 
@@ -86,8 +84,6 @@ def check_estimator(name: str) -> None:
     Raises:
         InputError: there is none in `labelnoise.ESTIMATORS`.
     """
-    from labelnoise.estimators import ESTIMATORS
-
     if name not in ESTIMATORS:
         raise InputError(f"Unknown estimator {name!r}; use one of: {', '.join(ESTIMATORS)}.")
 
@@ -107,17 +103,15 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
         InputError: an unknown estimator.
     """
     check_estimator(estimator)
-    from labelnoise.estimators import ESTIMATORS, RESAMPLES, bootstrap_deviation
     from labelnoise.own.report import Report, at_least_counted
 
     function, (n_samples, n_classes) = ESTIMATORS[estimator], pred_probs.shape
     rows = min(n_samples, MOST_ROWS)
     deviation = bootstrap_deviation(function, pred_probs, noisy_labels, resamples=RESAMPLES, size=rows)
-    deviation *= (rows / n_samples) ** 0.5 if ESTIMATORS[estimator].counts else 1
+    deviation *= (rows / n_samples) ** 0.5 if function.counts else 1
     counts = np.bincount(noisy_labels, minlength=n_classes)
     bounds = at_least_counted(function(pred_probs, noisy_labels), deviation, counts)
-    method = getattr(function, "title", estimator.replace("-", " "))
-    title = f"T by {method} from {n_samples:,} labels of {n_classes} classes"
+    title = f"T by {function.title} from {n_samples:,} labels of {n_classes} classes"
     return Report(title, class_names, counts, bounds, NOTES)
 
 
@@ -140,8 +134,6 @@ def run(options: argparse.Namespace) -> int:
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
-    from labelnoise.estimators import ESTIMATORS
-
     command.add_argument("--labels", type=Path, required=True, metavar="FILE", help="noisy labels, names or 0, 1, ...")
     command.add_argument("--probs", type=Path, required=True, metavar="FILE", help="a column a class, rows sum to 1")
     known = f"{', '.join(ESTIMATORS)} (default {DEFAULT})"

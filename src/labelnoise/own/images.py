@@ -8,19 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from labelnoise.data import NoisySet, corruption, load, npz_arrays
 from labelnoise.errors import InputError
+from labelnoise.noise import Labels
 from labelnoise.own._tabular import LABEL_NAMES, LabelColumn, read_column, read_labels, reading
-
-if TYPE_CHECKING:
-    from labelnoise.data import NoisySet
-    from labelnoise.noise import Labels
 
 Pixels = NDArray[np.uint8]
 
@@ -52,8 +50,6 @@ class OwnSet:
     def data(self) -> NoisySet:
         """The images and labels as training takes them, on the same memory."""
         import torch
-
-        from labelnoise.data import NoisySet
 
         tests = None if self.test_images is None else torch.from_numpy(self.test_images)
         return NoisySet(torch.from_numpy(self.images), self.noisy_labels, tests, self.test_labels)
@@ -90,8 +86,6 @@ def read_images(path: Path) -> OwnSet:
 
 def sample() -> OwnSet:
     """A small set to try things on: images of the source paper with its noise, and clean test images."""
-    from labelnoise.data import corruption, load
-
     whole, (noisy, _) = load(SAMPLE["dataset"]), corruption(**SAMPLE, seed=0)
     images, tests = whole.train_images[:SAMPLED].numpy(), whole.test_images[:TESTED].numpy()
     return OwnSet(images, noisy[:SAMPLED], whole.class_names, _rows(SAMPLED), tests, whole.test_labels[:TESTED])
@@ -103,8 +97,6 @@ def _rows(n: int) -> tuple[str, ...]:
 
 def _from_npz(path: Path) -> OwnSet:
     with reading(path, (".npz", ".parquet")):
-        from labelnoise.data import npz_arrays
-
         images, labels, *tests = npz_arrays(path)
     return OwnSet(images, labels, _rows(int(labels.max()) + 1), _rows(len(labels)), *tests)
 

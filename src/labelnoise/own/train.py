@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from labelnoise.errors import InputError
+from labelnoise.own._networks import network_maker
 from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own.images import OwnSet, read_images
+from labelnoise.training import METHODS, MODELS, PROTOCOL, method, protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from labelnoise.own._training import Trained
     from labelnoise.own.report import Report
     from labelnoise.training import Fit
+
+AUTO = "forward"  # with T by alternating likelihood, the estimator of least error in the book
+SINGLE = [name for name, recipe in METHODS.items() if not recipe.folds]  # methods that train one network
 
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
 labels by how likely each is wrong.
@@ -43,6 +49,18 @@ NOTES = (
     "A suggestion is the likeliest clean class by Bayes' rule from a network's P(clean | x) and T. Look at an image "
     "before you change its label.",
 )
+
+
+def check_method(name: str) -> str:
+    """The method that a name stands for, "auto" being `AUTO`.
+
+    Raises:
+        InputError: there is none, or it trains no single network.
+    """
+    chosen = AUTO if name == "auto" else name
+    if method(chosen).folds:
+        raise InputError(f"{name} trains no single network; use one of: auto, {', '.join(SINGLE)}.")
+    return chosen
 
 
 def suggestions(own: OwnSet, trained: Trained) -> pd.DataFrame:
@@ -75,21 +93,18 @@ def trained_report(
     Raises:
         InputError: an unknown network or method.
     """
-    from labelnoise.own import _training
-    from labelnoise.own._networks import network_maker
-    from labelnoise.training import METHODS, MODELS, PROTOCOL, protocol
-
-    name = _training.check_method(name)
+    name = check_method(name)
     (n, channels, size, _), n_classes = own.images.shape, len(own.class_names)
     make = network_maker(network, n_classes, channels, size, seed)
+    from labelnoise.own import _training
     from labelnoise.own.report import Report, at_least_counted
 
     settings = _training.scaled_settings(protocol("", network if network in PROTOCOL else "lenet", name), n)
-    after_epoch = progress(_training.epochs_in_all(settings)) if progress else None
+    after_epoch = progress(_training.epochs_in_all(name, settings)) if progress else None
     trained = _training.train(own.data, make, name, settings, seed=seed, after_epoch=after_epoch)
     counts = np.bincount(own.noisy_labels, minlength=n_classes)
     bounds = at_least_counted(trained.alternation.transition_matrix, trained.alternation.deviation, counts)
-    model = getattr(MODELS.get(network), "title", network)
+    model = MODELS[network].title if network in MODELS else network
     title = f"{model} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
     return trained, Report(title, own.class_names, counts, bounds, NOTES, trained.gain)
 
@@ -111,8 +126,6 @@ def as_table(facts: Mapping[str, float]) -> pd.DataFrame:
 
 def run(options: argparse.Namespace) -> int:
     """The command; all that it finds goes to a folder, and the report to the terminal too."""
-    from labelnoise.own._training import check_method
-
     check_folder(options.out)
     check_method(options.method)
     own = read_images(options.data)
@@ -158,13 +171,10 @@ def _progress(total: int) -> Callable[[nn.Module], None]:
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
-    from labelnoise.training import METHODS, MODELS
-
-    single = [name for name, recipe in METHODS.items() if not recipe.folds]
     command.add_argument("data", type=Path, metavar="DATA", help="an .npz, a folder or a Parquet file")
     known = f"{', '.join(MODELS)}, or MODULE:FUNCTION (default lenet)"
     command.add_argument("--network", default="lenet", metavar="NAME", help=known)
-    known = f"auto, which is forward correction, {', '.join(single)} (default auto)"
+    known = f"auto, which is forward correction, {', '.join(SINGLE)} (default auto)"
     command.add_argument("--method", default="auto", metavar="NAME", help=known)
     command.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="default report")
     command.add_argument("--seed", type=int, default=0, help="of the weights, the split and the order (default 0)")

@@ -29,7 +29,7 @@ class CrossFit:
 
     Attributes:
         probs: what the network that did not see an image says of it, shape (n, n_classes).
-        networks: after their best epoch, one a fold.
+        networks: after their best epoch, one per fold.
         history: the mean over the networks.
     """
 
@@ -69,13 +69,13 @@ def cross_fit(
     seed: int,
     after_epoch: Callable[[nn.Module], None] | None = None,
 ) -> CrossFit:
-    """Train each network without its fold, and have it speak of that fold.
+    """Train one network per fold on the others; predict the held-out fold.
 
     The fold also chooses the best epoch, by its noisy labels: one of a few numbers, which tells
     next to nothing of any one label.
 
     Args:
-        networks: one a fold, two or more; trained in place.
+        networks: one per fold, two or more; trained in place.
         loss: maps logits and noisy labels to a mean loss; without parameters, as the folds share it.
         noisy: the images and noisy labels to learn from; the clean labels are measured against.
         test: measured against.
@@ -89,7 +89,8 @@ def cross_fit(
     probs: list[NDArray[np.float64]] = []
     fits: list[Fit] = []
     for k, network in enumerate(networks):
-        others, held_out = _rows(noisy, np.concatenate([*parts[:k], *parts[k + 1 :]])), _rows(noisy, parts[k])
+        rows = (np.concatenate([*parts[:k], *parts[k + 1 :]]), parts[k])
+        others, held_out = (noisy[torch.from_numpy(each).to(noisy.images.device)] for each in rows)
         loss = loss.to(noisy.images.device)
         fits.append(fit(network, loss, others, held_out, test, settings, seed=seed, after_epoch=after_epoch))
         probs.append(predict_probs(fits[-1].best_model, held_out.images))
@@ -114,7 +115,7 @@ def alternate(
     Each round trains the networks further with forward correction by the current T (Patrini et
     al. 2017, arXiv:1609.03683), each without a fold of the images that it keeps from the first
     round to the last. On that fold it then says P(clean | x), and the next T is the one under
-    which all noisy labels are most likely given these (`labelnoise.likelihood.tempered_likelihood`).
+    which all noisy labels are most likely given these (`labelnoise.estimators.tempered_likelihood`).
     The T to be used is read from the geometric mean of what the rounds say.
 
     Networks that had seen the labels they speak of would take T for nearer to the identity than
@@ -124,7 +125,7 @@ def alternate(
     counts, and take few rounds.
 
     Args:
-        networks: one a fold, two or more; trained in place in the first round.
+        networks: one per fold, two or more; trained in place in the first round.
         noisy: the images and noisy labels to learn from; the clean labels are measured against.
         test: measured against.
         start: T to start from, shape (n_classes, n_classes).
@@ -152,8 +153,3 @@ def alternate(
 def rounds(settings: Settings) -> list[Settings]:
     """How to train in each round of a method that alternates."""
     return [dataclasses.replace(settings, epochs=math.ceil(share * settings.epochs)) for share in ROUNDS]
-
-
-def _rows(split: Split, rows: NDArray[np.int64]) -> Split:
-    chosen = torch.from_numpy(rows).to(split.images.device)
-    return Split(split.images[chosen], split.noisy_labels[chosen], split.clean_labels[chosen])

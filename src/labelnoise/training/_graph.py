@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,12 @@ from torch import Tensor
 
 from labelnoise.errors import InputError
 from labelnoise.estimators import Floats, clean_posterior
+from labelnoise.training._methods import FUNCTIONS
+from labelnoise.training._splits import Split
 from labelnoise.transitions import Matrix, validate
 
 NEIGHBOURS = 10
 COMPONENTS = 100  # principal components in which features are compared
-FUNCTIONS = 100  # smoothest functions on the graph
 LEAST_REACH = 0.1  # of an image, as a share of the median
 
 # Of the prior of `smooth_probs`. The evidence weighs these values of both; it also spoke for this smoothness
@@ -113,16 +115,29 @@ def smooth_probs(
     return mean
 
 
-def by_graph(features: Tensor, noisy_labels: Tensor, matrix: Matrix, seed: int) -> Floats:
-    """P(clean | x, noisy) of the first images, as many as there are labels, from a graph of all images' features.
+def by_graph(
+    labelled: Split, others: Tensor, features: Callable[[Tensor], Tensor], matrix: Matrix, seed: int
+) -> Floats:
+    """P(clean | x, noisy) of images with labels, from a graph of these and of others by what `features` says of them.
 
-    Shapes (n, ...) of the features, (n_labels,) and (n_classes, n_classes); returns (n_labels, n_classes). See
-    `labelnoise.graph`, and for the errors too.
+    Args:
+        labelled: n images with their noisy labels.
+        others: further images that join the graph, shape (m, channels, height, width).
+        features: maps images to what is compared, shape (n + m, ...).
+        matrix: T, shape (n_classes, n_classes).
+        seed: gives the start of the eigensolver.
+
+    Returns:
+        Shape (n, n_classes), rows sum to 1.
+
+    Raises:
+        InputError: as `smooth_functions` and `smooth_probs`.
     """
-    labels = noisy_labels.cpu().numpy()
+    labels = labelled.noisy_labels.cpu().numpy()
+    compared = features(torch.cat([labelled.images, others])).cpu().numpy()
     # Its sums depend on the number of threads, and those of BLAS are not torch's.
     with threadpool_limits(1, user_api="blas"):
-        smooth = smooth_functions(features.cpu().numpy(), seed=seed)
+        smooth = smooth_functions(compared, seed=seed)
         probs = smooth_probs(smooth, np.arange(len(labels)), labels, matrix)[: len(labels)]
     return clean_posterior(probs, labels, matrix)
 

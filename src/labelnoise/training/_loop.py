@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from labelnoise.errors import InputError
 from labelnoise.losses import Batch
 from labelnoise.training._augmentation import shifted_and_flipped
-from labelnoise.training._models import seeded
+from labelnoise.training._networks import seeded
 from labelnoise.training._settings import Settings
 from labelnoise.training._splits import Split
 
@@ -64,7 +64,7 @@ def predict_probs(model: nn.Module, images: Tensor, precision: str = "float32") 
 
 @torch.no_grad()
 def predict_features(model: nn.Module, images: Tensor) -> NDArray[np.float32]:
-    """What the last layer of a network of `labelnoise.models` reads: shape (n, units), float32, in evaluation mode."""
+    """What the last layer of a network of the book reads: shape (n, units), float32, in evaluation mode."""
     assert isinstance(model.features, nn.Module)
     assert isinstance(model.classifier, nn.Sequential)
     headless = nn.Sequential(model.features, nn.Flatten(), *list(model.classifier)[:-1])
@@ -75,8 +75,44 @@ def predict_features(model: nn.Module, images: Tensor) -> NDArray[np.float32]:
     return features.cpu().numpy()
 
 
-def _share(hits: Tensor) -> float:
-    return hits.double().mean().item() if len(hits) else 0.0
+class _Steps:
+    """Takes one step after another: by the optimizer, on its schedule, into the average of the weights."""
+
+    def __init__(self, model: nn.Module, loss: nn.Module, settings: Settings, n_steps: int) -> None:
+        self._model, self._loss, self._settings, self._n_steps, self._done = model, loss, settings, n_steps, 0
+        self._on_batch = getattr(
+            loss, "on_batch", lambda predict, batch: loss(predict(batch.images), batch.noisy_labels)
+        )
+        self._optimizer = _optimizer(model, loss, settings)
+        self._schedule, self._average = None, None
+        if settings.schedule == "one-cycle" and n_steps > 1:
+            peaks = [group["lr"] for group in self._optimizer.param_groups]
+            self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, peaks, total_steps=n_steps)
+        if settings.averaging:
+            kept = get_ema_multi_avg_fn(settings.averaging)
+            self._average = AveragedModel(model, multi_avg_fn=kept, use_buffers=True)
+
+    @property
+    def shown(self) -> nn.Module:
+        """The network with averaged weights, if the settings say so."""
+        return self._average.module if self._average else self._model
+
+    def _predict(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16"):
+            return self._model(images).float()
+
+    def take(self, images: Tensor, noisy_labels: Tensor, rows: Tensor) -> Tensor:
+        """Learn from one batch, and return its mean loss."""
+        value: Tensor = self._on_batch(self._predict, Batch(images, noisy_labels, rows, self._done / self._n_steps))
+        self._optimizer.zero_grad()
+        value.backward()
+        self._optimizer.step()
+        if self._schedule:
+            self._schedule.step()
+        if self._average:
+            self._average.update_parameters(self._model)
+        self._done += 1
+        return value.detach()
 
 
 def _optimizer(model: nn.Module, loss: nn.Module, settings: Settings) -> torch.optim.Optimizer:
@@ -89,6 +125,38 @@ def _optimizer(model: nn.Module, loss: nn.Module, settings: Settings) -> torch.o
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=0.9)
     return torch.optim.AdamW(groups, lr=rate, fused=True)
+
+
+def _pass_over(train: Split, steps: _Steps, settings: Settings, order: torch.Generator) -> float:
+    """Learn from every image once, in a new order; the mean loss."""
+    n, device = len(train.images), train.images.device
+    shuffled = torch.randperm(n, generator=order).to(device)
+    images = train.images[shuffled].contiguous(memory_format=torch.channels_last)
+    total = torch.zeros((), device=device)
+    parts = (each.split(settings.batch_size) for each in (images, train.noisy_labels[shuffled], shuffled))
+    for x, y, rows in zip(*parts, strict=True):
+        x = shifted_and_flipped(x, order) if settings.augmentation else x
+        total += steps.take(x, y, rows) * len(x)
+    return total.item() / n
+
+
+def _measured(
+    shown: nn.Module, loss: nn.Module, train_loss: float, validation: Split, test: Split, flipped: Split, precision: str
+) -> Epoch:
+    held_out = predict_logits(shown, validation.images, precision)
+    with torch.no_grad():
+        validation_loss = loss(held_out, validation.noisy_labels).item()
+
+    def share(logits: Tensor, labels: Tensor) -> float:
+        return (logits.argmax(1) == labels).double().mean().item() if len(labels) else 0.0
+
+    return Epoch(
+        noisy_train_loss=train_loss,
+        noisy_validation_loss=validation_loss,
+        noisy_validation_accuracy=share(held_out, validation.noisy_labels),
+        clean_test_accuracy=share(predict_logits(shown, test.images, precision), test.clean_labels),
+        memorised=share(predict_logits(shown, flipped.images, precision), flipped.noisy_labels),
+    )
 
 
 def fit(
@@ -122,80 +190,28 @@ def fit(
     Raises:
         InputError: the training split is empty.
     """
-    n = len(train.images)
-    if n == 0:
+    if len(train.images) == 0:
         raise InputError("There are no training images; pass at least one.")
-    device = train.images.device
     model.to(memory_format=torch.channels_last)
-    optimizer = _optimizer(model, loss, settings)
-    on_batch: Callable[[Callable[[Tensor], Tensor], Batch], Tensor] | None = getattr(loss, "on_batch", None)
-    steps = settings.epochs * -(-n // settings.batch_size)
-    schedule = (
-        torch.optim.lr_scheduler.OneCycleLR(optimizer, [g["lr"] for g in optimizer.param_groups], total_steps=steps)
-        if settings.schedule == "one-cycle" and steps > 1
-        else None
-    )
-    averaged = (
-        AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
-        if settings.averaging
-        else None
-    )
-    shown = averaged.module if averaged else model
+    steps = _Steps(model, loss, settings, settings.epochs * -(-len(train.images) // settings.batch_size))
     order = torch.Generator().manual_seed(seed)
-    flipped = (train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:memorised_sample]
+    flipped = train[(train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:memorised_sample]]
     history: list[Epoch] = []
-    best_epoch, best_model, best_loss = 0, shown, loss
-
-    def predict(x: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-            return model(x).float()
-
-    def hits(images: Tensor, labels: Tensor) -> Tensor:
-        return predict_logits(shown, images, settings.precision).argmax(1) == labels
-
+    best_epoch, best_model, best_loss = 0, steps.shown, loss
     with seeded(seed):
         for epoch in range(settings.epochs):
             model.train()
             loss.train()
-            shuffled = torch.randperm(n, generator=order).to(device)
-            images, labels = train.images[shuffled], train.noisy_labels[shuffled]
-            images = images.contiguous(memory_format=torch.channels_last)
-            total = torch.zeros((), device=device)
-            parts = (each.split(settings.batch_size) for each in (images, labels, shuffled))
-            for step, (x, y, rows) in enumerate(zip(*parts, strict=True), epoch * (steps // settings.epochs)):
-                if settings.augmentation:
-                    x = shifted_and_flipped(x, order)
-                value = on_batch(predict, Batch(x, y, rows, step / steps)) if on_batch else loss(predict(x), y)
-                optimizer.zero_grad()
-                value.backward()
-                optimizer.step()
-                if schedule:
-                    schedule.step()
-                if averaged:
-                    averaged.update_parameters(model)
-                total += value.detach() * len(x)
-
+            train_loss = _pass_over(train, steps, settings, order)
             loss.eval()
-            held_out = predict_logits(shown, validation.images, settings.precision)
-            with torch.no_grad():
-                noisy_validation_loss = loss(held_out, validation.noisy_labels).item()
-            history.append(
-                Epoch(
-                    noisy_train_loss=total.item() / n,
-                    noisy_validation_loss=noisy_validation_loss,
-                    noisy_validation_accuracy=_share(held_out.argmax(1) == validation.noisy_labels),
-                    clean_test_accuracy=_share(hits(test.images, test.clean_labels)),
-                    memorised=_share(hits(train.images[flipped], train.noisy_labels[flipped])),
-                )
-            )
+            history.append(_measured(steps.shown, loss, train_loss, validation, test, flipped, settings.precision))
             if after_epoch:
-                after_epoch(shown)
+                after_epoch(steps.shown)
             if epoch == 0 or history[-1].noisy_validation_loss < history[best_epoch].noisy_validation_loss:
-                best_epoch, best_model, best_loss = epoch, copy.deepcopy(shown), copy.deepcopy(loss)
-
-    return Fit(shown, best_model, best_epoch, best_loss, tuple(history))
+                best_epoch, best_model, best_loss = epoch, copy.deepcopy(steps.shown), copy.deepcopy(loss)
+    return Fit(steps.shown, best_model, best_epoch, best_loss, tuple(history))
 
 
 def as_columns(history: tuple[Epoch, ...]) -> dict[str, list[float]]:
-    """The history by measurement: name to one value an epoch."""
+    """The history by measurement: name to one value per epoch."""
     return {f.name: [getattr(epoch, f.name) for epoch in history] for f in dataclasses.fields(Epoch)}

@@ -1,18 +1,29 @@
-"""Named recipes that train under label noise."""
+"""Named recipes that train under label noise. Nothing here imports what trains."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, NamedTuple
 
 from labelnoise import losses
 from labelnoise.errors import InputError
-from labelnoise.estimators import Floats
-from labelnoise.training._gradients import oriented_gradients
 from labelnoise.transitions import Matrix
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from labelnoise.estimators import Floats
+
+FUNCTIONS = 100  # on a graph of images, the smoothest ones; a graph needs more images than that
+
+
+class Option(NamedTuple):
+    """A number of a loss's own that a study may choose; it is positive, and is searched on a logarithmic scale."""
+
+    low: float
+    high: float
+    default: float
 
 
 @dataclass(frozen=True)
@@ -20,29 +31,33 @@ class Method:
     """A recipe.
 
     Attributes:
-        title: what messages and reports call it.
-        loss: makes the loss, from what it `takes` and from options of its own.
-        takes: what else it is made from, of "transition_matrix", "soft_labels", "n_samples" and "n_classes", in this
+        title: what messages, reports, figures and tables call it.
+        loss: the name in `labelnoise.losses` of what makes its loss from what it `takes` and from its `options`.
+        takes: what else that is made from, of "transition_matrix", "soft_labels", "n_samples" and "n_classes", in this
             order.
-        compared: maps images, shape (n, channels, height, width), to the features, shape (n, ...), that its graph
-            compares (see `labelnoise.graph`); None without a graph.
+        compared: the features that its graph compares, by their name in `labelnoise.training.FEATURES`; None without a
+            graph.
         warm_start: whether it starts from the best epoch of a cross-entropy fit, in place of random weights.
         learns_transition: whether it estimates T while it trains.
-        folds: how many networks it trains, each without a fold (see `labelnoise.alternation`); 0 for one fit on all.
+        folds: how many networks it trains, each without a fold (see `cross_fit`); 0 for one fit on all.
         pair: whether two networks learn from each other.
-        options: the loss's own options that a study may choose, each with its bounds; all are positive, and are
-            searched on a logarithmic scale.
+        options: by name.
     """
 
     title: str
-    loss: Callable[..., nn.Module]
+    loss: str
     takes: tuple[str, ...] = ()
-    compared: Callable[[Tensor], Tensor] | None = None
+    compared: str | None = None
     warm_start: bool = False
     learns_transition: bool = False
     folds: int = 0
     pair: bool = False
-    options: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    @property
+    def n_networks(self) -> int:
+        """How many networks it trains at once."""
+        return self.folds or 1 + self.pair
 
     @property
     def needs_transition(self) -> bool:
@@ -88,58 +103,55 @@ class Method:
             "transition_matrix": transition_matrix, "soft_labels": soft_labels, "n_samples": n_samples,
             "n_classes": n_classes,
         }  # fmt: skip
-        return self.loss(*(given[name] for name in self.takes), **options)
-
-
-def pixels(images: Tensor) -> Tensor:
-    """The images as they are."""
-    return images
+        chosen = {name: option.default for name, option in self.options.items()} | options
+        return getattr(losses, self.loss)(*(given[name] for name in self.takes), **chosen)
 
 
 _T = ("transition_matrix",)
 _T_AND_SOFT = ("transition_matrix", "soft_labels")
 
 METHODS: dict[str, Method] = {
-    "cross-entropy": Method("cross-entropy", losses.CrossEntropy),
-    "forward": Method("forward correction", losses.Forward, _T),
-    "forward-warm": Method("forward correction, warm start", losses.Forward, _T, warm_start=True),
+    "cross-entropy": Method("cross-entropy", "CrossEntropy"),
+    "forward": Method("forward", "Forward", _T),
+    "forward-warm": Method("forward, warm start", "Forward", _T, warm_start=True),
     # The share is the best of three by noisy validation losses after the last epoch, on two tuning seeds of both of
     # the paper's sets.
     "hog-forward": Method(
-        "forward correction from a graph", functools.partial(losses.Guided, share=0.75), _T_AND_SOFT,
-        compared=oriented_gradients, options={"share": (0.4, 1.0)},
+        "forward from a graph", "Guided", _T_AND_SOFT, "gradients", options={"share": Option(0.4, 1.0, 0.75)}
     ),
     "graph-forward": Method(
-        "forward correction from a graph of pixels", losses.Guided, _T_AND_SOFT, compared=pixels,
-        options={"share": (0.2, 0.8)},
+        "forward from a graph of pixels", "Guided", _T_AND_SOFT, "pixels", options={"share": Option(0.2, 0.8, 0.5)}
     ),
-    "backward": Method("backward correction", losses.Backward, _T),
-    "reweighting": Method("importance reweighting", losses.Reweighted, _T),
-    "resampling": Method("resampling", losses.Resampled, _T),
-    "t-revision": Method("T-Revision", losses.Revised, _T, warm_start=True, learns_transition=True),
+    "backward": Method("backward", "Backward", _T),
+    "reweighting": Method("reweighting", "Reweighted", _T),
+    "resampling": Method("resampling", "Resampled", _T),
+    "t-revision": Method("T-Revision", "Revised", _T, warm_start=True, learns_transition=True),
     "volminnet": Method(
-        "VolMinNet", losses.VolumeMinimised, ("n_classes",), learns_transition=True, options={"weight": (1e-5, 1e-2)}
+        "VolMinNet", "VolumeMinimised", ("n_classes",), learns_transition=True,
+        options={"weight": Option(1e-5, 1e-2, 1e-4)},
     ),
     "total-variation": Method(
-        "total variation", losses.TotalVariation, ("n_classes",), learns_transition=True,
-        options={"weight": (0.01, 1.0)},
+        "total variation", "TotalVariation", ("n_classes",), learns_transition=True,
+        options={"weight": Option(0.01, 1.0, 0.1)},
     ),
     "generalised": Method(
-        "generalised cross-entropy", losses.GeneralisedCrossEntropy, options={"power": (0.1, 1.0)}
+        "generalised cross-entropy", "GeneralisedCrossEntropy", options={"power": Option(0.1, 1.0, 0.7)}
     ),
     "symmetric": Method(
-        "symmetric cross-entropy", losses.SymmetricCrossEntropy, options={"alpha": (0.01, 1.0), "beta": (0.1, 10.0)}
+        "symmetric cross-entropy", "SymmetricCrossEntropy",
+        options={"alpha": Option(0.01, 1.0, 0.1), "beta": Option(0.1, 10.0, 1.0)},
     ),
     "early-learning": Method(
-        "early-learning regularisation", losses.EarlyLearning, ("n_samples", "n_classes"),
-        options={"weight": (0.3, 10.0), "memory": (0.5, 0.99)},
+        "early-learning regularisation", "EarlyLearning", ("n_samples", "n_classes"),
+        options={"weight": Option(0.3, 10.0, 3.0), "memory": Option(0.5, 0.99, 0.7)},
     ),
-    "mixup": Method("mixup", losses.Mixup, options={"alpha": (0.1, 10.0)}),
+    "mixup": Method("mixup", "Mixup", options={"alpha": Option(0.1, 10.0, 1.0)}),
     "co-teaching": Method(
-        "co-teaching", losses.CoTeaching, pair=True, options={"forget": (0.05, 0.8), "ramp": (0.1, 1.0)}
+        "co-teaching", "CoTeaching", pair=True,
+        options={"forget": Option(0.05, 0.8, 0.2), "ramp": Option(0.1, 1.0, 0.5)},
     ),
-    "cross-fitting": Method("cross-fitted cross-entropy", losses.CrossEntropy, folds=3),
-    "alternating": Method("alternating likelihood", losses.Forward, _T, learns_transition=True, folds=3),
+    "cross-fitting": Method("cross-fitted cross-entropy", "CrossEntropy", folds=3),
+    "alternating": Method("alternating likelihood", "Forward", _T, learns_transition=True, folds=3),
 }  # fmt: skip
 
 

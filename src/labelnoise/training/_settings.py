@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from labelnoise.data import DATASETS
 from labelnoise.errors import InputError
 from labelnoise.training._methods import METHODS
-from labelnoise.training._models import MODELS
+from labelnoise.training._models import model as checked_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,13 +16,13 @@ class Settings:
     """How a network is trained."""
 
     epochs: int  # passes over the training images
-    batch_size: int  # images a step
+    batch_size: int  # images per step
     learning_rate: float  # the peak of the one-cycle schedule, or the constant rate
     weight_decay: float  # decoupled with adamw, added to the gradient with sgd
     optimizer: str = "adamw"  # adamw | sgd (with momentum 0.9)
     schedule: str = "one-cycle"  # one-cycle | constant
     precision: str = "float32"  # float32 | bfloat16 (autocast; weights stay float32)
-    augmentation: str | None = None  # shift-flip (see labelnoise.augmentation), or none
+    augmentation: str | None = None  # shift-flip (see shifted_and_flipped), or none
     averaging: float | None = None  # of the weights, exponential: what is kept of the mean at each step; or none
 
     def __post_init__(self) -> None:
@@ -46,19 +47,12 @@ class Settings:
             raise InputError(f"averaging must be a float between 0 and 1, or None, not {self.averaging!r}.")
 
 
-# One setting a network, for every method but those with a graph, chosen by noisy validation loss
-# (benchmarks/protocol.py), with those that a data set has of its own.
+# One setting per network, for every method but those with a graph, chosen by noisy validation loss
+# (benchmarks/protocol.py). What a data set has of its own stands at its entry.
 PROTOCOL: dict[str, Settings] = {
     "lenet": Settings(epochs=8, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, precision="bfloat16"),
     "alexnet": Settings(epochs=8, batch_size=256, learning_rate=6e-4, weight_decay=1e-2, precision="bfloat16"),
 }
-OF_DATASET: dict[tuple[str, str], Settings] = {
-    ("fashion-mnist", "lenet"): dataclasses.replace(PROTOCOL["lenet"], learning_rate=6e-3),
-    # Few images need more and smaller steps; one setting for both sets with human labels.
-    ("fashion-mnist-h", "lenet"): dataclasses.replace(PROTOCOL["lenet"], epochs=16, batch_size=64),
-    ("fashion-mnist-h-3", "lenet"): dataclasses.replace(PROTOCOL["lenet"], epochs=16, batch_size=64),
-}
-
 
 OURS = "hog-forward"  # our own recipe
 WITH_GRAPH = [name for name, recipe in METHODS.items() if recipe.needs_soft_labels]  # this, and others like it
@@ -70,12 +64,17 @@ RECIPE_EPOCHS, RECIPE_RATE = 2.5, 2.0
 def protocol(dataset: str, model: str, method: str = "cross-entropy") -> Settings:
     """The published settings of a network on a data set: the same for every method, except those with a graph.
 
+    Args:
+        dataset: a name in `data.DATASETS`; those of any other are the network's.
+        model: a name in `MODELS`.
+        method: a name in `METHODS`.
+
     Raises:
         InputError: an unknown model.
     """
-    if model not in MODELS:
-        raise InputError(f"Unknown model {model!r}; use one of: {', '.join(MODELS)}.")
-    plain = OF_DATASET.get((dataset, model), PROTOCOL[model])
+    checked_model(model)
+    own = DATASETS[dataset].settings.get(model, {}) if dataset in DATASETS else {}
+    plain = dataclasses.replace(PROTOCOL[model], **own)
     if method not in WITH_GRAPH:
         return plain
     return dataclasses.replace(

@@ -28,9 +28,32 @@ class Split:
     noisy_labels: Tensor
     clean_labels: Tensor
 
+    def __getitem__(self, rows: slice | Tensor) -> Split:
+        """Some of them."""
+        return Split(self.images[rows], self.noisy_labels[rows], self.clean_labels[rows])
+
+    def __add__(self, others: Split) -> Split:
+        """These, then the others."""
+        mine, theirs = ((s.images, s.noisy_labels, s.clean_labels) for s in (self, others))
+        return Split(*map(torch.cat, zip(mine, theirs, strict=True)))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a network learns from, what chooses its epoch, and what it is measured on."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def noisy(self) -> Split:
+        """Training and validation images together: all that an estimator may read."""
+        return self.train + self.validation
+
 
 def parted(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows in random order as those to train on and the `VALIDATION_SHARE` that is held out."""
+    """Rows in random order, shape (n,), as those to train on and the `VALIDATION_SHARE` that is held out."""
     held_out = round(VALIDATION_SHARE * len(order))
     return order[held_out:], order[:held_out]
 
@@ -44,7 +67,7 @@ def scale_of(images: Tensor) -> tuple[Tensor, Tensor]:
 def normalised(
     images: Tensor, noisy: Labels, clean: Labels, scale: tuple[Tensor, Tensor], device: str = "cpu"
 ) -> Split:
-    """Images, uint8, and their labels as a network takes them: by a scale as `scale_of` gives it."""
+    """Images, uint8, and their labels, shape (n,), as a network takes them: by a scale as `scale_of` gives it."""
     mean, deviation = scale
     labels = (torch.from_numpy(noisy), torch.from_numpy(clean))
     return Split(*(t.to(device) for t in ((images.float() - mean) / deviation, *labels)))

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from labelnoise import transitions
 from labelnoise.data import corruption, loaded, n_images
 from labelnoise.noise import derive_seed
-from labelnoise.training import Split, build, normalised, parted, scale_of
+from labelnoise.training import Split, Splits, build, normalised, parted, scale_of
 from labelnoise.trials._trial import Trial
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """The splits of a trial, and the T that its labels were corrupted with, (n_classes, n_classes)."""
+class Prepared(Splits):
+    """The splits of a trial, and the T that its labels were corrupted with, shape (n_classes, n_classes)."""
 
-    train: Split
-    validation: Split
-    test: Split
     transition_matrix: transitions.Matrix
-
-    @property
-    def noisy(self) -> Split:
-        """Training and validation images together: all that an estimator may read."""
-        both = zip(dataclasses.astuple(self.train), dataclasses.astuple(self.validation), strict=True)
-        return Split(*(torch.cat(pair) for pair in both))
 
 
 def distorted(name: str, matrix: transitions.Matrix, seed: int) -> transitions.Matrix:
@@ -39,7 +29,11 @@ def distorted(name: str, matrix: transitions.Matrix, seed: int) -> transitions.M
 
 
 def prepare(trial: Trial, device: str = "cpu") -> Prepared:
-    """Load, corrupt, split and normalise: images get the mean 0 and deviation 1 of the training ones."""
+    """Load, corrupt, split and normalise: images get the mean 0 and deviation 1 of the training ones.
+
+    Raises:
+        InputError: the data can't be found.
+    """
     dataset = loaded(trial.dataset)
     order = np.random.default_rng(derive_seed("split", trial.dataset, trial.seed))
     chosen = order.permutation(len(dataset.train_labels))[: trial.images]
@@ -48,7 +42,7 @@ def prepare(trial: Trial, device: str = "cpu") -> Prepared:
     train_rows, validation_rows = parted(chosen)
     scale = scale_of(dataset.train_images[train_rows])
 
-    def rows(index: np.ndarray) -> Split:
+    def rows(index: NDArray[np.int64]) -> Split:
         labels = noisy_labels[index], dataset.train_labels[index]
         return normalised(dataset.train_images[index], *labels, scale, device)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from labelnoise import data, noise, transitions
+from labelnoise import noise, transitions
+from labelnoise.data import DATASETS, entry
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-from labelnoise.training import FUNCTIONS, MODELS, Settings, method, protocol
+from labelnoise.estimators import ESTIMATORS
+from labelnoise.training import FUNCTIONS, Settings, method, model, protocol
 
 # Raise it with every change that alters what a trial computes; records of another protocol are not read.
 PROTOCOL_VERSION = 2
@@ -34,10 +35,10 @@ class Trial:
     methods are compared in pairs.
     """
 
-    dataset: str  # a name in data.DATASETS
+    dataset: str  # a name in DATASETS
     noise: str  # a name that transitions.named reads, instance-RATE, or human
-    model: str  # a name in models.MODELS
-    method: str  # a name in methods.METHODS
+    model: str  # a name in MODELS
+    method: str  # a name in METHODS
     transition: str | None = None  # T: "true", a name in ESTIMATORS or in GIVEN_BY_METHODS, or "true, DISTORTION"
     seed: int
     settings: Settings
@@ -48,11 +49,10 @@ class Trial:
     options: tuple[tuple[str, float], ...] | None = None  # of the method's own, by name; its defaults otherwise
 
     def __post_init__(self) -> None:
-        if self.dataset not in data.DATASETS:
-            raise InputError(f"Unknown data set {self.dataset!r}; use one of: {', '.join(data.DATASETS)}.")
-        if self.model not in MODELS:
-            raise InputError(f"Unknown model {self.model!r}; use one of: {', '.join(MODELS)}.")
+        self._check_types()
         recipe = method(self.method)
+        people = entry(self.dataset).people
+        model(self.model)
         given = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
         sources = ("true", *ESTIMATORS, *given) if recipe.needs_transition else (None,)
         if recipe.needs_transition and self.distortion:
@@ -62,17 +62,17 @@ class Trial:
             raise InputError(f"{self.method} can't take its transition matrix from {self.transition!r}; {allowed}.")
         if self.noise != noise.HUMAN:
             noise.nominal_rate(self.noise, self.n_classes)
-        elif self.dataset not in data.WITH_VOTES:
-            raise InputError(f"{self.dataset} has no human labels; use one of: {', '.join(data.WITH_VOTES)}.")
+        elif people is None:
+            having = [name for name, known in DATASETS.items() if known.people]
+            raise InputError(f"{self.dataset} has no human labels; use one of: {', '.join(having)}.")
         if self.trace is not None and not (self.trace is True and self.method == "cross-entropy"):
             raise InputError(f"trace must be True, for cross-entropy only, or left out, not {self.trace!r}.")
-        if self.refit is not None and not (self.refit is True and not method(self.method).folds):
+        if self.refit is not None and not (self.refit is True and not recipe.folds):
             raise InputError(f"refit must be True, not for networks in folds, or left out, not {self.refit!r}.")
+        if self.images is not None and (type(self.images) is not int or self.images < 10 * self.n_classes):
+            raise InputError(f"images must be a whole number from {10 * self.n_classes} up, not {self.images!r}.")
         if recipe.needs_soft_labels and self.images is not None and self.images <= FUNCTIONS:
             raise InputError(f"{self.method} needs more than {FUNCTIONS} images for its graph, not {self.images}.")
-        # A key is made of these values as they are written, so 0 and 0.0 must not both stand for a seed.
-        if type(self.seed) is not int or self.seed < 0:
-            raise InputError(f"A seed must be a whole number from 0 up, not {self.seed!r}.")
         if self.base is not None and self.prerequisite() is None:
             raise InputError(f"{self.method} with T from {self.transition!r} is given no fit, so it takes no base.")
         known = [name for name, _ in self.options or ()]
@@ -81,12 +81,28 @@ class Trial:
                 f"{self.method} has the options {', '.join(recipe.options) or '(none)'}; name them once each and in "
                 f"order, or leave options out, not {self.options!r}."
             )
-        if self.images is not None and (type(self.images) is not int or self.images < 10 * self.n_classes):
-            raise InputError(f"images must be a whole number from {10 * self.n_classes} up, not {self.images!r}.")
+
+    def _check_types(self) -> None:
+        """A key is made of the values as they are written, and seeds of how Python shows them.
+
+        So 0 and 0.0 must not both stand for a seed, nor two kinds of text for a noise.
+        """
+        if type(self.seed) is not int or self.seed < 0:
+            raise InputError(f"A seed must be a whole number from 0 up, not {self.seed!r}.")
+        exact: dict[str, tuple[type, ...]] = dict.fromkeys(("dataset", "noise", "model", "method"), (str,))
+        exact |= {"transition": (str, type(None)), "settings": (Settings,), "base": (Settings, type(None))}
+        exact["options"] = (tuple, type(None))
+        for name, kinds in exact.items():
+            value = getattr(self, name)
+            if type(value) not in kinds:
+                raise InputError(f"{name} must be of type {kinds[0].__name__}, not {value!r}.")
+        for option in self.options or ():
+            if type(option) is not tuple or [type(part) for part in option] != [str, float]:
+                raise InputError(f"Each of options must be a tuple of a str and a float, not {option!r}.")
 
     @property
     def n_classes(self) -> int:
-        return len(data.DATASETS[self.dataset])
+        return DATASETS[self.dataset].n_classes
 
     @property
     def distortion(self) -> str | None:
@@ -122,7 +138,7 @@ def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
     """A trial on the paper's data with its model's published settings, unless told otherwise.
 
     Args:
-        model: a name in models.MODELS.
+        model: a name in `MODELS`.
         profile: "full", or "smoke" for one epoch on `SMOKE_IMAGES` images, to try the machinery.
         fields: the other fields of `Trial`.
 
@@ -155,7 +171,7 @@ class Record:
 
     Attributes:
         status: "done" or "failed".
-        history: measurement to one value an epoch (see `training.Epoch`).
+        history: measurement to one value per epoch (see `training.Epoch`).
         best_epoch: index of the epoch with the lowest noisy validation loss; the last one of a refit.
         transition_matrices: "oracle"; for cross-entropy every estimator's T at the best epoch; for a
             method that learns T that one, by the method's name, and where it alternates the one of
@@ -163,8 +179,8 @@ class Record:
             Each of shape (n_classes, n_classes).
         deviations: name to the standard deviation of each entry of that T, as its interval has it.
         trace: estimator to its T after each epoch, where the trial asks for it.
-        refitted_loss: of the noisy validation labels at the best epoch (see `running.refitted_loss`); None where
-            there are none that were not learned from: with networks in folds, and in a refit.
+        refitted_loss: of the noisy validation labels at the best epoch, once T and a temperature are fitted to it, in
+            nats; None where there are none that were not learned from: with networks in folds, and in a refit.
         prob_quantiles: for cross-entropy, the `statistics.QUANTILES` of the predicted probability of noisy
             class j over the images of clean class i, shape (n_classes, n_classes, 5).
         weights_sha256: of the last weights, or of the best ones of the networks of all folds, so that two runs can be
@@ -193,11 +209,13 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Whether the trial ended well, with a T from every estimator if they can read it."""
-        if self.status != "done" or self.trial.method != "cross-entropy":
-            return self.status == "done"
-        wanted = {*ESTIMATORS, *FEATURE_ESTIMATORS}
-        return wanted <= self.transition_matrices.keys() and ESTIMATORS.keys() <= self.deviations.keys()
+        """Whether the trial ended well."""
+        return self.status == "done"
+
+    def has(self, estimators: Collection[str]) -> bool:
+        """Whether it has a T by each of these names, and of those that read probabilities the deviations too."""
+        stated = {*estimators} & ESTIMATORS.keys()
+        return {*estimators} <= self.transition_matrices.keys() and stated <= self.deviations.keys()
 
     def to_json(self) -> dict[str, Any]:
         values = {"key": self.trial.key, **dataclasses.asdict(self)}

@@ -5,26 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.stats
 
-from labelnoise import data
+from labelnoise.data import entry
 from labelnoise.noise import nominal_rate
 from labelnoise.training import Settings, method, protocol
 from labelnoise.trials._ledger import Ledger
-from labelnoise.trials._sweep import Progress, sweep
 from labelnoise.trials._trial import Record, Trial
+
+if TYPE_CHECKING:
+    from labelnoise.trials._sweep import Progress
 
 TRIES = 6  # configurations of every arm
 SEEDS = range(1000, 1002)  # none of them is reported
-MARGIN = 2.0  # standard errors by which a try must be better than the protocol to replace it
+STANDARD_ERRORS = 2.0  # by which a try must be better than the protocol to replace it
 CHOSEN = Path(__file__).with_name("tuned.json")  # written by benchmarks/tuning.py
 
 # What is searched, on a logarithmic scale: the rate and the epochs relative to the protocol's.
@@ -90,7 +90,7 @@ def _nearest(arm: Arm) -> Choice:
     }
     if not alike:
         return Choice(protocol(arm.dataset, arm.model, arm.method))
-    n_classes = len(data.DATASETS[arm.dataset])
+    n_classes = entry(arm.dataset).n_classes
     rate = nominal_rate(arm.noise, n_classes)
 
     def distance(other: Arm) -> tuple[float, bool]:
@@ -119,7 +119,7 @@ def read_chosen(text: str) -> dict[Arm, Choice]:
 
 
 def write_chosen(choices: Mapping[Arm, Choice]) -> str:
-    """Arms and their configurations as JSON, a line each."""
+    """Arms and their configurations as JSON, one line each."""
     rows = [json.dumps({"arm": dataclasses.asdict(arm), **dataclasses.asdict(c)}) for arm, c in choices.items()]
     return "[\n" + ",\n".join(sorted(rows)) + "\n]\n"
 
@@ -145,6 +145,8 @@ def study(
         progress: as `sweep.sweep` takes it, once a round.
     """
     import optuna  # an extra of the package; only a new study needs it
+
+    from labelnoise.trials._sweep import sweep
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     studies = []
@@ -196,6 +198,8 @@ def standard_error(by_arm: Losses) -> float:
         for choice, each in by_choice.items():
             if choice != start(arm) and start(arm) in by_choice:
                 spreads.append(np.std(np.subtract(each, by_choice[start(arm)]), ddof=1) / len(each) ** 0.5)
+    import scipy.stats  # here, so that trials can be planned without it
+
     freedom = len(SEEDS) - 1
     return float(np.median(spreads) / (scipy.stats.chi.ppf(0.5, freedom) / freedom**0.5))
 
@@ -204,8 +208,8 @@ def settled(by_arm: Losses, tries: int = TRIES) -> dict[Arm, Choice]:
     """What to report each arm with that has had its tries: the best, or the protocol if that is not clearly worse.
 
     The best of several tries that are all as good is a lucky one. So the protocol stays unless it is worse by more
-    than `MARGIN` standard errors, in the spirit of the one-standard-error rule (Breiman et al. 1984, Classification
-    and regression trees, section 3.4.3).
+    than `STANDARD_ERRORS` standard errors, in the spirit of the one-standard-error rule (Breiman et al. 1984,
+    Classification and regression trees, section 3.4.3).
     """
     found = {}
     for arm, scores in tried(by_arm).items():
@@ -214,14 +218,13 @@ def settled(by_arm: Losses, tries: int = TRIES) -> dict[Arm, Choice]:
         }
         if len(scores) >= tries and start(arm) in dict(scores):
             gain = dict(scores)[start(arm)] - scores[0][1]
-            found[arm] = scores[0][0] if gain > MARGIN * standard_error(alike) else start(arm)
+            found[arm] = scores[0][0] if gain > STANDARD_ERRORS * standard_error(alike) else start(arm)
     return found
 
 
 def start(arm: Arm) -> Choice:
     """The first configuration of an arm: the protocol, and the defaults of the method's own options."""
-    recipe = method(arm.method)
-    defaults = {name: inspect.signature(recipe.loss).parameters[name].default for name in recipe.options}
+    defaults = {name: option.default for name, option in method(arm.method).options.items()}
     return Choice(protocol(arm.dataset, arm.model, arm.method), tuple(sorted(defaults.items())))
 
 
@@ -243,5 +246,5 @@ def _choice(arm: Arm, asked: Any) -> Choice:
         weight_decay=suggest("weight_decay", WEIGHT_DECAY),
         epochs=asked.suggest_int("epochs", *(round(share * base.epochs) for share in RELATIVE_EPOCHS), log=True),
     )
-    options = {name: suggest(name, bounds) for name, bounds in method(arm.method).options.items()}
+    options = {name: suggest(name, (known.low, known.high)) for name, known in method(arm.method).options.items()}
     return Choice(settings, tuple(sorted(options.items())))

@@ -1,0 +1,47 @@
+import os
+import threading
+
+import pytest
+
+from labelnoise._files import write_whole
+
+
+def test_a_file_is_written_with_its_folder_and_replaced(tmp_path):
+    path = tmp_path / "new" / "file.bin"
+    for content in (b"first", b"second, longer"):
+        write_whole(path, content)
+        assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"as it was")
+
+    def fail(source, target):
+        assert path.read_bytes() == b"as it was"
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        write_whole(path, b"new")
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"as it was"
+
+
+def test_who_reads_while_others_write_sees_one_of_them_whole(tmp_path):
+    path = tmp_path / "file.bin"
+    contents = [bytes([k]) * 100_000 for k in range(4)]
+    write_whole(path, contents[0])
+    writers = [threading.Thread(target=lambda c=c: [write_whole(path, c) for _ in range(20)]) for c in contents]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert path.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_may_be_read_by_whom_others_may(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    write_whole(tmp_path / "whole", b"")
+    assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
