@@ -118,17 +118,11 @@ def _place(fields: Sequence[str], wanted: Sequence[str], path: Path) -> int:
 
 
 def read_column(path: Path, wanted: Sequence[str] = LABEL_NAMES) -> Any:
-    """The column of a file that has one of the wanted names, or its only one, as an Arrow array of length n_samples.
+    """The column of a CSV or Parquet file that has one of the wanted names, or its only one, as Arrow has it.
 
     Raises:
         InputError: there are several, and none with such a name.
     """
-    if path.suffix.lower() == ".npy":
-        array = _npy(path)
-        if array.shape[:1] != (array.size,) or array.dtype.kind not in "biufUS":
-            raise InputError(f"{path} must hold one label a sample, not {array.dtype} of shape {array.shape}.")
-        native = str if array.dtype.kind in "US" else array.dtype.newbyteorder("=")
-        return pyarrow.array(array.ravel().astype(native))
     if path.suffix.lower() == ".parquet":
         names = [name for name in pyarrow.parquet.read_schema(path).names if not name.startswith(INDEX)]
         return pyarrow.parquet.read_table(path, columns=[names[_place(names, wanted, path)]]).column(0)
@@ -149,23 +143,43 @@ def read_labels(path: Path) -> LabelColumn:
         InputError: not such a file, or a missing label; rows are counted from 0, without a header.
     """
     with reading(path):
-        return _as_labels(read_column(path), path)
-
-
-def _as_labels(column: Any, path: Path) -> LabelColumn:
-    if not len(column):
+        values, codes = _npy_labels(path) if path.suffix.lower() == ".npy" else _encoded(read_column(path))
+    if not len(codes):
         raise InputError(f"{path} has no labels, a header at most; write one label a row.")
-    encoded = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
-    encoded = encoded if pyarrow.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
-    codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
-    values = ["" if value is None or value != value else str(value).strip() for value in encoded.dictionary.to_pylist()]
-    texts = [str(int(float(text))) if re.fullmatch(r"-?\d{1,15}(\.0*)?", text) else text for text in [*values, ""]]
+    texts = ["" if value is None or value != value else str(value).strip() for value in values]
+    texts = [str(int(float(text))) if re.fullmatch(r"-?\d{1,15}(\.0*)?", text) else text for text in texts]
     missing = np.flatnonzero(np.array([not text for text in texts])[codes])
     if len(missing):
         raise InputError(f"Row {missing[0]} of {path} has no label; fill it in, or drop the row everywhere.")
     distinct = sorted({texts[code] for code in np.unique(codes)}, key=lambda text: (text.isdigit() and len(text), text))
     places = {text: place for place, text in enumerate(distinct)}
     return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), str(path))
+
+
+def _npy_labels(path: Path) -> tuple[list[Any], NDArray[np.integer[Any]]]:
+    array = _npy(path)
+    if array.shape[:1] != (array.size,) or array.dtype.kind not in "biufUS":
+        raise InputError(f"{path} must hold one label a sample, not {array.dtype} of shape {array.shape}.")
+    values, codes = np.unique(array.astype(str) if array.dtype.kind == "S" else array, return_inverse=True)
+    return values.tolist(), codes
+
+
+# What PyArrow has to turn a column into an array, such as `to_numpy`, imports pandas where there is one. DLPack
+# doesn't, and takes a column without gaps.
+
+
+def _encoded(column: Any) -> tuple[list[Any], NDArray[np.integer[Any]]]:
+    whole = column.combine_chunks()
+    whole = whole.dictionary_decode() if pyarrow.types.is_dictionary(whole.type) else whole
+    encoded = whole.dictionary_encode(null_encoding="encode")
+    return encoded.dictionary.to_pylist(), np.from_dlpack(encoded.indices)
+
+
+def _array(column: Any) -> NDArray[Any]:
+    """A column of numbers in their own precision, NaN in its gaps; any other as Python objects."""
+    if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
+        return np.array(column.to_pylist(), dtype=object)
+    return np.array(column.to_pylist(), dtype=float) if column.null_count else np.from_dlpack(column.combine_chunks())
 
 
 def read_probs(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
@@ -190,7 +204,7 @@ def read_probs(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
         names = tuple(fields[k] for k in kept)
         if named and len(set(names)) < len(names):
             raise InputError(f"{path} has two columns called {max(names, key=names.count)!r}; rename one.")
-        columns = [table.column(k).to_numpy() for k in kept]
+        columns = [_array(table.column(k)) for k in kept]
     words = [k for k, column in enumerate(columns) if column.dtype.kind not in "fiu"]
     wrong = [(row, k) for k in words for row, value in enumerate(columns[k]) if not is_number(value)]
     if wrong:
