@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import re
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,7 +132,7 @@ def trained(tmp_path_factory, readme_command):
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
         patched.chdir(folder)
-        patched.setattr(own_training, "LEAST_STEPS", 40)
+        patched.setattr(own_training, "LEAST_STEPS", 24)
         patched.setattr(train_command, "trained_report", kept)
         status = cli.main(readme_command("train"))
     ranked = pd.read_csv(folder / "report" / "suggestions.csv")
@@ -216,6 +217,19 @@ def test_a_network_of_ones_own():
     as_npz("own.npz", *stripes(60))
     assert cli.main(["train", "own.npz", "--network", "mine_of_test:make"]) == 0
     assert json.loads(Path("report/report.json").read_text())["network"] == "mine_of_test:make"
+
+
+@pytest.mark.usefixtures("two_epochs")
+def test_a_terminal_gets_one_line_that_is_drawn_again(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    as_npz("own.npz", *stripes(60))
+    assert cli.main(["train", "own.npz"]) == 0
+    first, *others = terminal.getvalue().split("\r")[1:]
+    assert "  0%" in first
+    assert "100%" in others[-1]
+    assert terminal.getvalue().count("\n") == 1
 
 
 def cells(chapter):
