@@ -331,6 +331,10 @@ MISTAKES = {
     "unknown network": (npz(), ["--network", "resnet"], "Unknown model 'resnet'"),
     "no module": (npz(), ["--network", "nothing_here:make"], "The network nothing_here:make can't be imported"),
     "no function": (npz(), ["--network", "json:make"], "The network json:make can't be imported"),
+    "a module that fails": (
+        lambda: (npz()(), Path("failing_of_test.py").write_text("1 / 0")), ["--network", "failing_of_test:make"],
+        "The network failing_of_test:make can't be imported: division by zero.",
+    ),
     "no network": (npz(), ["--network", "math:sqrt"], "The network math:sqrt fails on images of"),
     "a folder of one's own": (npz(), ["--out", "."], ". holds other files than a report (own.npz)"),
 }  # fmt: skip
@@ -340,6 +344,7 @@ MISTAKES = {
 def test_a_mistake_gives_one_sentence_before_any_training(here, capsys, monkeypatch, spoil, options, message):
     monkeypatch.setattr(own_training, "train", lambda *args, **kwargs: pytest.fail("it was trained"))
     spoil()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     before = {path: path.stat().st_mtime_ns for path in here.rglob("*")}
     data = next((str(path) for path in Path().glob("own*")), "own.npz")
     assert cli.main(["train", data, *options]) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,11 +30,10 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
     if ":" not in name:
         training.build(name, n_classes, channels, size, seed=0)
         return lambda number: training.build(name, n_classes, channels, size, seed=derive_seed("own", seed, number))
-    module, _, function = name.partition(":")
     sys.path.insert(0, str(Path.cwd()))  # as python itself has it
     try:
-        factory = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+        factory = pkgutil.resolve_name(name)
+    except Exception as error:  # whatever their code raises
         raise InputError(f"The network {name} can't be imported: {error}.") from None
     finally:
         sys.path.remove(str(Path.cwd()))
@@ -47,7 +46,7 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
 
     try:
         shape = tuple(make(0).eval()(torch.zeros(2, channels, size, size)).shape)
-    except Exception as error:  # whatever their code raises
+    except Exception as error:
         raise InputError(f"The network {name} fails on images of {(2, channels, size, size)}: {error}.") from None
     if shape != (2, n_classes):
         raise InputError(f"The network {name} gives {shape} for 2 images; it must give logits of {(2, n_classes)}.")

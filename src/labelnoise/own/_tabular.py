@@ -109,31 +109,25 @@ def _csv(path: Path, n_columns: int, skip: int, text: int | None = None) -> Any:
     )
 
 
-def _place(fields: Sequence[str], wanted: Sequence[str], path: Path) -> int:
-    lower = [field.lower().replace(" ", "_") for field in fields]
-    found = [lower.index(name) for name in wanted if name in lower]
-    if not found and len(fields) > 1:
-        raise InputError(f"{path} has the columns {', '.join(fields)}; name the one that is meant {wanted[0]}.")
-    return found[0] if found else 0
-
-
 def read_column(path: Path, wanted: Sequence[str] = LABEL_NAMES) -> Any:
     """The column of a CSV or Parquet file that has one of the wanted names, or its only one, as Arrow has it.
 
     Raises:
         InputError: there are several, and none with such a name.
     """
-    if path.suffix.lower() == ".parquet":
-        names = [name for name in pyarrow.parquet.read_schema(path).names if not name.startswith(INDEX)]
-        return pyarrow.parquet.read_table(path, columns=[names[_place(names, wanted, path)]]).column(0)
-    first = _first_row(path)
-    if len(first) > 1:
-        return _csv(path, len(first), 1, _place(first, wanted, path)).column(0)
-    column = _csv(path, 1, 0, 0).column(0)
-    # A word that does not come again is the name of the column.
-    name = "".join(first)
-    named = not is_number(name) and name not in {str(value).strip() for value in column.slice(1).unique()}
-    return column.slice(int(named))
+    parquet = path.suffix.lower() == ".parquet"
+    names = pyarrow.parquet.read_schema(path).names if parquet else _first_row(path)
+    fields = [name for name in names if not name.startswith(INDEX)] if parquet else names or [""]
+    lower = [field.lower().replace(" ", "_") for field in fields]
+    place = next((lower.index(name) for name in wanted if name in lower), 0 if len(fields) == 1 else None)
+    if place is None:
+        raise InputError(f"{path} has the columns {', '.join(fields)}; name the one that is meant {wanted[0]}.")
+    if parquet:
+        return pyarrow.parquet.read_table(path, columns=[fields[place]]).column(0)
+    column = _csv(path, len(fields), int(len(fields) > 1), place).column(0)
+    # A word that does not come again is the name of an only column.
+    named = len(fields) == 1 and not is_number(fields[0])
+    return column.slice(int(named and fields[0] not in {str(value).strip() for value in column.slice(1).unique()}))
 
 
 def read_labels(path: Path) -> LabelColumn:

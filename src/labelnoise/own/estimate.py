@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, RESAMPLES, Floats, bootstrap_deviation, check_inputs
+from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation, check_inputs
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._tabular import is_number, read_labels, read_probs
@@ -78,14 +78,10 @@ def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, 
     return *check_inputs(values, noisy_labels, name=str(probs)), class_names
 
 
-def check_estimator(name: str) -> None:
-    """Check the name of an estimator.
-
-    Raises:
-        InputError: there is none in `labelnoise.ESTIMATORS`.
-    """
-    if name not in ESTIMATORS:
-        raise InputError(f"Unknown estimator {name!r}; use one of: {', '.join(ESTIMATORS)}.")
+def _known(estimator: str) -> Estimator:
+    if estimator not in ESTIMATORS:
+        raise InputError(f"Unknown estimator {estimator!r}; use one of: {', '.join(ESTIMATORS)}.")
+    return ESTIMATORS[estimator]
 
 
 def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, ...], estimator: str) -> Report:
@@ -102,10 +98,9 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
     Raises:
         InputError: an unknown estimator.
     """
-    check_estimator(estimator)
+    function, (n_samples, n_classes) = _known(estimator), pred_probs.shape
     from labelnoise.own.report import Report, at_least_counted
 
-    function, (n_samples, n_classes) = ESTIMATORS[estimator], pred_probs.shape
     rows = min(n_samples, MOST_ROWS)
     deviation = bootstrap_deviation(function, pred_probs, noisy_labels, resamples=RESAMPLES, size=rows)
     deviation *= (rows / n_samples) ** 0.5 if function.counts else 1
@@ -119,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
     """The command; its report goes to the terminal, and as JSON and HTML to a folder."""
     if options.out is not None:
         check_folder(options.out)
-    check_estimator(options.estimator)
+    _known(options.estimator)
     report = estimate(*read_samples(options.labels, options.probs), options.estimator)
     from labelnoise.own._page import page
     from labelnoise.own.report import as_json, as_text

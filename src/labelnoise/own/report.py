@@ -161,26 +161,23 @@ def _signed(value: float) -> str:
 def as_text(report: Report) -> str:
     """A report for a terminal: all of T of up to `WHOLE` classes, of more only what stands out."""
     names, (estimate, low, high) = list(report.class_names), _parts(report.bounds)
-    lines = [report.title, "", *textwrap.wrap(headline(report), 100)]
-    classes = report.classes()
+    classes, found, of_all = report.classes(), shown(report.confusions(), "share"), ""
+    parts = [report.title, textwrap.fill(headline(report), 100)]
     if len(names) <= WHOLE:
         half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
-        texts = np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half)
-        frame = pd.DataFrame(texts, columns=names)
+        frame = pd.DataFrame(np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half), columns=names)
         frame.insert(0, "", names)
-        lines += ["", "T in %, with 95 % intervals; rows are clean classes, columns labels", "", _table(frame)]
+        parts += ["T in %, with 95 % intervals; rows are clean classes, columns labels", _table(frame)]
     else:
         classes = classes.sort_values("noise_rate", ascending=False).head(SHOWN)
-    lines += ["", "Noise rate of the classes" + (f", the highest of {len(names)}" if len(names) > WHOLE else "")]
-    lines += ["", _table(shown(classes, "noise_rate"))]
-    found = shown(report.confusions(), "share")
-    more = f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
-    lines += ["", f"Confusions that stand out from flips spread evenly{more if len(found) else ': none'}"]
-    lines += ["", _table(found.head(SHOWN))] if len(found) else []
-    for text in (*advice(report), *report.notes):
-        lines += ["", *textwrap.wrap(text, 100)]
+        of_all = f", the highest of {len(names)}"
+    parts += [f"Noise rate of the classes{of_all}", _table(shown(classes, "noise_rate"))]
+    more = ": none" if found.empty else f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
+    parts += [f"Confusions that stand out from flips spread evenly{more}"]
+    parts += [] if found.empty else [_table(found.head(SHOWN))]
+    parts += [textwrap.fill(text, 100) for text in (*advice(report), *report.notes)]
     # A name must not steer the terminal.
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n".join(lines))
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n\n".join(parts))
 
 
 def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:
