@@ -1,9 +1,11 @@
 """The public names: what they say of themselves, where the book lists them, and that its examples run."""
 
 import contextlib
+import doctest
 import importlib
 import inspect
 import io
+import pkgutil
 import re
 import subprocess
 import sys
@@ -26,6 +28,9 @@ OWN = {
 }  # fmt: skip
 
 
+WITH_EXAMPLES = ["errors", "transitions", "noise", "statistics", "estimators", "losses"]
+
+
 def takes_arrays(public):
     if isinstance(public, type) and issubclass(public, Exception):
         return False
@@ -46,6 +51,15 @@ def test_a_public_name_says_shapes_errors_and_source(name):
     if is_dataclass(public):
         assert "Attributes:\n" in text
     assert (name in OWN) != bool(re.search(r"\b(19|20)\d\d\b", text)), "a source names its year"
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_the_examples_in_docstrings_show_what_comes_out(name):
+    package = importlib.import_module(f"labelnoise.{name}")
+    parts = [f"{package.__name__}.{each.name}" for each in pkgutil.iter_modules(getattr(package, "__path__", []))]
+    results = [doctest.testmod(importlib.import_module(part)) for part in (package.__name__, *parts)]
+    assert not sum(result.failed for result in results)
+    assert name == "errors" or sum(result.attempted for result in results)
 
 
 def test_every_public_name_is_on_one_api_page_and_nothing_else_is():

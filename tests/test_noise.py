@@ -20,6 +20,7 @@ from labelnoise.noise import (
     mean_transition_matrix,
     nominal_rate,
     oracle,
+    parse,
 )
 
 quick = settings(deadline=None, max_examples=50)
@@ -352,6 +353,45 @@ def test_mean_rows_need_a_label_each():
         mean_transition_matrix(np.eye(2), [0, 1, 1])
     with pytest.raises(InputError, match="clean_labels has 2 in row 1; with 2 classes"):
         mean_transition_matrix(np.eye(2), [0, 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "rate"),
+    [
+        ("clean", "class", 0.0),
+        ("paper-0.5", "class", 0.5),
+        ("pair-flip-0.45", "class", 0.45),
+        ("random-0.3-7", "class", 0.3),
+        ("[[0.9, 0.1, 0], [0, 0.8, 0.2], [0.3, 0, 0.7]]", "class", 0.2),
+        ("instance-0.3", "instance", 0.3),
+        ("human", "human", None),
+    ],
+)
+def test_a_name_tells_what_flips_depend_on_their_rate_and_the_matrix_if_there_is_one(name, kind, rate):
+    found = parse(name, 3)
+    assert (found.kind, found.rate) == (kind, rate if rate is None else pytest.approx(rate))
+    assert (found.matrix is not None) == (kind == "class")
+    if found.matrix is not None:
+        np.testing.assert_array_equal(found.matrix, transitions.named(name, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("instance-x", r"Noise 'instance-x' needs a rate in \[0, 1\], as instance-0.3 has."),
+        ("instance-1.5", r"Noise 'instance-1.5' needs a rate"),
+        ("people", "Unknown noise 'people'; use one of: clean, paper-0.5"),
+        ("symmetric-2", r"A noise rate must lie in \[0, 1\], not 2.0"),
+    ],
+)
+def test_a_name_of_no_noise_is_refused(name, message):
+    with pytest.raises(InputError, match=message):
+        parse(name, 3)
+
+
+def test_a_noise_by_people_has_no_rate_of_its_own():
+    with pytest.raises(InputError, match="Noise 'human' has no rate of its own; use one of: clean"):
+        nominal_rate("human", 3)
 
 
 def test_the_rate_of_a_noise_by_its_name():

@@ -45,6 +45,11 @@ def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Lab
     return array.astype(np.int64, copy=False)
 
 
+def _same_length(name: str, values: NDArray[Any], other: str, labels: Labels) -> None:
+    if len(values) != len(labels):
+        raise InputError(f"There are {len(values)} {name} but {len(labels)} {other}; pass one per sample.")
+
+
 def _cumulative(probs: Probs) -> Probs:
     """The distribution function of each row; divided by its last value, as rounding could leave a gap below 1."""
     cumulative = np.cumsum(probs, axis=1)
@@ -145,8 +150,9 @@ def instance_probs(
     ``softmax(x @ W[y])`` over the other classes, with W[y] of shape (n_pixels, n_classes) standard
     normal. Truncation moves the mean of q off `rate`, most at the ends: at 0 it is 0.08.
 
-    The weights are meant for normalised images, so pixels here get the mean 0 and deviation 1 over
-    all images together: a row depends on the other images by these two numbers. As in the paper,
+    Pixels get the mean 0 and deviation 1 over all images together: a row depends on the other images
+    by these two numbers. The generators behind published figures feed pixels as they are, which is
+    another noise, with more of the flips of a class to its likeliest wrong one. As in the paper,
     ``x @ W[y]`` is not divided by the root of the number of pixels. With 784 of them its entries are
     tens apart, so the flips of an image nearly always go to one class, and images that are alike
     share it: the mean T of a class is far from even, and differs from one draw of W to another.
@@ -169,8 +175,7 @@ def instance_probs(
     n_classes, rate = check_n_classes(n_classes), check_rate(rate)
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     pixels = _check_images(images)
-    if len(pixels) != len(clean):
-        raise InputError(f"There are {len(pixels)} images but {len(clean)} clean_labels; pass one per sample.")
+    _same_length("images", pixels, "clean_labels", clean)
 
     # A class at a time, as all images in double precision would need eight times the memory of their bytes.
     members = [np.flatnonzero(clean == i) for i in range(n_classes)]
@@ -274,8 +279,7 @@ def mean_transition_matrix(probs: ArrayLike, clean_labels: ArrayLike) -> Matrix:
     rows = _check_probs(probs)
     n_classes = rows.shape[1]
     clean = check_labels(clean_labels, n_classes, "clean_labels")
-    if len(rows) != len(clean):
-        raise InputError(f"There are {len(rows)} rows of probs but {len(clean)} clean_labels; pass one per sample.")
+    _same_length("rows of probs", rows, "clean_labels", clean)
     matrix = np.eye(n_classes)
     for i in np.unique(clean):
         matrix[i] = rows[clean == i].mean(axis=0)
@@ -290,8 +294,7 @@ def count_transitions(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classe
     """
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     noisy = check_labels(noisy_labels, n_classes, "noisy_labels")
-    if len(clean) != len(noisy):
-        raise InputError(f"There are {len(clean)} clean_labels but {len(noisy)} noisy_labels; pass one per sample.")
+    _same_length("clean_labels", clean, "noisy_labels", noisy)
     pairs = np.bincount(clean * n_classes + noisy, minlength=n_classes**2)
     return pairs.reshape(n_classes, n_classes)
 

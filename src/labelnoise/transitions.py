@@ -28,9 +28,17 @@ PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
 FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED, or a matrix [[0.9, 0.1], ...]"
 
 
-def _as_array(values: Any) -> Any:
-    """A tensor, such as the T of a loss that learns it, as a NumPy array; anything else as it is."""
-    return values.detach().cpu().double().numpy() if hasattr(values, "detach") else values
+def as_array(values: Any) -> NDArray[Any]:
+    """An array or a tensor, on any device and with or without gradient, as a NumPy array; copied only if need be."""
+    if hasattr(values, "detach"):  # a tensor, told without importing torch
+        tensor = values.detach().cpu()
+        return np.asarray(tensor.float() if is_bfloat16(tensor) else tensor)
+    return np.asarray(values)
+
+
+def is_bfloat16(values: Any) -> bool:
+    """Whether this is a tensor of the type that NumPy lacks."""
+    return str(getattr(values, "dtype", None)) == "torch.bfloat16"
 
 
 def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matrix:
@@ -49,7 +57,7 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
             probability distribution. The message names the row.
     """
     try:
-        matrix = np.array(_as_array(transition_matrix), dtype=np.float64)
+        matrix = np.array(as_array(transition_matrix), dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(f"A transition matrix must be a square table of numbers, not {transition_matrix!r}.") from None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
@@ -171,15 +179,12 @@ def named(noise: str, n_classes: int) -> Matrix:
     """
     if noise == "clean":
         return np.eye(n_classes)
-    if noise in PAPER:
-        return validate(PAPER[noise], n_classes)
     try:
-        if noise.startswith("["):
-            return validate(json.loads(noise), n_classes)
-        if noise.startswith("symmetric-"):
-            return symmetric(n_classes, float(noise.removeprefix("symmetric-")))
-        if noise.startswith("pair-flip-"):
-            return pair_flip(n_classes, float(noise.removeprefix("pair-flip-")))
+        if noise in PAPER or noise.startswith("["):
+            return validate(PAPER[noise] if noise in PAPER else json.loads(noise), n_classes)
+        for prefix, build in (("symmetric-", symmetric), ("pair-flip-", pair_flip)):
+            if noise.startswith(prefix):
+                return build(n_classes, float(noise.removeprefix(prefix)))
         if noise.startswith("random-"):
             rate, _, seed = noise.removeprefix("random-").rpartition("-")
             return random(n_classes, float(rate), np.random.default_rng(int(seed)))
@@ -252,7 +257,7 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
 
 
 def _pair(estimate: ArrayLike, truth: ArrayLike) -> tuple[Matrix, Matrix]:
-    first, second = (np.asarray(_as_array(each), dtype=np.float64) for each in (estimate, truth))
+    first, second = (np.asarray(as_array(each), dtype=np.float64) for each in (estimate, truth))
     if first.shape != second.shape:
         raise InputError(f"The estimate has shape {first.shape} but the true matrix {second.shape}.")
     return first, second

@@ -34,13 +34,13 @@ def drawn(matrix, n, seed):
 def test_intervals_cover_as_often_as_they_say():
     # Rows of different clean classes are independent, so that the covered diagonal entries of all draws are binomial.
     # Wrong with probability 2e-6 at a coverage of exactly 0.95.
-    matrix, draws = transitions.symmetric(3, 0.3), 150
+    matrix, draws = transitions.symmetric(9, 0.3), 50
     covered = sum(
         int(interval(argmax_counts, *known(matrix, 100, seed), resamples=50, seed=seed).covers(matrix).diagonal().sum())
         for seed in range(draws)
     )
-    low, high = scipy.stats.binom.ppf([1e-6, 1 - 1e-6], 3 * draws, 0.95)
-    assert low <= covered <= high < 3 * draws
+    low, high = scipy.stats.binom.ppf([1e-6, 1 - 1e-6], 9 * draws, 0.95)
+    assert low <= covered <= high < 9 * draws
 
 
 def test_the_bootstrap_finds_the_deviation_of_counts():

@@ -18,7 +18,7 @@ def predictions(clean, accuracy, n_classes, generator):
 @given(st.integers(2, 6), st.floats(0, 0.45))
 def test_the_slope_is_the_diagonal_less_the_rest_and_falls_to_0_where_labels_say_nothing(n_classes, rate):
     matrix = symmetric(n_classes, rate)
-    assert rule.slope(matrix) == pytest.approx(matrix[0, 0] - matrix[0, 1])
+    assert rule.slope(matrix) == pytest.approx(1 - rate - rate / (n_classes - 1))
     assert rule.slope(np.eye(n_classes)) == 1
     with pytest.raises(InputError, match="no more than a guess"):
         rule.slope(symmetric(n_classes, 1 - 1 / n_classes))
@@ -51,14 +51,16 @@ def test_from_noisy_labels_alone_the_interval_holds_the_difference_of_clean_accu
 def test_the_resolution_is_the_half_width_that_the_gain_then_has():
     generator = np.random.default_rng(1)
     matrix, n = symmetric(3, 0.6), 4000
+    # A right prediction agrees with a label with the probability 0.4, a wrong one with 0.3: a point is worth 0.1.
+    assert rule.gain_resolution(n, matrix) == pytest.approx(1.96 * (0.1 / n) ** 0.5 / 0.1)
     clean = generator.integers(3, size=n)
     noisy = corrupt(clean, matrix, generator)
     first, second = predictions(clean, 0.9, 3, generator), predictions(clean, 0.88, 3, generator)
-    disagreement = np.mean((first == noisy) != (second == noisy))
+    differences = ((first == noisy) - 1.0 * (second == noisy)) / 0.1
+    half_width = 1.96 * differences.std(ddof=1) / n**0.5
     # The variance differs from the disagreement by the square of the mean alone, and 1.96 from t by less.
-    assert rule.gain_resolution(n, matrix, disagreement) == pytest.approx(
-        rule.predicted_gain(first, second, noisy, matrix).half_width, rel=0.01
-    )
+    assert rule.gain_resolution(n, matrix, np.mean(differences != 0)) == pytest.approx(half_width, rel=0.01)
+    assert rule.predicted_gain(first, second, noisy, matrix).half_width == pytest.approx(half_width, rel=0.01)
 
 
 def test_a_verdict_needs_more_than_the_resolution():

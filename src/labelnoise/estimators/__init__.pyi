@@ -7,7 +7,6 @@ from ._counts import argmax_counts as argmax_counts
 from ._dual_t import dual_t as dual_t
 from ._inputs import Floats as Floats
 from ._inputs import Opened as Opened
-from ._inputs import as_array as as_array
 from ._inputs import as_rows as as_rows
 from ._inputs import check_features as check_features
 from ._inputs import check_inputs as check_inputs

@@ -7,7 +7,8 @@ import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike
 
 from labelnoise.errors import InputError, check_number
-from labelnoise.estimators._inputs import Floats, as_array, check_inputs, row_blocks
+from labelnoise.estimators._inputs import Floats, check_inputs, row_blocks
+from labelnoise.transitions import as_array
 
 LARGEST_LOG = 5.0  # temperatures from 1/148 to 148
 

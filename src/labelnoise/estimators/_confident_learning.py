@@ -37,6 +37,11 @@ def confident_learning(pred_probs: ArrayLike, noisy_labels: ArrayLike) -> Matrix
 
     Raises:
         InputError: as `check_inputs`.
+
+    >>> probs = np.repeat([[0.9, 0.1], [0.2, 0.8]], 4, axis=0)
+    >>> confident_learning(probs, [0, 0, 0, 1, 1, 1, 1, 0])
+    array([[0.75, 0.25],
+           [0.25, 0.75]])
     """
     probs, labels = check_inputs(pred_probs, noisy_labels)
     n_samples, n_classes = probs.shape

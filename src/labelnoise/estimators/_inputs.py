@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels, check_labels
-from labelnoise.transitions import Matrix
+from labelnoise.transitions import Matrix, as_array, is_bfloat16
 
 Floats = NDArray[np.floating[Any]]
 
@@ -24,19 +24,6 @@ def row_blocks(array: NDArray[Any]) -> list[slice]:
     """Slices of the rows that stay in the cache while a block of them is worked on, and need little memory beside."""
     step = max(1, BLOCK_BYTES // (array.shape[1] * array.itemsize))
     return [slice(first, first + step) for first in range(0, len(array), step)]
-
-
-def as_array(values: ArrayLike) -> NDArray[Any]:
-    """An array or a tensor, on any device and with or without gradient, as a NumPy array; copied only if need be."""
-    if hasattr(values, "detach"):  # a tensor, told without importing torch
-        tensor = values.detach().cpu()
-        return np.asarray(tensor.float() if _is_bfloat16(tensor) else tensor)
-    return np.asarray(values)
-
-
-def _is_bfloat16(values: Any) -> bool:
-    """Whether this is a tensor of the type that NumPy lacks."""
-    return str(getattr(values, "dtype", None)) == "torch.bfloat16"
 
 
 def _as_floats(array: NDArray[Any], name: str, meaning: str) -> Floats:
@@ -110,7 +97,7 @@ def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "
     if len(labels) != len(probs):
         raise InputError(f"There are {len(probs)} rows of {name} but {len(labels)} noisy_labels.")
     _every_class(labels, probs.shape[1], "drop its column")
-    return Opened(probs, labels, BFLOAT16_TOLERANCE if _is_bfloat16(pred_probs) else SUM_TOLERANCE, name)
+    return Opened(probs, labels, BFLOAT16_TOLERANCE if is_bfloat16(pred_probs) else SUM_TOLERANCE, name)
 
 
 def check_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> tuple[Floats, Labels]:

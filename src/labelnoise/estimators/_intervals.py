@@ -11,8 +11,8 @@ import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError, check_number
-from labelnoise.estimators._inputs import as_array, check_inputs
-from labelnoise.transitions import Matrix, validate
+from labelnoise.estimators._inputs import check_inputs
+from labelnoise.transitions import Matrix, as_array, validate
 
 # Of each entry alone, for what the data leave open: it stands for a deviation of 100, in entries of at most 1.
 LEAST_INFORMATION = 1e-4

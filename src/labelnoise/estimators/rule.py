@@ -45,6 +45,9 @@ def margin(transition_matrix: ArrayLike) -> float:
 
     Raises:
         InputError: no transition matrix.
+
+    >>> round(margin([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0, 0, 1]]), 3)
+    0.2
     """
     return float(leads(transition_matrix).min())
 
@@ -61,6 +64,9 @@ def slope(transition_matrix: ArrayLike) -> float:
 
     Raises:
         InputError: no transition matrix, or one of which noisy labels don't agree more with right predictions.
+
+    >>> round(slope([[0.9, 0.1], [0.3, 0.7]]), 3)
+    0.6
     """
     matrix = validate(transition_matrix)
     n_classes = len(matrix)
@@ -124,6 +130,9 @@ def gain_resolution(n_samples: int, transition_matrix: ArrayLike, disagreement: 
 
     Raises:
         InputError: as `predicted_gain`, or no sample, or a share outside (0, 1].
+
+    >>> round(gain_resolution(10_000, [[0.9, 0.1], [0.3, 0.7]]), 3)
+    0.01
     """
     if n_samples < 1 or not 0 < disagreement <= 1:
         raise InputError(f"A resolution needs samples and a share in (0, 1], not {n_samples} and {disagreement}.")

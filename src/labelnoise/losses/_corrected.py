@@ -83,6 +83,11 @@ class Forward(_Corrected):
 
     Raises:
         InputError: it is no transition matrix.
+
+    >>> loss = Forward([[0.8, 0.2], [0.3, 0.7]])
+    >>> sure = torch.tensor([[0.0, 100.0]])
+    >>> round(loss(sure, torch.tensor([0])).exp().item(), 3)  # 1 / 0.3
+    3.333
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
@@ -125,7 +130,7 @@ def _inverse(matrix: Matrix, rounded: Tensor) -> Tensor | None:
     if np.linalg.matrix_rank(matrix) < len(matrix):
         return None
     # That of the rounded T as far as rounding is all that it changes: recorded trainings are repeated bit for bit.
-    well = np.linalg.cond(matrix) < 1000
+    well = np.linalg.cond(matrix) < 100
     inverse = torch.linalg.inv(rounded.double() if well else torch.from_numpy(matrix)).float()
     return inverse if np.abs(inverse.double().numpy() @ matrix - np.eye(len(matrix))).max() < 0.01 else None
 
@@ -174,15 +179,18 @@ class Reweighted(_Corrected):
         InputError: it is no transition matrix.
     """
 
+    def weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        """How much likelier each label is as the clean than as the noisy one, shape (n,)."""
+        return self._log_weights(logits, noisy_labels).exp()
+
     @torch.no_grad()
-    def log_weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        """The logarithm of how much likelier each label is as the clean than as the noisy one, shape (n,)."""
+    def _log_weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         log_clean = F.log_softmax(widened(logits), dim=1)
         log_noisy = log_noisy_probs(log_clean, self.transition.log())
         return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).clamp(max=LARGEST_LOG)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        weights = self.log_weights(logits, noisy_labels).exp()
+        weights = self.weights(logits, noisy_labels)
         return (weights * F.cross_entropy(widened(logits), noisy_labels, reduction="none")).mean()
 
 
@@ -202,7 +210,7 @@ class Resampled(Reweighted):
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        logits, log_weights = widened(logits), self.log_weights(logits, noisy_labels)
+        logits, log_weights = widened(logits), self._log_weights(logits, noisy_labels)
         # Only their proportions count. Weights that float32 can hold stay as they are, to the last bit of a record;
         # of those that all would be 0 the largest is made 1.
         weights = (log_weights - F.hardshrink(log_weights.max(), SMALLEST_LOG)).exp()
