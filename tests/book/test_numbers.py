@@ -10,20 +10,17 @@ import pytest
 import scipy.stats
 from distributed.scheduler import dask
 
-from labelnoise import cli, statistics
+from labelnoise import cli, data, statistics
 from labelnoise.book import costs, drawn, figures, matrix_plans, parameters, plans
 from labelnoise.book.matrix_tables import LEVEL
-from labelnoise.data import _datasets as data
 from labelnoise.data import sources
 from labelnoise.estimators import rule
 from labelnoise.noise import instance_rate
-from labelnoise.training import METHODS, LeNet
+from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, LeNet
 from labelnoise.training import _graph as graph
 from labelnoise.training import _loop as training
 from labelnoise.transitions import PAPER, l1_error, noise_rate
-from labelnoise.training import PROTOCOL, VALIDATION_SHARE
 from labelnoise.trials import tuning
-from labelnoise.trials import _running as running
 
 ROOT = Path(__file__).parents[2]
 COUNTS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -69,7 +66,7 @@ def written(thing, pattern):
     return float(re.search(pattern, text)[1].replace("_", ""))
 
 
-ROUNDS, FOLDS, V = len(running.ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
+N_ROUNDS, FOLDS, V = len(ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
 TRUTH = np.array(PAPER["paper-0.6"])
 ESTIMATION, CORRECTION, ROBUSTNESS = (
     parameters.defaults(name) for name in ("02_estimation", "03_correction", "05_robustness")
@@ -83,9 +80,9 @@ STATED = {
     r"one in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],
     r"± 1\.96|1\.96 standard": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
     r"three classes of Fashion-MNIST with two matrices": [len(data.PAPER_CLASSES), len(PAPER)],
-    r"(?i)(all|on|of|in) ten classes|^ten classes|## Ten classes": [len(data.DATASETS["fashion-mnist"])],
+    r"(?i)(all|on|of|in) ten classes|^ten classes|## Ten classes": [data.entry("fashion-mnist").n_classes],
     r"(?i)(on|with|of|##) three classes(?! (of|and on ten))|Three classes are": [len(data.PAPER_CLASSES)],
-    r"on three classes and on ten": [len(data.PAPER_CLASSES), len(data.DATASETS["fashion-mnist"])],
+    r"on three classes and on ten": [len(data.PAPER_CLASSES), data.entry("fashion-mnist").n_classes],
     r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
     r"correction gains at 0\.4 already": [
         instance_rate(name) for name in ROBUSTNESS["ten_noises"] if name == "instance-0.4"
@@ -98,8 +95,8 @@ STATED = {
     r"the other 20 %": [100 * V],
     r"four fifths for training and one fifth": [(1 - V) / V, V, 1, V],
     r"error is 0 for a perfect estimate and at most 2": [0, l1_error(np.eye(3), np.eye(3)[[1, 2, 0]])],
-    r"take the likeliest , three times|three rounds": [ROUNDS],
-    r"Two more, shorter, rounds": [ROUNDS - 1],
+    r"take the likeliest , three times|three rounds": [N_ROUNDS],
+    r"Two more, shorter, rounds": [N_ROUNDS - 1],
     r"Three networks, each": [FOLDS],
     r"the other two thirds": [FOLDS - 1, 1 / FOLDS],
     r"six matrices": [len(ESTIMATION["noises"] + ESTIMATION["ten_noises"])],
@@ -126,7 +123,7 @@ STATED = {
     r"weight decay \(0\.001 to 0\.1\)": tuning.WEIGHT_DECAY,
     r"half to one and a half times": [tuning.RELATIVE_EPOCHS[0], 1, tuning.RELATIVE_EPOCHS[1] - 1],
     r"six tries": [tuning.TRIES],
-    r"two standard errors": [tuning.MARGIN],
+    r"two standard errors": [tuning.STANDARD_ERRORS],
     r"linear up to 0\.1": [written(figures.tries, r"linthresh=([\d.]+)")],
     r"here 20 of them": [20 * any("20 steps" in n for n in costs.measured("estimators")["cases"][0]["estimators"])],
     r"opening one of 100,000 records": [1, written("tests/trials/test_ledger.py", r"range\((\d+_\d+)\)")],

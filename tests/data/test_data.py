@@ -99,9 +99,7 @@ def test_a_set_that_is_written_is_read_back(tmp_path_factory, drawn, draw):
         pixels = draw.draw(hnp.arrays(np.uint8, (n, channels, 3, 5)))
         return torch.from_numpy(pixels)
 
-    written = NoisySet(
-        images(len(train)), np.array(train), *((images(len(test)), np.array(test)) if test else ())
-    )
+    written = NoisySet(images(len(train)), np.array(train), *((images(len(test)), np.array(test)) if test else ()))
     path = tmp_path_factory.mktemp("npz") / "set.npz"
     write_npz(path, written)
     read = read_npz(path, n_classes=5)

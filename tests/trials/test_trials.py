@@ -1,4 +1,6 @@
+import contextlib
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -8,17 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise.data import _datasets as data
+from labelnoise import data
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-from labelnoise.losses import Forward
-from labelnoise.losses import _corrected as losses
+from labelnoise.losses import Forward, Guided
 from labelnoise.noise import derive_seed
 from labelnoise.statistics import QUANTILES
-from labelnoise.training import METHODS, OF_DATASET, PROTOCOL, WITH_GRAPH, Method, Settings, protocol
-from labelnoise.training import _loop as training
+from labelnoise.training import METHODS, PROTOCOL, ROUNDS, WITH_GRAPH, Method, Settings, protocol
 from labelnoise.trials import GIVEN_BY_METHODS, Record, Trial, initial_model, prepare, run, trial
-from labelnoise.trials import _preparation as preparation
 from labelnoise.trials import _running as running
 from labelnoise.trials import _trial as trials
 
@@ -41,12 +40,40 @@ def numbers(images):
     return [round(x) for x in ((high - zero) / (full - zero) * 255 * 256 + (low - zero) / (full - zero) * 255).tolist()]
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """A data set of numbered images in place of Fashion-MNIST."""
+@contextlib.contextmanager
+def in_place_of(name, dataset):
+    """Another data set by the name of one that trials know."""
+
+    def forget():
+        data.loaded.cache_clear()
+        data.true_matrix.cache_clear()
+
+    entry = dataclasses.replace(data.DATASETS[name], read=lambda: dataset)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(data.DATASETS, name, entry)
+        forget()
+        yield
+    forget()
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A data set of numbered images in place of the paper's."""
     dataset = data.Dataset(*numbered(N_TRAIN, 0), *numbered(N_TEST, 1), ("a", "b", "c"))
-    monkeypatch.setattr(preparation, "_dataset", lambda name: dataset)
-    return dataset
+    with in_place_of("fashion-mnist-3", dataset):
+        yield dataset
+
+
+@pytest.fixture(scope="module")
+def ran(small):
+    """Runs a trial with those that it needs, each once for all tests."""
+
+    @functools.cache
+    def run_once(asked):
+        needed = asked.prerequisite()
+        return run(asked, run_once(needed) if needed else None)
+
+    return run_once
 
 
 def labels_by_image(prepared):
@@ -108,21 +135,46 @@ def test_a_key_is_16_hexadecimal_digits(tiny):
     int(tiny().key, 16)
 
 
-def test_keys_and_seeds_are_the_same_in_every_process(tiny):
+def test_keys_and_seeds_are_the_same_in_every_process_and_version():
     code = (
-        "from labelnoise.running import *; from labelnoise.trials import *; "
+        "from labelnoise.noise import derive_seed; from labelnoise.trials import trial; "
         "t = trial(model='lenet', noise='paper-0.5', method='forward', transition='anchor-97', seed=3); "
         "print(t.key, derive_seed('split', 'a', 1))"
     )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONHASHSEED": seed}
-        )
-        for seed in ("1", "2")
-    ]
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     here = trial(model="lenet", noise="paper-0.5", method="forward", transition="anchor-97", seed=3)
-    expected = f"{here.key} {derive_seed('split', 'a', 1)}\n"
-    assert [process.communicate()[0] for process in started] == [expected, expected]
+    made_before = ["56c88f44c592d326", "8413233955363985072"]  # records on disk have this key
+    assert done.stdout.split() == [here.key, str(derive_seed("split", "a", 1))] == made_before
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("dataset", np.str_("fashion-mnist-3")),
+        ("noise", np.str_("paper-0.5")),
+        ("noise", 0.5),
+        ("model", np.str_("lenet")),
+        ("method", np.str_("cross-entropy")),
+        ("transition", np.str_("true")),
+        ("seed", np.int64(1)),
+        ("seed", True),
+        ("seed", 1.0),
+        ("images", np.int64(600)),
+        ("images", 600.0),
+        ("settings", {}),
+        ("base", {}),
+        ("options", [("alpha", 0.5)]),
+        ("options", (["alpha", 0.5],)),
+        ("options", (("alpha", 1),)),
+        ("options", ((np.str_("alpha"), 0.5),)),
+        ("options", (("alpha", np.float64(0.5)),)),
+    ],
+)
+def test_values_that_equal_others_but_are_written_otherwise_are_refused(tiny, field, value):
+    with pytest.raises(InputError, match=r"must be (of type|a tuple of|a whole number)") as caught:
+        tiny(**{field: value})
+    assert repr(value) in str(caught.value) or field == "options"
 
 
 def test_derived_seeds_are_seeds_and_differ():
@@ -190,12 +242,12 @@ def test_a_trial_that_is_given_no_fit_takes_no_base(tiny, fields):
 OPTIONS = {"method": "symmetric", "options": (("alpha", 0.5), ("beta", 2.0))}
 
 
-def test_options_are_part_of_a_trial_and_of_its_record(small, tiny):
+def test_options_are_part_of_a_trial_and_of_its_record(ran, tiny):
     asked = tiny(**OPTIONS)
     assert len({asked.key, tiny(method="symmetric").key, tiny(method="symmetric", options=(("alpha", 0.5),)).key}) == 3
-    record = run(asked)
+    record = ran(asked)
     assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
-    assert record.weights_sha256 != run(tiny(method="symmetric")).weights_sha256
+    assert record.weights_sha256 != ran(tiny(method="symmetric")).weights_sha256
 
 
 @pytest.mark.parametrize(
@@ -213,23 +265,11 @@ def test_a_trial_whose_method_has_options_does_not_hand_them_to_its_prerequisite
     assert asked.prerequisite() == tiny(method="volminnet")
 
 
-def test_a_refit_learns_from_all_noisy_images_and_its_last_epoch_counts(small, tiny, monkeypatch):
-    given = []
-
-    def fit(model, loss, train, validation, *args, **kwargs):
-        given.append((train, validation))
-        done = training.fit(model, loss, train, validation, *args, **kwargs)
-        return dataclasses.replace(done, best_epoch=0)
-
-    monkeypatch.setattr(running, "fit", fit)
+def test_the_last_epoch_of_a_refit_counts(ran, tiny):
     settings = dataclasses.replace(tiny().settings, epochs=2)
     asked = tiny(refit=True, settings=settings)
-    record = run(asked)
-    prepared = prepare(asked)
-    assert torch.equal(given[0][0].images, prepared.noisy.images)
-    assert torch.equal(given[0][1].images, prepared.validation.images)
-    assert record.best_epoch == 1
-    assert record.refitted_loss is None
+    assert ran(asked).best_epoch == 1
+    assert ran(asked).refitted_loss is None
     assert asked.key != tiny(settings=settings).key
 
 
@@ -249,7 +289,7 @@ def test_a_graph_speaks_of_the_images_that_are_learned_from_in_their_order(small
 
     def make_loss(self, matrix, n_classes, n_samples, soft_labels=None, **options):
         made.append((n_samples, soft_labels))
-        return losses.Guided(matrix, soft_labels)
+        return Guided(matrix, soft_labels)
 
     monkeypatch.setattr(Method, "make_loss", make_loss)
     asked = tiny(method="graph-forward", transition="true", refit=refit)
@@ -275,7 +315,7 @@ def test_a_recipe_with_a_graph_has_settings_of_its_own(name):
 
 def test_a_distorted_matrix_is_given_in_place_of_the_true_one(small, tiny):
     asked = tiny(method="forward", transition="true, towards-identity-0.5")
-    _, matrix = running.start(asked, prepare(asked))
+    matrix = running.given_matrix(asked, prepare(asked))
     np.testing.assert_allclose(matrix, (prepare(asked).transition_matrix + np.eye(3)) / 2)
     assert asked.prerequisite() is None
     assert asked.key != tiny(method="forward", transition="true").key
@@ -285,7 +325,7 @@ def test_a_random_distortion_is_another_for_each_seed_and_the_same_for_each_nois
     def off(**fields):
         asked = tiny(method="forward", transition="true, at-random-0.5", **fields)
         prepared = prepare(asked)
-        return running.start(asked, prepared)[1] - prepared.transition_matrix / 2
+        return running.given_matrix(asked, prepared) - prepared.transition_matrix / 2
 
     np.testing.assert_allclose(off(), off(noise="paper-0.6"))
     assert np.abs(off() - off(seed=1)).max() > 0.02
@@ -299,13 +339,15 @@ def test_an_unknown_distortion_or_one_of_an_estimate_is_refused(tiny, transition
         tiny(transition=transition)
 
 
-def test_a_pair_is_of_two_networks_the_first_of_them_that_of_every_method(small, tiny):
-    asked = tiny(method="co-teaching")
-    pair, _ = running.start(asked, prepare(asked))
-    states = [network.state_dict() for network in (pair.first, pair.second, initial_model(tiny()))]
+def test_a_pair_is_of_two_networks_the_first_of_them_that_of_every_method(ran, tiny, monkeypatch):
+    asked, given = tiny(method="co-teaching"), []
+    assert ran(asked).status == "done"
+    monkeypatch.setattr(running, "train_by", lambda name, networks, *_, **__: given.extend(networks))
+    running.train(asked, prepare(asked))
+    states = [network.state_dict() for network in (*given, initial_model(tiny()))]
+    assert len(given) == 2
     assert all(torch.equal(states[0][name], states[2][name]) for name in states[0])
     assert not any(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    assert run(asked).status == "done"
 
 
 @pytest.mark.parametrize("images", [None, 300, 101])
@@ -372,10 +414,8 @@ def test_noise_may_depend_on_the_image(small, tiny):
     # Each image is flipped with a probability of its own, so the sum varies no more than a binomial one.
     rate = 1 - np.diag(first.transition_matrix).mean()
     assert abs((noisy != clean).mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / N_TRAIN)
-    np.testing.assert_array_equal(
-        preparation.true_matrix.__wrapped__("fashion-mnist-3", "instance-0.4", 0), first.transition_matrix
-    )
-    assert run(tiny(noise="instance-0.4")).status == "done"
+    np.testing.assert_array_equal(data.true_matrix("fashion-mnist-3", "instance-0.4", 0), first.transition_matrix)
+    assert run(tiny(noise="instance-0.4", method="forward", transition="true")).status == "done"
 
 
 @pytest.mark.parametrize("noise", ["instance-", "instance-x", "instance-1.5"])
@@ -384,12 +424,11 @@ def test_a_rate_of_noise_by_instance_must_be_one(tiny, noise):
         tiny(noise=noise)
 
 
-def test_human_noise_is_drawn_from_the_votes(small, tiny, monkeypatch):
+def test_human_noise_is_drawn_from_the_votes(small, tiny):
     votes = np.full((N_TRAIN, 3), 10)
     votes[:, 2] = 0  # nobody has said the last class
-    dataset = dataclasses.replace(small, train_votes=votes)
-    monkeypatch.setattr(preparation, "_dataset", lambda name: dataset)
-    prepared = prepare(tiny(dataset="fashion-mnist-h-3", noise="human", images=None))
+    with in_place_of("fashion-mnist-h-3", dataclasses.replace(small, train_votes=votes)):
+        prepared = prepare(tiny(dataset="fashion-mnist-h-3", noise="human", images=None))
     np.testing.assert_allclose(prepared.transition_matrix, [[0.5, 0.5, 0]] * 3)
     counts = np.bincount(prepared.noisy.noisy_labels, minlength=3)
     assert counts[2] == 0
@@ -416,16 +455,26 @@ def test_initial_weights_are_shared_by_methods_and_noises(small, tiny):
     assert not torch.equal(weights(tiny(seed=1)), first)
 
 
-@pytest.mark.parametrize("fields", [{}, {"model": "alexnet", "settings": PROTOCOL["alexnet"], "noise": "clean"}])
-def test_a_trial_gives_the_same_record_again(small, tiny, fields):
-    asked = tiny(images=200, **fields)
-    asked = dataclasses.replace(asked, settings=dataclasses.replace(asked.settings, epochs=2))
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"model": "alexnet", "settings": dataclasses.replace(PROTOCOL["alexnet"], epochs=1), "images": 60}
+        | {"noise": "clean", "method": "forward", "transition": "true"},
+    ],
+    ids=["lenet", "alexnet"],
+)
+def test_a_trial_gives_the_same_record_again(ran, tiny, fields):
+    asked = tiny(**fields)
+    first = ran(asked)
     with torch.random.fork_rng():
-        first = run(asked)
         torch.manual_seed(99)
         assert same(run(asked), first)
-    other = run(dataclasses.replace(asked, seed=1))
-    assert other.weights_sha256 != first.weights_sha256
+
+
+def test_another_seed_gives_other_weights(ran, tiny):
+    first, other = (ran(tiny(method="forward", transition="true", seed=seed)) for seed in (0, 1))
+    assert first.weights_sha256 != other.weights_sha256
 
 
 def test_a_run_leaves_threads_and_the_default_generator_as_they_were(small, tiny):
@@ -455,26 +504,26 @@ def test_a_record_says_what_was_asked_and_what_came_of_it(small, tiny, device):
     assert record.provenance["torch"] == torch.__version__
 
 
-def test_the_oracle_is_counted_on_training_and_validation_labels(small, tiny):
+def test_the_oracle_is_counted_on_training_and_validation_labels(ran, tiny):
     asked = tiny(images=None)
     noisy = prepare(asked).noisy
     counts = np.zeros((3, 3))
     np.add.at(counts, (noisy.clean_labels.numpy(), noisy.noisy_labels.numpy()), 1)
-    found = run(asked).transition_matrices["oracle"]
+    found = ran(asked).transition_matrices["oracle"]
     np.testing.assert_allclose(found, counts / counts.sum(axis=1, keepdims=True), atol=1e-6)
-    assert run(tiny(noise="clean")).transition_matrices["oracle"] == np.eye(3).tolist()
+    assert ran(tiny(noise="clean")).transition_matrices["oracle"] == np.eye(3).tolist()
 
 
-def test_probability_quantiles_rise(small, tiny):
-    quantiles = np.array(run(tiny()).prob_quantiles)
+def test_probability_quantiles_rise(ran, tiny):
+    quantiles = np.array(ran(tiny()).prob_quantiles)
     assert quantiles.shape == (3, 3, len(QUANTILES))
     assert (np.diff(quantiles, axis=2) >= 0).all()
     assert (quantiles >= 0).all()
     assert (quantiles <= 1).all()
 
 
-def test_a_record_survives_json(small, tiny):
-    for record in (run(tiny()), run(tiny(method="backward", transition="true"))):
+def test_a_record_survives_json(ran, tiny):
+    for record in (ran(tiny()), ran(tiny(method="backward", transition="true"))):
         assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
@@ -498,6 +547,28 @@ def test_an_estimated_matrix_comes_from_the_record_of_the_cross_entropy_trial(sm
     np.testing.assert_array_equal(used, [estimate])
 
 
+def test_a_record_that_lacks_the_matrix_is_refused(small, tiny, made_up):
+    asked = tiny(method="forward", transition="dual-t")
+    base = made_up(asked.prerequisite(), transition_matrices={"oracle": np.eye(3).tolist()})
+    with pytest.raises(InputError, match=f"Trial {asked.key} needs T from dual-t, which the record of its cross-ent"):
+        run(asked, base)
+
+
+def test_a_finished_record_is_complete_whatever_estimators_there_are(made_up, tiny, monkeypatch):
+    record = made_up()
+    assert record.has([*ESTIMATORS, *FEATURE_ESTIMATORS])
+    monkeypatch.setitem(ESTIMATORS, "new", ESTIMATORS["dual-t"])
+    assert record.complete
+    assert not record.has(["dual-t", "new"])
+    assert record.has(["dual-t"])
+    bare = dataclasses.replace(record, deviations={})
+    assert bare.complete
+    assert bare.has([])
+    assert bare.has(["hoc"])  # it reads features, and states no deviation
+    assert not bare.has(["dual-t"])
+    assert not dataclasses.replace(record, status="failed").complete
+
+
 def test_the_true_matrix_is_the_one_that_labels_were_corrupted_with(small, tiny, monkeypatch):
     used = []
     forward = Forward.__init__
@@ -507,14 +578,14 @@ def test_the_true_matrix_is_the_one_that_labels_were_corrupted_with(small, tiny,
 
 
 def test_settings_differ_by_data_set_where_they_were_chosen_for_it():
-    assert protocol("fashion-mnist", "lenet") == OF_DATASET["fashion-mnist", "lenet"] != PROTOCOL["lenet"]
+    assert protocol("fashion-mnist", "lenet") == dataclasses.replace(PROTOCOL["lenet"], learning_rate=6e-3)
+    few = dataclasses.replace(PROTOCOL["lenet"], epochs=16, batch_size=64)
+    assert protocol("fashion-mnist-h", "lenet") == protocol("fashion-mnist-h-3", "lenet") == few
     assert protocol("fashion-mnist-3", "lenet") == PROTOCOL["lenet"]
     assert protocol("fashion-mnist", "alexnet") == PROTOCOL["alexnet"]
     for dataset in data.DATASETS:
         asked = trial(dataset=dataset, model="lenet", noise="clean", method="cross-entropy", seed=0)
         assert asked.settings == protocol(dataset, "lenet")
-    # An entry by a name that nothing has would never be read.
-    assert all(dataset in data.DATASETS and model in PROTOCOL for dataset, model in OF_DATASET)
 
 
 def chain(asked):
@@ -569,7 +640,7 @@ def test_a_method_that_gives_its_matrix_learns_one():
 
 
 HELD_OUT = {f"{name}, {kind}" for name in ESTIMATORS for kind in ("held out", "calibrated")}
-ROUNDS = {f"round-{k}" for k in range(1, 1 + len(running.ROUNDS))}
+OF_ROUNDS = {f"round-{k}" for k in range(1, 1 + len(ROUNDS))}
 
 
 @pytest.mark.parametrize(
@@ -579,23 +650,21 @@ ROUNDS = {f"round-{k}" for k in range(1, 1 + len(running.ROUNDS))}
         ({"method": "total-variation"}, {"total-variation"}),
         ({"method": "t-revision", "transition": "confident-learning"}, {"t-revision"}),
         ({"method": "cross-fitting"}, HELD_OUT),
-        ({"method": "alternating", "transition": "true"}, {"alternating", *ROUNDS}),
+        ({"method": "alternating", "transition": "true"}, {"alternating", *OF_ROUNDS}),
     ],
     ids=lambda value: value.get("method") if isinstance(value, dict) else "",
 )
-def test_a_method_records_the_matrices_that_it_learns(small, tiny, fields, named):
+def test_a_method_records_the_matrices_that_it_learns(ran, tiny, fields, named):
     settings = dataclasses.replace(tiny().settings, epochs=2)
     asked = tiny(images=150, settings=settings, **fields)
-    needed = asked.prerequisite()
-    given = run(needed) if needed else None
-    record = run(asked, given)
+    record = ran(asked)
     assert (record.trial, record.status, record.complete) == (asked, "done", True)
     assert record.transition_matrices.keys() == {"oracle", *named}
     for matrix in record.transition_matrices.values():
         assert np.shape(matrix) == (3, 3)
         assert np.min(matrix) >= 0
         np.testing.assert_allclose(np.sum(matrix, axis=1), 1, atol=1e-6)
-    assert record.transition_matrices["oracle"] == run(dataclasses.replace(
+    assert record.transition_matrices["oracle"] == ran(dataclasses.replace(
         asked, method="forward", transition="true")).transition_matrices["oracle"]  # fmt: skip
     # An alternating method has fewer epochs in its last round.
     assert {len(values) for values in record.history.values()} == {1 if asked.method == "alternating" else 2}
@@ -608,9 +677,9 @@ def test_a_method_records_the_matrices_that_it_learns(small, tiny, fields, named
         assert np.min(spread) > 0
     if asked.method == "alternating":
         matrices = record.transition_matrices
-        assert len({str(matrices[name]) for name in (*ROUNDS, "alternating")}) == 1 + len(ROUNDS)
+        assert len({str(matrices[name]) for name in (*OF_ROUNDS, "alternating")}) == 1 + len(ROUNDS)
     assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
-    assert same(run(asked, given), record)
+    assert same(run(asked, ran(asked.prerequisite()) if asked.prerequisite() else None), record)
 
 
 @pytest.mark.parametrize("giver", GIVEN_BY_METHODS)
@@ -639,9 +708,9 @@ def test_the_networks_of_the_folds_start_apart_and_from_the_seed_alone(small, ti
     assert not torch.equal(weights(tiny(seed=1), 1), of_folds[2])
 
 
-def test_a_trace_has_the_matrices_of_every_epoch_and_changes_nothing(small, tiny):
+def test_a_trace_has_the_matrices_of_every_epoch_and_changes_nothing(ran, tiny):
     settings = dataclasses.replace(tiny().settings, epochs=3)
-    plain, traced = (run(tiny(images=150, settings=settings, trace=trace)) for trace in (None, True))
+    plain, traced = (ran(tiny(images=150, settings=settings, trace=trace)) for trace in (None, True))
     assert plain.trace == {}
     assert traced.trace.keys() == ESTIMATORS.keys()
     for name, matrices in traced.trace.items():

@@ -26,13 +26,13 @@ from labelnoise.training import (
     Split,
     Splits,
     alternate,
-    fit_by,
     method,
     normalised,
     parted,
     predict_probs,
     rounds,
     scale_of,
+    train_by,
 )
 from labelnoise.transitions import Matrix
 
@@ -99,7 +99,7 @@ def train(
         after_epoch: called after each epoch of each network.
 
     Raises:
-        InputError: as `fit_by`.
+        InputError: as `train_by`.
     """
     splits, rows, scale = _split(data, seed)
     labels, n_classes = data.noisy_labels[rows], int(data.noisy_labels.max()) + 1
@@ -110,9 +110,11 @@ def train(
         networks = [make(FOLDS + k if k else 0) for k in range(method(by).n_networks)]
         given = matrix if method(by).needs_transition else None
         task = (by, networks, splits, given, settings)
-        return fit_by(
+        done = train_by(
             *task, n_classes=n_classes, seed=run_seed, graph_seed=run_seed, warm=warm, after_epoch=after_epoch
         )
+        assert isinstance(done, Fit)  # as the method has no folds
+        return done
 
     plain = fitted("cross-entropy", None)
     start = confident_learning(predict_probs(plain.best_model, splits.noisy.images), labels)

@@ -33,8 +33,7 @@ from ._networks import LeNet as LeNet
 from ._networks import Pair as Pair
 from ._networks import seeded as seeded
 from ._recipes import FEATURES as FEATURES
-from ._recipes import fit_by as fit_by
-from ._recipes import fit_folds_by as fit_folds_by
+from ._recipes import train_by as train_by
 from ._settings import OURS as OURS
 from ._settings import PROTOCOL as PROTOCOL
 from ._settings import RECIPE_EPOCHS as RECIPE_EPOCHS

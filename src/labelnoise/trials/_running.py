@@ -6,7 +6,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,36 +19,17 @@ from labelnoise.noise import derive_seed
 from labelnoise.training import (
     Alternation,
     CrossFit,
-    Epoch,
     Fit,
     as_columns,
-    fit_by,
-    fit_folds_by,
     method,
     predict_probs,
+    train_by,
 )
 from labelnoise.transitions import Matrix
 from labelnoise.trials import provenance
 from labelnoise.trials._preparation import Prepared, distorted, initial_model, prepare
 from labelnoise.trials._reading import all_listed, digest, listed, oracle, packed, read_noise, refitted_loss
 from labelnoise.trials._trial import Record, Trial
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a training.
-
-    Attributes:
-        history: of the fit, or the mean over those of all folds.
-        networks: whose weights tell two runs apart.
-        matrices: T by name, each of shape (n_classes, n_classes), where the method learned one.
-        fields: what else its record has.
-    """
-
-    history: tuple[Epoch, ...]
-    networks: list[nn.Module]
-    matrices: dict[str, Matrix] = field(default_factory=dict)
-    fields: dict[str, Any] = field(default_factory=dict)
 
 
 def given_matrix(trial: Trial, prepared: Prepared, given: Record | None = None) -> Matrix | None:
@@ -103,14 +83,14 @@ def train(
     device = prepared.train.images.device.type
     numbers = range(recipe.folds) if recipe.folds else (None, *range(1, recipe.n_networks))
     networks = [initial_model(trial, device, number) for number in numbers]
-    task = (trial.method, networks, prepared, matrix, trial.settings)
-    seed = derive_seed("order", trial.dataset, trial.seed)
-    if recipe.folds:
-        return fit_folds_by(*task, n_classes=trial.n_classes, seed=seed)
-    return fit_by(
-        *task,
+    return train_by(
+        trial.method,
+        networks,
+        prepared,
+        matrix,
+        trial.settings,
         n_classes=trial.n_classes,
-        seed=seed,
+        seed=derive_seed("order", trial.dataset, trial.seed),
         graph_seed=derive_seed("graph", trial.dataset, trial.seed),
         warm=load(given.weights) if given and given.weights else None,
         options=dict(trial.options or ()),
@@ -119,54 +99,38 @@ def train(
     )
 
 
-def _of_rounds(trial: Trial, turns: Alternation) -> Outcome:
-    matrices = {f"round-{k}": each for k, each in enumerate(turns.matrices, 1)}
-    matrices[trial.method] = turns.transition_matrix
-    fields = {"deviations": all_listed({trial.method: turns.deviation})}
-    return Outcome(turns.fit.history, turns.fit.networks, matrices, fields)
-
-
-def _of_folds(prepared: Prepared, done: CrossFit) -> Outcome:
-    noisy_labels = prepared.noisy.noisy_labels.cpu().numpy()
-    calibrated = scaled(done.probs, temperature(done.probs, noisy_labels))
-    matrices = {
-        f"{name}, {kind}": estimate(probs, noisy_labels)
-        for kind, probs in (("held out", done.probs), ("calibrated", calibrated))
-        for name, estimate in ESTIMATORS.items()
-    }
-    return Outcome(done.history, done.networks, matrices)
-
-
-def _of_one_fit(trial: Trial, prepared: Prepared, done: Fit) -> Outcome:
-    matrices, fields = {}, {}
-    if method(trial.method).learns_transition:
-        learned = done.best_loss.transition_matrix
-        assert isinstance(learned, Tensor)
-        matrices[trial.method] = learned.detach().cpu().double().numpy()
-    if not trial.refit:
-        fields["refitted_loss"] = refitted_loss(done.best_model, prepared.validation)
-    if trial.method == "cross-entropy":
-        fields |= read_noise(trial, prepared.noisy, done.best_model) | {"weights": packed(done.best_model)}
-    return Outcome(done.history, [done.model], matrices, fields)
-
-
-def _trained(trial: Trial, prepared: Prepared, given: Record | None) -> Outcome:
-    """What comes of the training, with the T of every estimator after each epoch where the trial asks for it."""
-    noisy = prepared.noisy
-    trace: dict[str, list[list[list[float]]]] = {name: [] for name in ESTIMATORS if trial.trace}
-
-    def after_epoch(model: nn.Module) -> None:
-        for name, matrices in trace.items():
-            probs = predict_probs(model, noisy.images)
-            matrices.append(listed(ESTIMATORS[name](probs, noisy.noisy_labels.cpu().numpy())))
-
-    done = train(trial, prepared, given, after_epoch if trial.trace else None)
+def _learned(trial: Trial, prepared: Prepared, done: Fit | CrossFit | Alternation) -> dict[str, Matrix]:
+    """T by name, each of shape (n_classes, n_classes): of a method that learns one, and by networks held out."""
     if isinstance(done, Alternation):
-        return _of_rounds(trial, done)
+        found = {f"round-{k}": each for k, each in enumerate(done.matrices, 1)}
+        return found | {trial.method: done.transition_matrix}
     if isinstance(done, CrossFit):
-        return _of_folds(prepared, done)
-    outcome = _of_one_fit(trial, prepared, done)
-    return dataclasses.replace(outcome, fields=outcome.fields | {"trace": trace})
+        noisy_labels = prepared.noisy.noisy_labels.cpu().numpy()
+        calibrated = scaled(done.probs, temperature(done.probs, noisy_labels))
+        return {
+            f"{name}, {kind}": estimate(probs, noisy_labels)
+            for kind, probs in (("held out", done.probs), ("calibrated", calibrated))
+            for name, estimate in ESTIMATORS.items()
+        }
+    if not method(trial.method).learns_transition:
+        return {}
+    learned = done.best_loss.transition_matrix
+    assert isinstance(learned, Tensor)
+    return {trial.method: learned.detach().cpu().double().numpy()}
+
+
+def _read(trial: Trial, prepared: Prepared, done: Fit | CrossFit | Alternation) -> dict[str, Any]:
+    """What is read from a training, as fields of a `Record`."""
+    noisy = prepared.noisy
+    matrices = {"oracle": oracle(noisy, trial.n_classes), **_learned(trial, prepared, done)}
+    found: dict[str, Any] = {"transition_matrices": all_listed(matrices)}
+    if isinstance(done, Alternation):
+        return found | {"deviations": all_listed({trial.method: done.deviation})}
+    if isinstance(done, Fit) and not trial.refit:
+        found["refitted_loss"] = refitted_loss(done.best_model, prepared.validation)
+    if isinstance(done, Fit) and trial.method == "cross-entropy":
+        found |= read_noise(trial, noisy, done.best_model) | {"weights": packed(done.best_model)}
+    return found
 
 
 def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Record:
@@ -184,20 +148,29 @@ def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Recor
         InputError: the prerequisite's record is missing or lacks what the trial is given, or the data can't be found.
     """
     started = time.perf_counter()
+    trace: dict[str, list[list[list[float]]]] = {name: [] for name in ESTIMATORS if trial.trace}
     with _one_thread():
         prepared = prepare(trial, device)
-        outcome = _trained(trial, prepared, given)
-        matrices = {"oracle": oracle(prepared.noisy, trial.n_classes), **outcome.matrices}
-    measured = as_columns(outcome.history)
-    best_epoch = len(outcome.history) - 1 if trial.refit else int(np.argmin(measured["noisy_validation_loss"]))
+        noisy = prepared.noisy
+
+        def after_epoch(model: nn.Module) -> None:
+            probs, noisy_labels = predict_probs(model, noisy.images), noisy.noisy_labels.cpu().numpy()
+            for name, matrices in trace.items():
+                matrices.append(listed(ESTIMATORS[name](probs, noisy_labels)))
+
+        done = train(trial, prepared, given, after_epoch if trial.trace else None)
+        fields = {"trace": trace, **_read(trial, prepared, done)}
+    fits = done.fit if isinstance(done, Alternation) else done
+    measured = as_columns(fits.history)
+    best_epoch = len(fits.history) - 1 if trial.refit else int(np.argmin(measured["noisy_validation_loss"]))
     return Record(
         trial=trial,
         history={name: np.round(values, 6).tolist() for name, values in measured.items()},
         best_epoch=best_epoch,
-        weights_sha256=digest(outcome.networks),
+        weights_sha256=digest([fits.model] if isinstance(fits, Fit) else fits.networks),
         seconds=round(time.perf_counter() - started, 2),
         provenance=provenance.here(device),
-        **{"transition_matrices": all_listed(matrices)} | outcome.fields,
+        **fields,
     )
 
 

@@ -213,9 +213,9 @@ class Record:
         return self.status == "done"
 
     def has(self, estimators: Collection[str]) -> bool:
-        """Whether it has a T by each of these names, and of those that read probabilities the deviations too."""
-        stated = {*estimators} & ESTIMATORS.keys()
-        return {*estimators} <= self.transition_matrices.keys() and stated <= self.deviations.keys()
+        """Whether the record holds the T of each of these estimators, and its deviations if it reads probabilities."""
+        asked = {*estimators}
+        return asked <= self.transition_matrices.keys() and asked & ESTIMATORS.keys() <= self.deviations.keys()
 
     def to_json(self) -> dict[str, Any]:
         values = {"key": self.trial.key, **dataclasses.asdict(self)}
