@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from labelnoise import cli, noise
 from labelnoise.errors import InputError
 from labelnoise.estimators import RESAMPLES
-from labelnoise.own import _tabular as tabular
 from labelnoise.own import estimate as estimate_command
 from labelnoise.transitions import named
 
@@ -273,12 +272,35 @@ WAYS = {
 def test_every_way_to_write_labels_gives_the_same(tmp_path, content):
     path = tmp_path / "labels.csv"
     path.write_bytes(content.encode())
-    column = tabular.read_labels(path)
-    assert [column.texts[code] for code in column.codes] == ["cat", "dog", "owl", "cat"]
+    _, labels, _ = estimate_command.read_samples(path, write(tmp_path / "probs.csv", PROBS[:4], list(NAMES)))
+    assert labels.tolist() == [0, 1, 2, 0]
 
 
 @pytest.mark.parametrize("labels", [[1, 0, 2], [1.0, 0.0, 2.0], ["1", "0", "2"], np.array([1, 0, 2], ">i2")])
 def test_whole_numbers_are_the_same_however_they_are_written(tmp_path, labels):
     for kind in (".csv", ".npy", ".parquet"):
-        column = tabular.read_labels(write(tmp_path / f"labels{kind}", np.asarray(labels), ["label"]))
-        assert [column.texts[code] for code in column.codes] == ["1", "0", "2"]
+        path = write(tmp_path / f"labels{kind}", np.asarray(labels), ["label"])
+        _, read, _ = estimate_command.read_samples(path, write(tmp_path / "probs.npy", PROBS[:3]))
+        assert read.tolist() == [1, 0, 2]
+
+
+def test_categories_of_pandas_are_read_as_their_names_and_a_gap_is_named(tmp_path):
+    probs, path = write(tmp_path / "probs.npy", PROBS[:4]), tmp_path / "labels.parquet"
+    pd.DataFrame({"label": pd.Categorical(["owl", "cat", "dog", "cat"])}).to_parquet(path)
+    assert estimate_command.read_samples(path, probs)[1].tolist() == [2, 0, 1, 0]
+    pd.DataFrame({"label": pd.Categorical(["owl", "cat", None, "dog"])}).to_parquet(path)
+    with pytest.raises(InputError, match=f"^Row 2 of {path} has no label"):
+        estimate_command.read_samples(path, probs)
+
+
+@pytest.mark.parametrize("kind", [".csv", ".parquet"])
+def test_a_gap_in_the_probabilities_is_named_and_their_precision_is_kept(tmp_path, kind):
+    labels = write(tmp_path / "labels.npy", np.array(LABELS))
+    gaps = PROBS.copy()
+    gaps[5, 1] = np.nan
+    with pytest.raises(InputError, match="has a value that is not finite in row 5"):
+        estimate_command.read_samples(labels, write(tmp_path / f"gaps{kind}", gaps, list(NAMES)))
+    single = write(tmp_path / f"single{kind}", PROBS.astype(np.float32), list(NAMES))
+    read = estimate_command.read_samples(labels, single)[0]
+    assert read.dtype == (np.float32 if kind == ".parquet" else np.float64)
+    np.testing.assert_array_equal(read.astype(np.float32), PROBS.astype(np.float32))

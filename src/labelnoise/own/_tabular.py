@@ -150,23 +150,20 @@ def read_labels(path: Path) -> LabelColumn:
     return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), str(path))
 
 
-def _npy_labels(path: Path) -> tuple[list[Any], NDArray[np.integer[Any]]]:
+def _npy_labels(path: Path) -> tuple[list[Any], NDArray[np.int64]]:
     array = _npy(path)
     if array.shape[:1] != (array.size,) or array.dtype.kind not in "biufUS":
         raise InputError(f"{path} must hold one label a sample, not {array.dtype} of shape {array.shape}.")
     values, codes = np.unique(array.astype(str) if array.dtype.kind == "S" else array, return_inverse=True)
-    return values.tolist(), codes
+    return list(values.tolist()), codes.astype(np.int64)
 
 
-# What PyArrow has to turn a column into an array, such as `to_numpy`, imports pandas where there is one. DLPack
-# doesn't, and takes a column without gaps.
-
-
-def _encoded(column: Any) -> tuple[list[Any], NDArray[np.integer[Any]]]:
+# PyArrow's own ways from a column to an array, such as `to_numpy`, import pandas; DLPack doesn't, but takes no gaps.
+def _encoded(column: Any) -> tuple[list[Any], NDArray[np.int64]]:
     whole = column.combine_chunks()
     whole = whole.dictionary_decode() if pyarrow.types.is_dictionary(whole.type) else whole
     encoded = whole.dictionary_encode(null_encoding="encode")
-    return encoded.dictionary.to_pylist(), np.from_dlpack(encoded.indices)
+    return encoded.dictionary.to_pylist(), np.from_dlpack(encoded.indices).astype(np.int64)
 
 
 def _array(column: Any) -> NDArray[Any]:
