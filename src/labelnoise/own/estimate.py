@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
     command.add_argument("--labels", type=Path, required=True, metavar="FILE", help="noisy labels, names or 0, 1, ...")
-    command.add_argument("--probs", type=Path, required=True, metavar="FILE", help="one column per class, rows sum to 1")
+    command.add_argument("--probs", type=Path, required=True, metavar="FILE", help="a column per class; rows sum to 1")
     known = f"{', '.join(ESTIMATORS)} (default {DEFAULT})"
     command.add_argument("--estimator", default=DEFAULT, metavar="NAME", help=known)
     command.add_argument("--out", type=Path, metavar="DIR", help="write report.html and report.json there")
