@@ -14,12 +14,9 @@ from hypothesis import strategies as st
 
 from labelnoise import cli, noise
 from labelnoise.errors import InputError
-from labelnoise.estimators import rule
-from labelnoise.own import _tabular as tabular
+from labelnoise.estimators import RESAMPLES
 from labelnoise.own import estimate as estimate_command
-from labelnoise.own._report import advice, at_least_counted, headline
-from labelnoise.statistics import Interval, interval
-from labelnoise.transitions import named, symmetric
+from labelnoise.transitions import named
 
 NAMES = ("cat", "dog", "owl")
 LABELS = [0, 1, 2, 0, 1, 2, 0, 0]
@@ -177,6 +174,16 @@ def test_a_full_disk_leaves_an_earlier_report_as_it_was(files, capsys, monkeypat
 # What a report says.
 
 
+EXAMPLE = estimate_command.EXAMPLE.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize("example", ["README", "help"])
+def test_an_example_writes_its_report(files, readme_command, example):
+    write(Path("labels.npy"), np.array(LABELS))
+    assert cli.main(readme_command("estimate") if example == "README" else EXAMPLE) == 0
+    assert {path.name for path in Path("report").iterdir()} == {"report.json", "report.html"}
+
+
 def test_a_report_is_replaced_and_holds_what_the_terminal_says(files, capsys):
     assert command("--out", "report") == command("--out", "report", "--estimator", "argmax-counts") == 0
     assert {path.name for path in files.iterdir()} == {"labels.csv", "probs.npy", "report"}
@@ -206,7 +213,7 @@ def test_fewer_samples_a_resample_give_the_same_deviations_within_their_own_erro
     monkeypatch.setattr(estimate_command, "MOST_ROWS", 1000)
     part = estimate_command.estimate(probs, labels, NAMES, "argmax-counts").bounds
     ratio = (part.high - part.low) / (whole.high - whole.low)
-    error = (2 / (2 * estimate_command.RESAMPLES)) ** 0.5  # of the logarithm of a ratio of two deviations
+    error = (2 / (2 * RESAMPLES)) ** 0.5  # of the logarithm of a ratio of two deviations
     assert abs(np.log(ratio)).max() < 4 * error
 
 
@@ -223,56 +230,6 @@ def test_only_what_stands_out_is_named():
     found = {tuple(pair) for pair in report.confusions()[["clean", "label"]].to_numpy()}
     assert found == {("cat", "owl"), ("dog", "cat"), ("owl", "dog")}  # 0.3, where even flips are 0.25
     assert report.noise_rate == pytest.approx(0.5, abs=4 * (0.25 / 20_000) ** 0.5)
-
-
-def test_advice_names_the_classes_in_which_another_label_is_as_frequent():
-    counts = np.array([10, 10, 10])
-    for matrix, expected in ((np.eye(3), ()), (np.roll(np.eye(3), 1, axis=1), NAMES), (named("paper-0.5", 3), ())):
-        bounds = at_least_counted(matrix, np.zeros((3, 3)), counts)
-        said = " ".join(advice(estimate_command.Report("", NAMES, counts, bounds, ())))
-        assert tuple(name for name in NAMES if name in said) == expected
-
-
-def test_the_headline_has_the_classes_of_least_and_most_noise_and_the_first_confusion():
-    matrix = np.array([[0.9, 0.05, 0.05], [0.25, 0.7, 0.05], [0.1, 0.1, 0.8]])
-    bounds = at_least_counted(matrix, np.zeros((3, 3)), np.array([10_000] * 3))
-    said = headline(estimate_command.Report("", NAMES, np.array([10_000] * 3), bounds, ()))
-    assert (
-        said.index("10.0 % of class cat") < said.index("30.0 % of class dog") < said.index("dog labelled cat, 25.0 %")
-    )
-    assert "owl" not in said
-
-
-def said_of(matrix, counts, gain=None):
-    bounds = at_least_counted(matrix, np.zeros_like(matrix), counts)
-    return advice(estimate_command.Report("", NAMES, counts, bounds, (), gain))[-1]
-
-
-@given(st.floats(0, 0.6), st.integers(10, 10**6))
-def test_advice_divides_by_what_a_point_is_worth_and_names_the_gain_that_the_labels_can_tell(rate, n):
-    matrix, held_out = symmetric(3, rate), round(0.2 * 3 * n)
-    said = said_of(matrix, np.array([n] * 3))
-    assert f"hold {held_out:,} of the samples out" in said
-    divisor = float(re.search(r"divided by ([\d.]+),", said)[1])
-    assert divisor == pytest.approx(matrix[0, 0] - matrix[0, 1], abs=0.0051)
-    points = 100 * rule.gain_resolution(held_out, matrix)
-    assert (f"a gain of {points:.1f} points or more" if points < 100 else "no gain can be told from chance") in said
-
-
-@pytest.mark.parametrize("matrix", [symmetric(3, 2 / 3), np.roll(np.eye(3), 1, axis=1)], ids=str)
-def test_advice_does_not_send_to_labels_that_can_not_rank(matrix):
-    for gain in (None, interval([0.1, 0.2])):
-        said = said_of(matrix, np.array([100] * 3), gain)
-        assert "noisy labels can't rank classifiers" in said
-        assert "hold" not in said
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "word"), [(0.01, 0.03, "a gain"), (-0.03, -0.01, "a loss"), (-0.1, 0.2, "within chance")]
-)
-def test_a_gain_that_was_seen_is_said_with_its_interval_and_verdict(low, high, word):
-    said = said_of(symmetric(3, 0.2), np.array([100] * 3), Interval((low + high) / 2, low, high, 1.0, 60))
-    assert said.endswith(f"({100 * low:+.1f} to {100 * high:+.1f}, n = 60): {word}.")
 
 
 # The same data in every form.
@@ -315,12 +272,35 @@ WAYS = {
 def test_every_way_to_write_labels_gives_the_same(tmp_path, content):
     path = tmp_path / "labels.csv"
     path.write_bytes(content.encode())
-    column = tabular.read_labels(path)
-    assert [column.texts[code] for code in column.codes] == ["cat", "dog", "owl", "cat"]
+    _, labels, _ = estimate_command.read_samples(path, write(tmp_path / "probs.csv", PROBS[:4], list(NAMES)))
+    assert labels.tolist() == [0, 1, 2, 0]
 
 
 @pytest.mark.parametrize("labels", [[1, 0, 2], [1.0, 0.0, 2.0], ["1", "0", "2"], np.array([1, 0, 2], ">i2")])
 def test_whole_numbers_are_the_same_however_they_are_written(tmp_path, labels):
     for kind in (".csv", ".npy", ".parquet"):
-        column = tabular.read_labels(write(tmp_path / f"labels{kind}", np.asarray(labels), ["label"]))
-        assert [column.texts[code] for code in column.codes] == ["1", "0", "2"]
+        path = write(tmp_path / f"labels{kind}", np.asarray(labels), ["label"])
+        _, read, _ = estimate_command.read_samples(path, write(tmp_path / "probs.npy", PROBS[:3]))
+        assert read.tolist() == [1, 0, 2]
+
+
+def test_categories_of_pandas_are_read_as_their_names_and_a_gap_is_named(tmp_path):
+    probs, path = write(tmp_path / "probs.npy", PROBS[:4]), tmp_path / "labels.parquet"
+    pd.DataFrame({"label": pd.Categorical(["owl", "cat", "dog", "cat"])}).to_parquet(path)
+    assert estimate_command.read_samples(path, probs)[1].tolist() == [2, 0, 1, 0]
+    pd.DataFrame({"label": pd.Categorical(["owl", "cat", None, "dog"])}).to_parquet(path)
+    with pytest.raises(InputError, match=f"^Row 2 of {path} has no label"):
+        estimate_command.read_samples(path, probs)
+
+
+@pytest.mark.parametrize("kind", [".csv", ".parquet"])
+def test_a_gap_in_the_probabilities_is_named_and_their_precision_is_kept(tmp_path, kind):
+    labels = write(tmp_path / "labels.npy", np.array(LABELS))
+    gaps = PROBS.copy()
+    gaps[5, 1] = np.nan
+    with pytest.raises(InputError, match="has a value that is not finite in row 5"):
+        estimate_command.read_samples(labels, write(tmp_path / f"gaps{kind}", gaps, list(NAMES)))
+    single = write(tmp_path / f"single{kind}", PROBS.astype(np.float32), list(NAMES))
+    read = estimate_command.read_samples(labels, single)[0]
+    assert read.dtype == (np.float32 if kind == ".parquet" else np.float64)
+    np.testing.assert_array_equal(read.astype(np.float32), PROBS.astype(np.float32))

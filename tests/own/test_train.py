@@ -1,8 +1,13 @@
 """`labelnoise train`: what it finds, that every form of the data gives the same, and what it says of mistakes."""
 
+import dataclasses
 import io
 import json
+import re
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -17,17 +22,14 @@ from PIL import Image
 from safetensors import safe_open
 
 from labelnoise import cli, noise
-from labelnoise.book import chapters, project, titles
+from labelnoise.book import project
 from labelnoise.data import NoisySet, load, write_npz
 from labelnoise.errors import InputError
-from labelnoise.own import _images as image_files
 from labelnoise.own import _training as own_training
+from labelnoise.own import images as image_files
 from labelnoise.own import train as train_command
-from labelnoise.own._images import read_images
-from labelnoise.training import PROTOCOL
-from labelnoise.training import _models as models
+from labelnoise.training import PROTOCOL, build
 from labelnoise.transitions import l1_error, symmetric
-from labelnoise.trials import Ledger
 
 N, CLASSES = 180, 3
 IMAGE = np.zeros((60, 28, 28), np.uint8)
@@ -80,7 +82,7 @@ def test_every_form_gives_the_same(tmp_path_factory, seed, shape):
     images = np.random.default_rng(seed).integers(256, size=(30, *shape), dtype=np.uint8)
     for path, write in (("a.npz", as_npz), ("b", as_folder), ("c.parquet", as_parquet)):
         write(folder / path, images, LABELS[:30])
-        own = read_images(folder / path)
+        own = image_files.read_images(folder / path)
         expected = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
         np.testing.assert_array_equal(own.data.train_images.numpy(), expected)
         np.testing.assert_array_equal(own.data.noisy_labels, LABELS[:30])
@@ -92,7 +94,7 @@ def test_names_are_those_in_the_labels_or_of_the_features(tmp_path):
     as_folder(tmp_path / "b", IMAGE, names[LABELS])
     as_parquet(tmp_path / "c.parquet", IMAGE, LABELS, list(names))
     for path in ("b", "c.parquet"):
-        own = read_images(tmp_path / path)
+        own = image_files.read_images(tmp_path / path)
         np.testing.assert_array_equal(own.data.noisy_labels, LABELS)
         assert own.class_names == tuple(names)
 
@@ -100,7 +102,7 @@ def test_names_are_those_in_the_labels_or_of_the_features(tmp_path):
 def test_grey_images_get_colour_where_others_have_it(tmp_path):
     images = [*IMAGE[:-1], np.full((28, 28, 3), 9, np.uint8)]
     as_folder(tmp_path / "b", images, LABELS)
-    assert read_images(tmp_path / "b").data.train_images.shape == (60, 3, 28, 28)
+    assert image_files.read_images(tmp_path / "b").data.train_images.shape == (60, 3, 28, 28)
 
 
 def test_small_sets_are_trained_for_as_many_steps():
@@ -112,58 +114,102 @@ def test_small_sets_are_trained_for_as_many_steps():
         assert scaled.epochs == PROTOCOL["lenet"].epochs or (scaled.epochs - 1) * steps < own_training.LEAST_STEPS
 
 
-@pytest.fixture
-def quick(monkeypatch, tmp_path):
-    monkeypatch.setattr(own_training, "LEAST_STEPS", 40)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_wrong_labels_are_ranked_first_and_the_network_learns_the_clean_ones(quick, capsys):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, readme_command):
+    """The README's example on images that anyone can tell apart: its folder, what it said, and what it found."""
+    folder = tmp_path_factory.mktemp("trained")
     images, clean = stripes(N)
     labels = noise.corrupt(clean, symmetric(CLASSES, 0.3), np.random.default_rng(1))
     test_images, test_labels = stripes(60, seed=2)
     tensors = (torch.from_numpy(each[:, None]) for each in (images, test_images))
-    write_npz("own.npz", NoisySet(next(tensors), labels, next(tensors), test_labels))
-    assert cli.main(["train", "own.npz", "--out", "report"]) == 0
-    shown = capsys.readouterr()
-    assert "about 0 s left" in shown.err
-    assert "Traceback" not in shown.err
-    names = {"report.json", "report.html", "suggestions.csv", "model.safetensors"}
-    assert {path.name for path in Path("report").iterdir()} == names
+    write_npz(folder / "data.npz", NoisySet(next(tensors), labels, next(tensors), test_labels))
+    found, train = [], train_command.trained_report
 
-    ranked, wrong = pd.read_csv("report/suggestions.csv"), int((labels != clean).sum())
-    assert sorted(ranked["row"]) == list(range(N))
-    rows = ranked["row"].to_numpy()
-    assert (labels != clean)[rows[:wrong]].mean() > 0.95
-    assert (ranked["suggestion"].to_numpy() == clean[rows]).mean() > 0.95
-    report = json.loads(Path("report/report.json").read_text())
-    assert report["noise_rate"] == pytest.approx(wrong / N, abs=0.03)
+    def kept(*args, **kwargs):
+        found.append(train(*args, **kwargs))
+        return found[0]
+
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
+        patched.chdir(folder)
+        patched.setattr(own_training, "LEAST_STEPS", 24)
+        patched.setattr(train_command, "trained_report", kept)
+        status = cli.main(readme_command("train"))
+    ranked = pd.read_csv(folder / "report" / "suggestions.csv")
+    report = json.loads((folder / "report" / "report.json").read_text())
+    return SimpleNamespace(
+        status=status, folder=folder / "report", out=out.getvalue(), err=err.getvalue(), found=found[0], clean=clean,
+        labels=labels, wrong=labels != clean, tests=(test_images, test_labels), ranked=ranked, report=report,
+    )  # fmt: skip
+
+
+def test_the_example_of_the_readme_writes_its_four_files_and_names_them(trained):
+    assert trained.status == 0
+    assert set(trained.report["files"]) == {path.name for path in trained.folder.iterdir()}
+    assert set(trained.report["files"]) == {"report.json", "report.html", "suggestions.csv", "model.safetensors"}
+    assert all(name in trained.out for name in trained.report["files"])
+
+
+def test_what_is_no_terminal_gets_a_line_for_every_tenth_of_the_epochs_and_the_time_left(trained):
+    assert len(trained.err.splitlines()) == 10
+    for tenths, line in enumerate(trained.err.splitlines(), start=1):
+        done, total, left = map(int, re.search(r" (\d+)/(\d+) \[\d\d:\d\d<00:(\d\d)", line).groups())
+        assert done == -(-tenths * total // 10)
+    assert (done, left) == (total, 0)
+
+
+def test_wrong_labels_are_ranked_first_each_with_its_clean_class(trained):
+    rows = trained.ranked["row"].to_numpy()
+    assert sorted(rows) == list(range(N))
+    assert trained.wrong[rows[: trained.wrong.sum()]].mean() > 0.95
+    assert (trained.ranked["suggestion"].to_numpy() == trained.clean[rows]).mean() > 0.95
+
+
+def test_the_report_knows_how_many_labels_are_wrong_and_what_training_gained(trained):
+    report, page = trained.report, (trained.folder / "report.html").read_text()
+    assert report["noise_rate"] == pytest.approx(trained.wrong.mean(), abs=0.03)
     assert report["clean_test_accuracy"] > 0.95
-    gain = report["gain"]
-    assert gain["low"] <= gain["mean"] <= gain["high"]
-    assert f"{titles.signed(100 * gain['mean'])} points" in " ".join(shown.out.split())
+    ends = [f"{100 * report['gain'][end]:+.1f}".replace("+0.0", "0.0") for end in ("mean", "low", "high")]
+    assert f"{ends[0]} points ({ends[1]} to {ends[2]}, n = " in " ".join(trained.out.split())
+    row, label, suggestion = trained.ranked[["row", "label", "suggestion"]].to_numpy(int)[0]
+    assert page.count("<img") == 48
+    assert f"<figcaption>{row}: {label}, rather {suggestion}</figcaption>" in page
 
-    with safe_open("report/model.safetensors", "pt") as file:
+
+def test_the_written_network_is_the_one_that_was_measured(trained):
+    with safe_open(trained.folder / "model.safetensors", "pt") as file:
         about = json.loads(file.metadata()["labelnoise"])
-        network = models.build(about["network"], CLASSES, about["in_channels"], about["image_size"], seed=0)
+        network = build(about["network"], CLASSES, about["in_channels"], about["image_size"], seed=0)
         network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    logits = network((torch.from_numpy(test_images[:, None]).float() - about["mean"]) / about["deviation"])
-    assert (logits.argmax(1).numpy() == test_labels).mean() == pytest.approx(report["clean_test_accuracy"], abs=0.02)
+    images, labels = trained.tests
+    logits = network((torch.from_numpy(images[:, None]).float() - about["mean"]) / about["deviation"])
+    accuracy = (logits.argmax(1).numpy() == labels).mean()
+    assert accuracy == pytest.approx(trained.report["clean_test_accuracy"], abs=0.02)  # that was in bfloat16
 
 
+@pytest.fixture
+def here(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def two_epochs(here, monkeypatch):
+    monkeypatch.setattr(own_training, "scaled_settings", lambda settings, n: dataclasses.replace(settings, epochs=2))
+
+
+@pytest.mark.usefixtures("two_epochs")
 @pytest.mark.parametrize("name", ["cross-entropy", "t-revision", "volminnet", "co-teaching", "mixup"])
-def test_methods_of_every_kind_train(quick, name, monkeypatch):
-    monkeypatch.setattr(own_training, "LEAST_STEPS", 8)
-    images, labels = stripes(60)
-    as_npz("own.npz", images, labels)
+def test_methods_of_every_kind_train(name):
+    as_npz("own.npz", *stripes(60))
     assert cli.main(["train", "own.npz", "--method", name]) == 0
     report = json.loads(Path("report/report.json").read_text())
-    assert report["epochs"] == 8
+    assert report["epochs"] == 2
     assert (report["gain"] is None) == (name == "cross-entropy")
 
 
-def test_a_network_of_ones_own(quick):
+@pytest.mark.usefixtures("two_epochs")
+def test_a_network_of_ones_own():
     Path("mine_of_test.py").write_text(
         "from torch import nn\n\ndef make(n_classes, in_channels, image_size):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * image_size**2, n_classes))\n"
@@ -173,31 +219,46 @@ def test_a_network_of_ones_own(quick):
     assert json.loads(Path("report/report.json").read_text())["network"] == "mine_of_test:make"
 
 
-def test_the_chapter_on_a_set_of_ones_own_finds_its_noise_from_where_the_reader_is(quick, monkeypatch):
-    images, clean = stripes(N)
-    truth = symmetric(CLASSES, 0.3)
-    labels = noise.corrupt(clean, truth, np.random.default_rng(1))
-    as_npz("own.npz", images, labels)
-    monkeypatch.setenv("LABELNOISE_FOLDER", str(quick))
+@pytest.mark.usefixtures("two_epochs")
+def test_a_terminal_gets_one_line_that_is_drawn_again(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    as_npz("own.npz", *stripes(60))
+    assert cli.main(["train", "own.npz"]) == 0
+    first, *others = terminal.getvalue().split("\r")[1:]
+    assert "  0%" in first
+    assert "100%" in others[-1]
+    assert terminal.getvalue().count("\n") == 1
+
+
+def cells(chapter):
+    return [cell for cell in nbformat.read(project.source(chapter), as_version=4).cells if cell.cell_type == "code"]
+
+
+def test_the_chapter_on_a_set_of_ones_own_finds_its_noise_from_where_the_reader_is(trained, monkeypatch):
+    monkeypatch.setenv("LABELNOISE_FOLDER", str(trained.folder.parent))
     monkeypatch.chdir("/")
+    monkeypatch.setattr(train_command, "trained_report", lambda *asked: trained.found)
     names = {}
-    for cell in nbformat.read(project.source("09_your_data"), as_version=4).cells:
-        if cell.cell_type == "code":
-            exec(cell.source, names)
-            names |= {"data": "own.npz"} if cell.id == "parameters" else {}
-    assert names["labels"].tolist() == labels.tolist()
+    for cell in cells("09_your_data"):
+        exec(cell.source, names)
+        names |= {"data": "data.npz"} if cell.id == "parameters" else {}
+    assert names["labels"].tolist() == trained.labels.tolist()
     np.testing.assert_allclose(names["trained"].pred_probs.sum(axis=1), 1)
+    truth = symmetric(CLASSES, 0.3)
     for found in (names["found"], names["second"]):
         assert l1_error(found.bounds.estimate, truth) < l1_error(np.eye(CLASSES), truth) / 2
-    wrong = int((labels != clean).sum())
-    assert (labels != clean)[names["rows"][:wrong]].mean() > 0.95
+    assert trained.wrong[names["rows"][: trained.wrong.sum()]].mean() > 0.95
 
 
-def test_a_file_that_is_no_set_gives_that_chapter_its_sentence(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_file_that_is_no_set_gives_that_chapter_its_sentence(here, monkeypatch):
+    monkeypatch.setenv("LABELNOISE_FOLDER", str(here))
     np.savez("own.npz", Xtr=IMAGE)
-    with pytest.raises(InputError, match=f"^{tmp_path}/own.npz has no array Str; .*$"):
-        chapters.execute("09_your_data", {"data": "own.npz"}, Ledger(tmp_path / "trials.jsonl"))
+    names = {"data": "own.npz", "threads": torch.get_num_threads()}
+    (ask,) = (cell.source for cell in cells("09_your_data") if cell.id == "ask")
+    with pytest.raises(InputError, match=f"^{here}/own.npz has no array Str; .*$"):
+        exec(ask, names)
 
 
 def test_the_sample_has_the_noise_that_it_is_said_to_have():
@@ -270,16 +331,21 @@ MISTAKES = {
     "unknown network": (npz(), ["--network", "resnet"], "Unknown model 'resnet'"),
     "no module": (npz(), ["--network", "nothing_here:make"], "The network nothing_here:make can't be imported"),
     "no function": (npz(), ["--network", "json:make"], "The network json:make can't be imported"),
+    "a module that fails": (
+        lambda: (npz()(), Path("failing_of_test.py").write_text("1 / 0")), ["--network", "failing_of_test:make"],
+        "The network failing_of_test:make can't be imported: division by zero.",
+    ),
     "no network": (npz(), ["--network", "math:sqrt"], "The network math:sqrt fails on images of"),
     "a folder of one's own": (npz(), ["--out", "."], ". holds other files than a report (own.npz)"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("spoil", "options", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_gives_one_sentence_before_any_training(quick, capsys, monkeypatch, spoil, options, message):
-    monkeypatch.setattr(train_command, "train", lambda *args, **kwargs: pytest.fail("it was trained"))
+def test_a_mistake_gives_one_sentence_before_any_training(here, capsys, monkeypatch, spoil, options, message):
+    monkeypatch.setattr(own_training, "train", lambda *args, **kwargs: pytest.fail("it was trained"))
     spoil()
-    before = {path: path.stat().st_mtime_ns for path in quick.rglob("*")}
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = {path: path.stat().st_mtime_ns for path in here.rglob("*")}
     data = next((str(path) for path in Path().glob("own*")), "own.npz")
     assert cli.main(["train", data, *options]) == 2
     shown = capsys.readouterr()
@@ -287,4 +353,4 @@ def test_a_mistake_gives_one_sentence_before_any_training(quick, capsys, monkeyp
     assert message in shown.err
     assert shown.err.startswith("labelnoise: ")
     assert shown.err.count("\n") == 1
-    assert {path: path.stat().st_mtime_ns for path in quick.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from labelnoise.errors import InputError
@@ -14,7 +14,7 @@ MARK = "report.json"  # by which an earlier report is known
 
 
 def check_folder(path: Path) -> None:
-    """Whether a report may be written there; to be asked before the work for it is done.
+    """Check that a report may be written to a folder; to be asked before the work for it is done.
 
     Raises:
         InputError: it is a file, or holds something other than an earlier report; its parent is missing or may not be
@@ -25,13 +25,12 @@ def check_folder(path: Path) -> None:
         raise InputError(f"There is no folder {folder.parent} for {path} to stand in; make it first.")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{path} is a file; name a folder for the report.")
-    held = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    try:
-        files = set(json.loads((folder / MARK).read_bytes())["files"]) if MARK in held else set()
-    except (ValueError, KeyError, TypeError):
-        files = set()
-    if held - files:
-        raise InputError(f"{path} holds other files than a report ({min(held - files)}); name a new or empty folder.")
+    others = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if MARK in others:
+        with suppress(ValueError, KeyError, TypeError):  # a file of that name that is none of ours
+            others -= set(json.loads((folder / MARK).read_bytes())["files"])
+    if others:
+        raise InputError(f"{path} holds other files than a report ({min(others)}); name a new or empty folder.")
     with _beside(path):
         pass
 

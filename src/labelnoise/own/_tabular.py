@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
@@ -41,6 +40,7 @@ class LabelColumn:
 
     @property
     def numbered(self) -> bool:
+        """Whether every label is a number."""
         return all(map(is_number, self.texts))
 
     def placed(self, class_names: Sequence[str], names_in: str = "") -> Labels:
@@ -60,7 +60,12 @@ class LabelColumn:
 
 @contextmanager
 def reading(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[None]:
-    """Whatever is wrong with a file, said in one sentence that names it."""
+    """Say whatever is wrong with a file in one sentence that names it.
+
+    Raises:
+        InputError: another ending, no such file, an empty one, or one whose content can't be read.
+        OSError: the file can't be opened, through no fault of its content.
+    """
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{path} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}; save it as one of these.")
     try:
@@ -73,7 +78,7 @@ def reading(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[None]:
     except InputError:
         raise
     except (ValueError, EOFError, csv.Error, pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # no fault of its content
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = (str(error).splitlines() or ["it ends too early"])[0].rstrip(".")
         raise InputError(f"{path} is no {path.suffix[1:].upper()} file that can be read: {reason}.") from None
@@ -92,7 +97,7 @@ def _first_row(path: Path) -> list[str]:
 
 
 def _csv(path: Path, n_columns: int, skip: int, text: int | None = None) -> Any:
-    """The rows of a CSV file, columns named by their place; of `text` alone, as it is written."""
+    """The rows of a CSV file, its columns named by their place; or column `text` alone, as it is written."""
     options = pyarrow.csv.ConvertOptions()
     if text is not None:
         options.column_types, options.include_columns = {str(text): pyarrow.string()}, [str(text)]
@@ -104,64 +109,68 @@ def _csv(path: Path, n_columns: int, skip: int, text: int | None = None) -> Any:
     )
 
 
-def _place(fields: Sequence[str], wanted: Sequence[str], path: Path) -> int:
-    lower = [field.lower().replace(" ", "_") for field in fields]
-    found = [lower.index(name) for name in wanted if name in lower]
-    if not found and len(fields) > 1:
-        raise InputError(f"{path} has the columns {', '.join(fields)}; name the one that is meant {wanted[0]}.")
-    return found[0] if found else 0
-
-
 def read_column(path: Path, wanted: Sequence[str] = LABEL_NAMES) -> Any:
-    """The column of a file that has one of the wanted names, or its only one, as an Arrow array.
+    """The column of a CSV or Parquet file that has one of the wanted names, or its only one, as Arrow has it.
 
     Raises:
         InputError: there are several, and none with such a name.
     """
-    if path.suffix.lower() == ".npy":
-        array = _npy(path)
-        if array.shape[:1] != (array.size,) or array.dtype.kind not in "biufUS":
-            raise InputError(f"{path} must hold one label a sample, not {array.dtype} of shape {array.shape}.")
-        native = str if array.dtype.kind in "US" else array.dtype.newbyteorder("=")
-        return pyarrow.array(array.ravel().astype(native))
-    if path.suffix.lower() == ".parquet":
-        names = [name for name in pyarrow.parquet.read_schema(path).names if not name.startswith(INDEX)]
-        return pyarrow.parquet.read_table(path, columns=[names[_place(names, wanted, path)]]).column(0)
-    first = _first_row(path)
-    if len(first) > 1:
-        return _csv(path, len(first), 1, _place(first, wanted, path)).column(0)
-    column = _csv(path, 1, 0, 0).column(0)
-    # A word that does not come again is the name of the column.
-    name = "".join(first)
-    named = not is_number(name) and name not in {str(value).strip() for value in column.slice(1).unique()}
-    return column.slice(int(named))
+    parquet = path.suffix.lower() == ".parquet"
+    names = pyarrow.parquet.read_schema(path).names if parquet else _first_row(path)
+    fields = [name for name in names if not name.startswith(INDEX)] if parquet else names or [""]
+    lower = [field.lower().replace(" ", "_") for field in fields]
+    place = next((lower.index(name) for name in wanted if name in lower), 0 if len(fields) == 1 else None)
+    if place is None:
+        raise InputError(f"{path} has the columns {', '.join(fields)}; name the one that is meant {wanted[0]}.")
+    if parquet:
+        return pyarrow.parquet.read_table(path, columns=[fields[place]]).column(0)
+    column = _csv(path, len(fields), int(len(fields) > 1), place).column(0)
+    # A word that does not come again is the name of an only column.
+    named = len(fields) == 1 and not is_number(fields[0])
+    return column.slice(int(named and fields[0] not in {str(value).strip() for value in column.slice(1).unique()}))
 
 
 def read_labels(path: Path) -> LabelColumn:
     """The labels of a file, whole numbers or names: its only column, or the one named noisy_label or label.
 
     Raises:
-        InputError: not such a file, a missing label; rows are counted from 0, without a header.
+        InputError: not such a file, or a missing label; rows are counted from 0, without a header.
     """
     with reading(path):
-        return as_labels(read_column(path), str(path))
-
-
-def as_labels(column: Any, source: str) -> LabelColumn:
-    """An Arrow column as labels; errors as `read_labels`."""
-    if not len(column):
-        raise InputError(f"{source} has no labels, a header at most; write one label a row.")
-    encoded = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
-    encoded = encoded if pyarrow.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
-    codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
-    values = ["" if value is None or value != value else str(value).strip() for value in encoded.dictionary.to_pylist()]
-    texts = [str(int(float(text))) if re.fullmatch(r"-?\d{1,15}(\.0*)?", text) else text for text in [*values, ""]]
+        values, codes = _npy_labels(path) if path.suffix.lower() == ".npy" else _encoded(read_column(path))
+    if not len(codes):
+        raise InputError(f"{path} has no labels, a header at most; write one label a row.")
+    texts = ["" if value is None or value != value else str(value).strip() for value in values]
+    texts = [str(int(float(text))) if re.fullmatch(r"-?\d{1,15}(\.0*)?", text) else text for text in texts]
     missing = np.flatnonzero(np.array([not text for text in texts])[codes])
     if len(missing):
-        raise InputError(f"Row {missing[0]} of {source} has no label; fill it in, or drop the row everywhere.")
+        raise InputError(f"Row {missing[0]} of {path} has no label; fill it in, or drop the row everywhere.")
     distinct = sorted({texts[code] for code in np.unique(codes)}, key=lambda text: (text.isdigit() and len(text), text))
     places = {text: place for place, text in enumerate(distinct)}
-    return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), source)
+    return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), str(path))
+
+
+def _npy_labels(path: Path) -> tuple[list[Any], NDArray[np.int64]]:
+    array = _npy(path)
+    if array.shape[:1] != (array.size,) or array.dtype.kind not in "biufUS":
+        raise InputError(f"{path} must hold one label a sample, not {array.dtype} of shape {array.shape}.")
+    values, codes = np.unique(array.astype(str) if array.dtype.kind == "S" else array, return_inverse=True)
+    return list(values.tolist()), codes.astype(np.int64)
+
+
+# PyArrow's own ways from a column to an array, such as `to_numpy`, import pandas; DLPack doesn't, but takes no gaps.
+def _encoded(column: Any) -> tuple[list[Any], NDArray[np.int64]]:
+    whole = column.combine_chunks()
+    whole = whole.dictionary_decode() if pyarrow.types.is_dictionary(whole.type) else whole
+    encoded = whole.dictionary_encode(null_encoding="encode")
+    return encoded.dictionary.to_pylist(), np.from_dlpack(encoded.indices).astype(np.int64)
+
+
+def _array(column: Any) -> NDArray[Any]:
+    """A column of numbers in their own precision, NaN in its gaps; any other as Python objects."""
+    if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
+        return np.array(column.to_pylist(), dtype=object)
+    return np.array(column.to_pylist(), dtype=float) if column.null_count else np.from_dlpack(column.combine_chunks())
 
 
 def read_probs(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
@@ -183,25 +192,24 @@ def read_probs(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
             named = counted or not all(map(is_number, fields))
             table = _csv(path, len(fields), int(named))
         kept = [k for k, field in enumerate(fields) if field and not field.startswith(INDEX)]
-        names = [fields[k] for k in kept]
+        names = tuple(fields[k] for k in kept)
         if named and len(set(names)) < len(names):
             raise InputError(f"{path} has two columns called {max(names, key=names.count)!r}; rename one.")
-        frame = table.select(kept).to_pandas(ignore_metadata=True)
-    probs = frame.to_numpy()
-    if probs.dtype.kind not in "fiu":
-        numbers = frame.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-        if np.isnan(numbers).any():
-            row, k = np.argwhere(np.isnan(numbers))[0]
-            value = f"{str(probs[row, k])!r} in column {names[k]}"
-            raise InputError(f"Row {row} of {path} has {value}, not a number; write it like 0.25.")
-        probs = numbers
-    return probs, tuple(names) if named else None
+        columns = [_array(table.column(k)) for k in kept]
+    words = [k for k, column in enumerate(columns) if column.dtype.kind not in "fiu"]
+    wrong = [(row, k) for k in words for row, value in enumerate(columns[k]) if not is_number(value)]
+    if wrong:
+        row, k = min(wrong)
+        value = f"{str(columns[k][row])!r} in column {names[k]}"
+        raise InputError(f"Row {row} of {path} has {value}, not a number; write it like 0.25.")
+    columns = [column.astype(np.float64) if k in words else column for k, column in enumerate(columns)]
+    return np.column_stack(columns) if columns else np.empty((len(table), 0)), names if named else None
 
 
-def is_number(text: str) -> bool:
-    """Whether a text can be read as a number."""
+def is_number(value: Any) -> bool:
+    """Whether a value or a text can be read as a number."""
     try:
-        float(text)
-    except ValueError:
+        float(value)
+    except (TypeError, ValueError):
         return False
     return True

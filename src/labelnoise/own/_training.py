@@ -36,7 +36,6 @@ from labelnoise.training import (
 )
 from labelnoise.transitions import Matrix
 
-AUTO = "forward"  # with T by alternating likelihood, the estimator of least error in the book
 LEAST_STEPS = 400  # about as many as the published settings are on the paper's data
 FOLDS = METHODS["alternating"].folds
 
@@ -75,19 +74,6 @@ def epochs_in_all(name: str, settings: Settings) -> int:
     """How many epochs `train` takes by a method, of all its networks together."""
     single = 1 if name == "cross-entropy" else 2
     return single * settings.epochs + FOLDS * sum(each.epochs for each in rounds(settings))
-
-
-def check_method(name: str) -> str:
-    """The method that a name stands for, "auto" being `AUTO`.
-
-    Raises:
-        InputError: there is none, or it trains no single network.
-    """
-    chosen = AUTO if name == "auto" else name
-    if method(chosen).folds:
-        single = [known for known, recipe in METHODS.items() if not recipe.folds]
-        raise InputError(f"{name} trains no single network; use one of: auto, {', '.join(single)}.")
-    return chosen
 
 
 def train(

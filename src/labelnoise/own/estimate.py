@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labelnoise.book.titles import source_title
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, RESAMPLES, Floats, bootstrap_deviation, check_inputs
+from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation, check_inputs
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
-from labelnoise.own._page import page
-from labelnoise.own._report import Report, as_json, as_text, at_least_counted
 from labelnoise.own._tabular import is_number, read_labels, read_probs
+
+if TYPE_CHECKING:
+    from labelnoise.own.report import Report
 
 DEFAULT = "confident-learning"  # of those that read no features, the least error and the best coverage in the book
 MOST_ROWS = 100_000  # of a resample; more would take long and say no more
 
 DESCRIPTION = """Estimate T, where T[i, j] = P(label j | clean class i), from labels and a model's probabilities.
 
-Both files have a row for each sample, in the same order, and are CSV, NPY or Parquet. Labels are the only column or
+Both files have one row per sample, in the same order, and are CSV, NPY or Parquet. Labels are the only column or
 the one named noisy_label or label. Messages count rows from 0, without a header."""
 EXAMPLE = """example, with scikit-learn:
   probs = cross_val_predict(model, x, labels, cv=5, method="predict_proba")
@@ -42,6 +43,9 @@ def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, 
     Labels are looked up among the names of the columns. Whole numbers count the columns from 0 where these have no
     names or names that are words; and where the columns have no names, the names in the labels stand for them in
     sorted order, as scikit-learn sorts them, if there are as many.
+
+    Returns:
+        Shapes (n_samples, n_classes) and (n_samples,), and one name per class.
 
     Raises:
         InputError: files that can't be used or don't fit each other; values that are no probabilities; a class
@@ -65,13 +69,19 @@ def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, 
         )
     class_names = names or (numbers if by_place else column.texts)
     noisy_labels = column.placed(numbers if by_place else class_names, f", which are the columns of {probs}")
-    absent = set(class_names) - {class_names[k] for k in np.unique(noisy_labels)}
-    if absent:
-        name = min(absent, key=class_names.index)
+    absent = np.flatnonzero(np.bincount(noisy_labels, minlength=n_classes) == 0)
+    if len(absent):
+        name = class_names[absent[0]]
         raise InputError(
             f"No label in {labels} is {name!r}, a column of {probs}; pass more samples or drop the column."
         )
     return *check_inputs(values, noisy_labels, name=str(probs)), class_names
+
+
+def _known(estimator: str) -> Estimator:
+    if estimator not in ESTIMATORS:
+        raise InputError(f"Unknown estimator {estimator!r}; use one of: {', '.join(ESTIMATORS)}.")
+    return ESTIMATORS[estimator]
 
 
 def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, ...], estimator: str) -> Report:
@@ -82,21 +92,21 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
 
     Args:
         pred_probs, noisy_labels: shapes (n_samples, n_classes) and (n_samples,), as `check_inputs` gives them.
-        class_names: one a class.
-        estimator: a name in `ESTIMATORS`.
+        class_names: one name per class.
+        estimator: a name in `labelnoise.ESTIMATORS`.
 
     Raises:
         InputError: an unknown estimator.
     """
-    if estimator not in ESTIMATORS:
-        raise InputError(f"Unknown estimator {estimator!r}; use one of: {', '.join(ESTIMATORS)}.")
-    function, (n_samples, n_classes) = ESTIMATORS[estimator], pred_probs.shape
+    function, (n_samples, n_classes) = _known(estimator), pred_probs.shape
+    from labelnoise.own.report import Report, at_least_counted
+
     rows = min(n_samples, MOST_ROWS)
     deviation = bootstrap_deviation(function, pred_probs, noisy_labels, resamples=RESAMPLES, size=rows)
-    deviation *= (rows / n_samples) ** 0.5 if ESTIMATORS[estimator].counts else 1
+    deviation *= (rows / n_samples) ** 0.5 if function.counts else 1
     counts = np.bincount(noisy_labels, minlength=n_classes)
     bounds = at_least_counted(function(pred_probs, noisy_labels), deviation, counts)
-    title = f"T by {source_title(estimator)} from {n_samples:,} labels of {n_classes} classes"
+    title = f"T by {function.title} from {n_samples:,} labels of {n_classes} classes"
     return Report(title, class_names, counts, bounds, NOTES)
 
 
@@ -104,19 +114,23 @@ def run(options: argparse.Namespace) -> int:
     """The command; its report goes to the terminal, and as JSON and HTML to a folder."""
     if options.out is not None:
         check_folder(options.out)
+    _known(options.estimator)
     report = estimate(*read_samples(options.labels, options.probs), options.estimator)
+    from labelnoise.own._page import page
+    from labelnoise.own.report import as_json, as_text
+
     if options.out is not None:
         write_folder(options.out, as_json(report), {"report.html": page(report)})
     print(as_text(report))
     if options.out is not None:
-        print(f"\nWritten to {Path(options.out) / 'report.html'}, and the numbers to report.json beside it.")
+        print(f"\nWritten to {options.out / 'report.html'}, and the numbers to report.json beside it.")
     return 0
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add what the command takes to a parser."""
     command.add_argument("--labels", type=Path, required=True, metavar="FILE", help="noisy labels, names or 0, 1, ...")
-    command.add_argument("--probs", type=Path, required=True, metavar="FILE", help="a column a class, rows sum to 1")
+    command.add_argument("--probs", type=Path, required=True, metavar="FILE", help="a column per class; rows sum to 1")
     known = f"{', '.join(ESTIMATORS)} (default {DEFAULT})"
     command.add_argument("--estimator", default=DEFAULT, metavar="NAME", help=known)
     command.add_argument("--out", type=Path, metavar="DIR", help="write report.html and report.json there")

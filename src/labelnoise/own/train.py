@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import base64
-import html
-import importlib
 import io
 import json
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import torch
-from PIL import Image
-from safetensors.torch import save
-from torch import nn
 
-from labelnoise import training
 from labelnoise.errors import InputError
-from labelnoise.noise import derive_seed
-from labelnoise.own._images import OwnSet, read_images
+from labelnoise.own._networks import network_maker
 from labelnoise.own._outputs import check_folder, write_folder
-from labelnoise.own._page import page, table
-from labelnoise.own._report import Report, as_json, as_text, at_least_counted
-from labelnoise.own._training import Trained, check_method, epochs_in_all, scaled_settings, train
-from labelnoise.training import METHODS, MODELS, PROTOCOL, Fit, protocol
-from labelnoise.trials import duration
+from labelnoise.own.images import OwnSet, read_images
+from labelnoise.training import METHODS, MODELS, PROTOCOL, method, protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from labelnoise.own._training import Trained
+    from labelnoise.own.report import Report
+    from labelnoise.training import Fit
+
+AUTO = "forward"  # with T by alternating likelihood, the estimator of least error in the book
+SINGLE = [name for name, recipe in METHODS.items() if not recipe.folds]  # methods that train one network
 
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
 labels by how likely each is wrong.
@@ -42,7 +40,6 @@ EXAMPLE = """example:
 writes report/report.html, report.json, suggestions.csv and model.safetensors. A network of your own is made by a
 function of n_classes, in_channels and image_size: --network my_module:make_network."""
 
-SHOWN_IMAGES = 48
 NOTES = (
     "T and the suggestions come from networks that were trained without the labels that they judge. Assumed: flips "
     "depend on the class alone, not on the image.",
@@ -54,61 +51,27 @@ NOTES = (
 )
 
 
-def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int) -> Callable[[int], nn.Module]:
-    """Makes networks with fresh weights by a number.
-
-    Args:
-        name: of a network of the book, or ``module:function`` with a function of the three numbers that follow.
-        n_classes, channels, size: of the images, size in pixels.
-        seed: of the weights.
+def check_method(name: str) -> str:
+    """The method that a name stands for, "auto" being `AUTO`.
 
     Raises:
-        InputError: no such network, or one that does not give logits of shape (n, n_classes).
+        InputError: there is none, or it trains no single network.
     """
-    if ":" not in name:
-        training.build(name, n_classes, channels, size, seed=0)
-        return lambda number: training.build(name, n_classes, channels, size, seed=derive_seed("own", seed, number))
-    module, _, function = name.partition(":")
-    sys.path.insert(0, str(Path.cwd()))  # as python itself has it
-    try:
-        factory = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"The network {name} can't be imported: {error}.") from None
-    finally:
-        sys.path.remove(str(Path.cwd()))
-
-    def make(number: int) -> nn.Module:
-        with training.seeded(derive_seed("own", seed, number)):
-            return factory(n_classes, channels, size)
-
-    try:
-        shape = tuple(make(0).eval()(torch.zeros(2, channels, size, size)).shape)
-    except Exception as error:  # whatever their code raises
-        raise InputError(f"The network {name} fails on images of {(2, channels, size, size)}: {error}.") from None
-    if shape != (2, n_classes):
-        raise InputError(f"The network {name} gives {shape} for 2 images; it must give logits of {(2, n_classes)}.")
-    return make
+    chosen = AUTO if name == "auto" else name
+    if method(chosen).folds:
+        raise InputError(f"{name} trains no single network; use one of: auto, {', '.join(SINGLE)}.")
+    return chosen
 
 
 def suggestions(own: OwnSet, trained: Trained) -> pd.DataFrame:
-    """A row an image, those whose label is likeliest to be wrong first."""
-    labels, posterior = own.data.noisy_labels, trained.posterior
-    names = np.array(own.class_names, dtype=object)
-    wrong = 1 - posterior[np.arange(len(labels)), labels]
-    columns = {"row": np.arange(len(labels)), "image": own.image_names, "label": names[labels]}
-    frame = pd.DataFrame({**columns, "suggestion": names[posterior.argmax(axis=1)], "p_wrong": wrong})
-    return frame.sort_values("p_wrong", ascending=False, kind="stable", ignore_index=True)
+    """One row per image, those whose label is likeliest to be wrong first."""
+    import pandas as pd
 
-
-def _pictures(own: OwnSet, ranked: pd.DataFrame) -> str:
-    figures = ""
-    for row, label, suggestion in ranked.head(SHOWN_IMAGES)[["row", "label", "suggestion"]].to_numpy():
-        pixels, file = own.data.train_images[row].permute(1, 2, 0).numpy(), io.BytesIO()
-        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, "png")
-        text = html.escape(f"{own.image_names[row]}: {label}, rather {suggestion}")
-        source = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-        figures += f'<figure><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
-    return f'<h2>Labels that are likeliest to be wrong</h2><div class="pictures">{figures}</div>'
+    labels, posterior = own.noisy_labels, trained.posterior
+    names, rows = np.array(own.class_names, dtype=object), np.arange(len(labels))
+    columns = {"row": rows, "image": own.image_names, "label": names[labels]}
+    columns |= {"suggestion": names[posterior.argmax(axis=1)], "p_wrong": 1 - posterior[rows, labels]}
+    return pd.DataFrame(columns).sort_values("p_wrong", ascending=False, kind="stable", ignore_index=True)
 
 
 def trained_report(
@@ -118,41 +81,46 @@ def trained_report(
     seed: int,
     progress: Callable[[int], Callable[[nn.Module], None]] | None = None,
 ) -> tuple[Trained, Report]:
-    """Train on a set, and what is found of its labels.
+    """Train on a set, and report what is found of its labels.
 
     Args:
         own: the set.
         network: as `network_maker` takes it.
         name: a method, or "auto".
         seed: of the weights, the split and the order of the images.
-        progress: takes how many epochs there are in all to what is called after each.
+        progress: given how many epochs there are in all, makes what is called after each.
 
     Raises:
         InputError: an unknown network or method.
     """
     name = check_method(name)
-    (n, channels, size, _), n_classes = own.data.train_images.shape, len(own.class_names)
+    (n, channels, size, _), n_classes = own.images.shape, len(own.class_names)
     make = network_maker(network, n_classes, channels, size, seed)
-    settings = scaled_settings(protocol("", network if network in PROTOCOL else "lenet", name), n)
-    after_epoch = progress(epochs_in_all(name, settings)) if progress else None
-    trained = train(own.data, make, name, settings, seed=seed, after_epoch=after_epoch)
-    counts = np.bincount(own.data.noisy_labels, minlength=n_classes)
+    from labelnoise.own import _training
+    from labelnoise.own.report import Report, at_least_counted
+
+    settings = _training.scaled_settings(protocol("", network if network in PROTOCOL else "lenet", name), n)
+    after_epoch = progress(_training.epochs_in_all(name, settings)) if progress else None
+    trained = _training.train(own.data, make, name, settings, seed=seed, after_epoch=after_epoch)
+    counts = np.bincount(own.noisy_labels, minlength=n_classes)
     bounds = at_least_counted(trained.alternation.transition_matrix, trained.alternation.deviation, counts)
-    shown = MODELS[network].title if network in MODELS else network
-    title = f"{shown} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
+    model = MODELS[network].title if network in MODELS else network
+    title = f"{model} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
     return trained, Report(title, own.class_names, counts, bounds, NOTES, trained.gain)
 
 
 def measured(own: OwnSet, fit: Fit) -> dict[str, float]:
-    """How long the best epoch was in coming, and how accurate the network is then on held-out labels."""
+    """How long the best epoch was in coming, and how accurate the network is then on held-out labels, a fraction."""
     best = fit.history[fit.best_epoch]
     found: dict[str, float] = {"epochs": len(fit.history), "best_epoch": fit.best_epoch + 1}
     found |= {"noisy_validation_accuracy": round(best.noisy_validation_accuracy, 4)}
-    return found | ({} if own.data.test_images is None else {"clean_test_accuracy": round(best.clean_test_accuracy, 4)})
+    return found | ({} if own.test_images is None else {"clean_test_accuracy": round(best.clean_test_accuracy, 4)})
 
 
 def as_table(facts: Mapping[str, float]) -> pd.DataFrame:
-    """Facts by name as they are shown."""
+    """Facts by name as they are shown, one row per fact."""
+    import pandas as pd
+
     return pd.DataFrame({"": [key.replace("_", " ") for key in facts], "value": map(str, facts.values())})
 
 
@@ -162,14 +130,19 @@ def run(options: argparse.Namespace) -> int:
     check_method(options.method)
     own = read_images(options.data)
     trained, report = trained_report(own, options.network, options.method, options.seed, _progress)
-    ranked, found, fit = suggestions(own, trained), measured(own, trained.fit), trained.fit
-    channels, size = own.data.train_images.shape[1:3]
+    from safetensors.torch import save
+
+    from labelnoise.own._page import page, pictures_of
+    from labelnoise.own.report import as_json, as_text
+
+    ranked, found, best = suggestions(own, trained), measured(own, trained.fit), trained.fit.best_model
+    channels, size = own.images.shape[1:3]
     about = {"network": options.network, "in_channels": channels, "image_size": size, "class_names": own.class_names}
     about |= {"mean": trained.scale[0], "deviation": trained.scale[1]}
-    weights = {key: value.contiguous() for key, value in fit.best_model.state_dict().items()}
+    weights = {key: value.contiguous() for key, value in best.state_dict().items()}
     facts = as_table(found)
     files = {
-        "report.html": page(report, f"<h2>Training</h2>{table(facts)}{_pictures(own, ranked)}"),
+        "report.html": page(report, facts, pictures_of(own, ranked)),
         "suggestions.csv": ranked.round(6).to_csv(index=False).encode(),
         "model.safetensors": save(weights, {"labelnoise": json.dumps(about)}),
     }
@@ -180,29 +153,28 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _progress(total: int) -> Callable[[nn.Module], None]:
-    """Shows each epoch on stderr: on a terminal on one line, else a line for every tenth of them."""
-    started, done = time.monotonic(), 0
+    """Shows epochs and the time left on stderr: on a terminal as a bar, else as a line for every tenth of them."""
+    from tqdm import tqdm
+
+    terminal = sys.stderr.isatty()
+    bar = tqdm(total=total, unit="epoch", file=sys.stderr if terminal else io.StringIO())
 
     def show(_: nn.Module) -> None:
-        nonlocal done
-        done += 1
-        left = (time.monotonic() - started) / done * (total - done)
-        line = f"epoch {done} of {total}, about {duration(left)} left"
-        if sys.stderr.isatty():
-            print(f"\r\033[K{line}", end="" if done < total else "\n", file=sys.stderr, flush=True)
-        elif done * 10 // total > (done - 1) * 10 // total:
-            print(line, file=sys.stderr, flush=True)
+        bar.update()
+        if not terminal and bar.n * 10 // total > (bar.n - 1) * 10 // total:
+            print(bar, file=sys.stderr, flush=True)
+        if bar.n == total:
+            bar.close()
 
     return show
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    single = [name for name, recipe in METHODS.items() if not recipe.folds]
+    """Add what the command takes to a parser."""
     command.add_argument("data", type=Path, metavar="DATA", help="an .npz, a folder or a Parquet file")
-    known = f"{', '.join(training.MODELS)}, or MODULE:FUNCTION (default lenet)"
+    known = f"{', '.join(MODELS)}, or MODULE:FUNCTION (default lenet)"
     command.add_argument("--network", default="lenet", metavar="NAME", help=known)
-    known = f"auto, which is forward correction, {', '.join(single)} (default auto)"
+    known = f"auto, which is forward correction, {', '.join(SINGLE)} (default auto)"
     command.add_argument("--method", default="auto", metavar="NAME", help=known)
     command.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="default report")
     command.add_argument("--seed", type=int, default=0, help="of the weights, the split and the order (default 0)")

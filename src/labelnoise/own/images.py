@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet
-import torch
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from labelnoise import data
-from labelnoise.data import NoisySet, corruption, read_npz
+from labelnoise.data import NoisySet, corruption, load, npz_arrays
 from labelnoise.errors import InputError
+from labelnoise.noise import Labels
 from labelnoise.own._tabular import LABEL_NAMES, LabelColumn, read_column, read_labels, reading
+
+Pixels = NDArray[np.uint8]
 
 IMAGE_NAMES = ("image", "image_file", "file_name", "filename", "file", "path")
 SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}
 SAMPLED, TESTED = 12_000, 1000  # images of the sample, to learn from and to test with
-LEAST = 10  # images a class, on average
+LEAST = 10  # images per class, on average
 
 
 @dataclass(frozen=True)
@@ -30,42 +33,46 @@ class OwnSet:
     """Images with noisy labels, what the classes are called, and what each training image is called.
 
     Attributes:
-        data: the images and labels.
-        class_names: one a class; each has a noisy label.
-        image_names: one a training image; where images are in one file, their rows.
+        images, test_images: shape (n, channels, height, width); None without test images.
+        noisy_labels, test_labels: shape (n,), integers in [0, n_classes).
+        class_names: one name per class; each class has a noisy label.
+        image_names: one name per training image; where images are in one file, their rows.
     """
 
-    data: NoisySet
+    images: Pixels
+    noisy_labels: Labels
     class_names: tuple[str, ...]
     image_names: tuple[str, ...]
+    test_images: Pixels | None = None
+    test_labels: Labels | None = None
+
+    @cached_property
+    def data(self) -> NoisySet:
+        """The images and labels as training takes them, on the same memory."""
+        import torch
+
+        tests = None if self.test_images is None else torch.from_numpy(self.test_images)
+        return NoisySet(torch.from_numpy(self.images), self.noisy_labels, tests, self.test_labels)
 
 
 def read_images(path: Path) -> OwnSet:
     """Read a set in one of three forms.
 
-    An ``.npz`` as `archives.read_npz` reads it; a folder that holds one CSV file with the columns image (file names,
+    An ``.npz`` as `labelnoise.read_npz` reads it; a folder that holds one CSV file with the columns image (file names,
     seen from the folder) and label; or a Parquet file as Hugging Face writes it, with the columns image (a struct with
     bytes, or the bytes) and label. Images are square and all of one size; if some have colour, grey ones get it too.
 
     Raises:
         InputError: not such a set; the message names the file and the row or key.
     """
-    if path.is_dir():
-        own = _from_folder(path)
-    elif path.suffix.lower() == ".parquet":
-        own = _from_parquet(path)
-    else:
-        with reading(path, (".npz", ".parquet")):
-            data = read_npz(path)
-        numbers = map(str, range(int(data.noisy_labels.max()) + 1))
-        own = OwnSet(data, tuple(numbers), tuple(map(str, range(len(data.noisy_labels)))))
-    n, _, height, width = own.data.train_images.shape
+    form = _from_folder if path.is_dir() else _from_parquet if path.suffix.lower() == ".parquet" else _from_npz
+    own = form(path)
+    n, _, height, width = own.images.shape
     if height != width:
         raise InputError(f"The images of {path} are {width} by {height} pixels; make them square first.")
-    tests = own.data.test_images
-    if tests is not None and tests.shape[1:] != own.data.train_images.shape[1:]:
+    if own.test_images is not None and own.test_images.shape[1:] != own.images.shape[1:]:
         raise InputError(f"Xtr and Xts of {path} hold images of different sizes; make them alike.")
-    absent = np.flatnonzero(np.bincount(own.data.noisy_labels, minlength=len(own.class_names)) == 0)
+    absent = np.flatnonzero(np.bincount(own.noisy_labels, minlength=len(own.class_names)) == 0)
     if len(absent):
         name = own.class_names[absent[0]]
         raise InputError(f"No label in {path} is {name}; number the classes 0, 1, ... without a gap.")
@@ -79,10 +86,19 @@ def read_images(path: Path) -> OwnSet:
 
 def sample() -> OwnSet:
     """A small set to try things on: images of the source paper with its noise, and clean test images."""
-    whole, (noisy, _) = data.load(SAMPLE["dataset"]), corruption(**SAMPLE, seed=0)
-    tests = whole.test_images[:TESTED], whole.test_labels[:TESTED]
-    names = tuple(map(str, range(SAMPLED)))
-    return OwnSet(NoisySet(whole.train_images[:SAMPLED], noisy[:SAMPLED], *tests), whole.class_names, names)
+    whole, (noisy, _) = load(SAMPLE["dataset"]), corruption(**SAMPLE, seed=0)
+    images, tests = whole.train_images[:SAMPLED].numpy(), whole.test_images[:TESTED].numpy()
+    return OwnSet(images, noisy[:SAMPLED], whole.class_names, _rows(SAMPLED), tests, whole.test_labels[:TESTED])
+
+
+def _rows(n: int) -> tuple[str, ...]:
+    return tuple(map(str, range(n)))
+
+
+def _from_npz(path: Path) -> OwnSet:
+    with reading(path, (".npz", ".parquet")):
+        images, labels, *tests = npz_arrays(path)
+    return OwnSet(images, labels, _rows(int(labels.max()) + 1), _rows(len(labels)), *tests)
 
 
 def _from_folder(folder: Path) -> OwnSet:
@@ -91,13 +107,11 @@ def _from_folder(folder: Path) -> OwnSet:
         raise InputError(f"{folder} holds {len(tables)} CSV files; put one there, with the columns image and label.")
     labels = read_labels(tables[0])
     with reading(tables[0]):
-        files = [str(name).strip() for name in read_column(tables[0], IMAGE_NAMES).to_pylist()]
-    contents = []
+        files = tuple(str(name).strip() for name in read_column(tables[0], IMAGE_NAMES).to_pylist())
     for row, name in enumerate(files):
         if not (folder / name).is_file():
             raise InputError(f"Row {row} of {tables[0]} names {name}, and {folder / name} is no file.")
-        contents.append((folder / name).read_bytes())
-    return _own(contents, labels, labels.texts, files)
+    return _own(labels, ((folder / name).read_bytes() for name in files), files)
 
 
 def _from_parquet(path: Path) -> OwnSet:
@@ -111,29 +125,31 @@ def _from_parquet(path: Path) -> OwnSet:
     for row, content in enumerate(contents):
         if not isinstance(content, bytes):
             raise InputError(f"Row {row} of {path} has no bytes in column image; save the images within the file.")
-    own = _own(contents, labels, labels.texts, [str(row) for row in range(len(contents))])
-    if not given or not labels.numbered:
-        return own
-    numbered = labels.placed([str(k) for k in range(len(given))])  # names stand for 0, 1, ...
-    data = NoisySet(own.data.train_images, numbered)
-    return OwnSet(data, tuple(given), own.image_names)
+    return _own(labels, contents, _rows(len(contents)), given or ())
 
 
-def _own(contents: Sequence[bytes], labels: LabelColumn, class_names: Sequence[str], names: Sequence[str]) -> OwnSet:
-    known = [text for text in class_names if text.isdigit() or not labels.numbered]
-    noisy_labels = labels.placed(known)  # of which a negative number is none
-    images: list[Any] = []
+def _own(labels: LabelColumn, contents: Iterable[bytes], names: tuple[str, ...], given: Sequence[str] = ()) -> OwnSet:
+    """A set of encoded images; of numbered labels, `given` are the names that 0, 1, ... stand for."""
+    numbered_names = tuple(given) if labels.numbered else ()
+    # Where labels are numbers, a negative one or a fraction is no class.
+    texts = tuple(text for text in labels.texts if text.isdigit() or not labels.numbered)
+    noisy_labels = labels.placed(_rows(len(numbered_names)) or texts)
+    return OwnSet(_decoded(contents, names, labels.source), noisy_labels, numbered_names or texts, names)
+
+
+def _decoded(contents: Iterable[bytes], names: Sequence[str], source: str) -> Pixels:
+    """Images of shape (n, channels, height, width), of three channels if one of them has colour."""
+    images: list[Pixels] = []
     for row, content in enumerate(contents):
         try:
             with Image.open(io.BytesIO(content)) as image:
                 images.append(np.array(image.convert("L" if image.mode in ("1", "L") else "RGB")))
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            raise InputError(f"Row {row} of {labels.source} has an image that can't be read ({names[row]}).") from None
+            raise InputError(f"Row {row} of {source} has an image that can't be read ({names[row]}).") from None
         if images[row].shape[:2] != images[0].shape[:2]:
             sizes = " and ".join("{1} by {0}".format(*each.shape) for each in (images[0], images[row]))
-            raise InputError(f"Rows 0 and {row} of {labels.source} have images of {sizes} pixels; make them alike.")
+            raise InputError(f"Rows 0 and {row} of {source} have images of {sizes} pixels; make them alike.")
     if any(image.ndim == 3 for image in images):
         images = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
-    stacked = torch.from_numpy(np.stack(images))
-    channels_first = stacked[:, None] if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2).contiguous()
-    return OwnSet(NoisySet(channels_first, noisy_labels), tuple(class_names), tuple(names))
+    stacked = np.stack(images)
+    return stacked[:, None] if stacked.ndim == 3 else np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))

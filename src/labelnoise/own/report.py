@@ -12,7 +12,6 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 import labelnoise
-from labelnoise.book.prose import with_interval
 from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, combined
 from labelnoise.estimators.rule import BOUND, DISAGREEMENT, gain_resolution, leads, slope, verdict
@@ -30,10 +29,10 @@ class Report:
 
     Attributes:
         title: what was done, in a line.
-        class_names: one a class.
+        class_names: one name per class.
         label_counts: samples that bear each label, shape (n_classes,).
         bounds: T with an interval of 95 % for each entry.
-        notes: what the numbers rest on, a sentence each.
+        notes: what the numbers rest on.
         gain: what training gained over cross-entropy, a fraction, by noisy labels that were held out; None if untold.
     """
 
@@ -50,7 +49,7 @@ class Report:
         return noise_rate(self.bounds.estimate, clean_shares(self.bounds.estimate, self.label_counts))
 
     def classes(self) -> pd.DataFrame:
-        """A row a class: its name, samples labelled so, and P(noisy != i | clean = i) with its interval."""
+        """One row per class: its name, samples labelled so, and P(noisy != i | clean = i) with its interval."""
         estimate, low, high = (1 - each.diagonal() for each in _parts(self.bounds))
         columns = {"class": self.class_names, "labels": self.label_counts, "noise_rate": estimate}
         return pd.DataFrame({**columns, "low": high, "high": low})
@@ -106,7 +105,7 @@ def headline(report: Report) -> str:
 
 
 def advice(report: Report) -> list[str]:
-    """What T says of training without correction, and whether correction gains or how to find out, a text each."""
+    """Two texts: what T says of training without correction, and whether correction gains or how to find out."""
     return [_of_classes(report), _of_gain(report)]
 
 
@@ -135,11 +134,11 @@ def _of_gain(report: Report) -> str:
     except InputError as error:
         return f"{error} Whether correction gains, only clean labels can say."
     if gain is not None:
-        points = Interval(100 * gain.mean, 100 * gain.low, 100 * gain.high, 100 * gain.deviation, gain.n)
-        said = {"gain": "a gain", "loss": "a loss", "can't tell": "within chance"}
+        mean, low, high = (_signed(100 * value) for value in (gain.mean, gain.low, gain.high))
+        said = {"gain": "a gain", "loss": "a loss", "can't tell": "within chance"}[verdict(gain.mean, gain.half_width)]
         return (
             f"By the {gain.n:,} noisy labels that were held out, the accuracy of this network differs from that of one "
-            f"trained with cross-entropy by {with_interval(points)}: {said[verdict(gain.mean, gain.half_width)]}."
+            f"trained with cross-entropy by {mean} points ({low} to {high}, n = {gain.n}): {said}."
         )
     held_out = max(round(VALIDATION_SHARE * int(report.label_counts.sum())), 1)
     told = gain_resolution(held_out, matrix)
@@ -153,29 +152,32 @@ def _of_gain(report: Report) -> str:
     )
 
 
+def _signed(value: float) -> str:
+    """A difference with its sign; one that rounds to 0 has none, as it could be on either side."""
+    text = f"{value:+.1f}"
+    return text[1:] if float(text) == 0 else text
+
+
 def as_text(report: Report) -> str:
     """A report for a terminal: all of T of up to `WHOLE` classes, of more only what stands out."""
     names, (estimate, low, high) = list(report.class_names), _parts(report.bounds)
-    lines = [report.title, "", *textwrap.wrap(headline(report), 100)]
-    classes = report.classes()
+    classes, found, of_all = report.classes(), shown(report.confusions(), "share"), ""
+    parts = [report.title, textwrap.fill(headline(report), 100)]
     if len(names) <= WHOLE:
         half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
-        texts = np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half)
-        frame = pd.DataFrame(texts, columns=names)
+        frame = pd.DataFrame(np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half), columns=names)
         frame.insert(0, "", names)
-        lines += ["", "T in %, with 95 % intervals; rows are clean classes, columns labels", "", _table(frame)]
+        parts += ["T in %, with 95 % intervals; rows are clean classes, columns labels", _table(frame)]
     else:
         classes = classes.sort_values("noise_rate", ascending=False).head(SHOWN)
-    lines += ["", "Noise rate of the classes" + (f", the highest of {len(names)}" if len(names) > WHOLE else "")]
-    lines += ["", _table(shown(classes, "noise_rate"))]
-    found = shown(report.confusions(), "share")
-    more = f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
-    lines += ["", f"Confusions that stand out from flips spread evenly{more if len(found) else ': none'}"]
-    lines += ["", _table(found.head(SHOWN))] if len(found) else []
-    for text in (*advice(report), *report.notes):
-        lines += ["", *textwrap.wrap(text, 100)]
+        of_all = f", the highest of {len(names)}"
+    parts += [f"Noise rate of the classes{of_all}", _table(shown(classes, "noise_rate"))]
+    more = ": none" if found.empty else f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
+    parts += [f"Confusions that stand out from flips spread evenly{more}"]
+    parts += [] if found.empty else [_table(found.head(SHOWN))]
+    parts += [textwrap.fill(text, 100) for text in (*advice(report), *report.notes)]
     # A name must not steer the terminal.
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n".join(lines))
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n\n".join(parts))
 
 
 def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:
