@@ -8,19 +8,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import transitions
+from labelnoise import names, transitions
 from labelnoise.errors import InputError
+from labelnoise.names import by_image, nominal_rate, parse
 from labelnoise.noise import (
-    by_image,
     check_labels,
     corrupt,
     count_transitions,
     draw,
     instance_probs,
     mean_transition_matrix,
-    nominal_rate,
     oracle,
-    parse,
 )
 
 quick = settings(deadline=None, max_examples=50)
@@ -34,7 +32,7 @@ def hoeffding(n, error_probability=1e-9):
 @pytest.mark.parametrize(("clean", "row"), [(0, (0.5, 0.2, 0.3)), (1, (0.3, 0.5, 0.2)), (2, (0.2, 0.3, 0.5))])
 def test_rows_are_clean_classes(clean, row):
     n = 50_000
-    noisy = corrupt(np.full(n, clean), transitions.named("paper-0.5", 3), np.random.default_rng(1))
+    noisy = corrupt(np.full(n, clean), names.named("paper-0.5", 3), np.random.default_rng(1))
     shares = np.bincount(noisy, minlength=3) / n
     assert hoeffding(n) < 0.1 / 2  # the transpose is off by 0.1 in two entries
     np.testing.assert_allclose(shares, row, atol=hoeffding(n))
@@ -42,7 +40,7 @@ def test_rows_are_clean_classes(clean, row):
 
 @pytest.mark.parametrize("name", ["symmetric-0.4", "pair-flip-0.3", "random-0.5-3", "paper-0.6"])
 def test_the_oracle_finds_the_matrix_that_labels_were_corrupted_with(name):
-    matrix = transitions.named(name, 3)
+    matrix = names.named(name, 3)
     clean = np.random.default_rng(2).integers(3, size=60_000)
     found = oracle(clean, corrupt(clean, matrix, np.random.default_rng(3)), 3)
     for i in range(3):
@@ -372,7 +370,7 @@ def test_a_name_tells_what_flips_depend_on_their_rate_and_the_matrix_if_there_is
     assert (found.kind, found.rate) == (kind, rate if rate is None else pytest.approx(rate))
     assert (found.matrix is not None) == (kind == "class")
     if found.matrix is not None:
-        np.testing.assert_array_equal(found.matrix, transitions.named(name, 3))
+        np.testing.assert_array_equal(found.matrix, names.named(name, 3))
 
 
 @pytest.mark.parametrize(

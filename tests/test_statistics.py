@@ -4,7 +4,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import transitions
+from labelnoise import names
 from labelnoise.errors import InputError
 from labelnoise.noise import corrupt
 from labelnoise.statistics import (
@@ -89,12 +89,12 @@ def test_pairs_come_in_equal_numbers():
 
 def flips(name, n=20_000, seed=0):
     clean = np.arange(n) % 3
-    return clean, corrupt(clean, transitions.named(name, 3), np.random.default_rng(seed))
+    return clean, corrupt(clean, names.named(name, 3), np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("name", ["paper-0.5", "random-0.4-1", "pair-flip-0.3"])  # the last one has zeros
 def test_p_values_are_uniform_under_the_right_matrix(name):
-    matrix = transitions.named(name, 3)
+    matrix = names.named(name, 3)
     n = 400
     p = np.sort([goodness_of_fit(*flips(name, 600, seed), matrix) for seed in range(n)])
     distance = np.abs(p - np.arange(1, n + 1) / n).max()
@@ -102,9 +102,9 @@ def test_p_values_are_uniform_under_the_right_matrix(name):
 
 
 def test_a_wrong_matrix_does_not_fit():
-    matrix = transitions.named("paper-0.5", 3)
+    matrix = names.named("paper-0.5", 3)
     assert goodness_of_fit(*flips("paper-0.5"), matrix.T) < 1e-100
-    assert goodness_of_fit(*flips("paper-0.5"), transitions.named("paper-0.6", 3)) < 1e-10
+    assert goodness_of_fit(*flips("paper-0.5"), names.named("paper-0.6", 3)) < 1e-10
 
 
 def test_a_flip_that_the_matrix_rules_out_has_no_probability():
@@ -113,7 +113,7 @@ def test_a_flip_that_the_matrix_rules_out_has_no_probability():
 
 
 def test_a_class_without_samples_takes_no_part():
-    matrix = transitions.named("paper-0.5", 3)
+    matrix = names.named("paper-0.5", 3)
     clean, noisy = flips("paper-0.5", 600)
     keep = clean != 2
     counts = np.array([[((clean == i) & (noisy == j)).sum() for j in range(3)] for i in range(2)])

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import transitions
+from labelnoise import names, transitions
 from labelnoise.errors import InputError
 
 quick = settings(deadline=None, max_examples=50)
@@ -94,23 +94,19 @@ def test_validate_returns_a_new_array():
 
 
 def test_the_papers_matrices_are_as_printed():
-    np.testing.assert_array_equal(
-        transitions.named("paper-0.5", 3), [[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]
-    )
-    np.testing.assert_array_equal(
-        transitions.named("paper-0.6", 3), [[0.4, 0.3, 0.3], [0.3, 0.4, 0.3], [0.3, 0.3, 0.4]]
-    )
+    np.testing.assert_array_equal(names.named("paper-0.5", 3), [[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]])
+    np.testing.assert_array_equal(names.named("paper-0.6", 3), [[0.4, 0.3, 0.3], [0.3, 0.4, 0.3], [0.3, 0.3, 0.4]])
 
 
 @quick
 @given(n_classes, st.integers(0, 100), st.integers(0, 10**6))
 def test_a_name_gives_the_matrix_that_it_names(n, percent, seed):
     rate = percent / 100
-    np.testing.assert_array_equal(transitions.named("clean", n), np.eye(n))
-    np.testing.assert_array_equal(transitions.named(f"symmetric-{rate}", n), transitions.symmetric(n, rate))
-    np.testing.assert_array_equal(transitions.named(f"pair-flip-{rate}", n), transitions.pair_flip(n, rate))
+    np.testing.assert_array_equal(names.named("clean", n), np.eye(n))
+    np.testing.assert_array_equal(names.named(f"symmetric-{rate}", n), transitions.symmetric(n, rate))
+    np.testing.assert_array_equal(names.named(f"pair-flip-{rate}", n), transitions.pair_flip(n, rate))
     np.testing.assert_array_equal(
-        transitions.named(f"random-{rate}-{seed}", n), transitions.random(n, rate, np.random.default_rng(seed))
+        names.named(f"random-{rate}-{seed}", n), transitions.random(n, rate, np.random.default_rng(seed))
     )
 
 
@@ -120,20 +116,20 @@ def test_a_name_gives_the_matrix_that_it_names(n, percent, seed):
      "random-0.3-1.5", "paper-0.7", "Clean"],
 )  # fmt: skip
 def test_an_unknown_name_is_refused_with_the_forms_there_are(name):
-    with pytest.raises(InputError, match=re.escape(f"Unknown noise {name!r}; use one of: {transitions.FORMS}.")):
-        transitions.named(name, 3)
+    with pytest.raises(InputError, match=re.escape(f"Unknown noise {name!r}; use one of: {names.FORMS}.")):
+        names.named(name, 3)
 
 
 @pytest.mark.parametrize("name", ["symmetric-1.5", "pair-flip-2", "random-1.01-3", "symmetric-nan"])
 def test_a_name_with_a_rate_above_1_is_refused(name):
     with pytest.raises(InputError, match=re.escape("A noise rate must lie in [0, 1], not ")):
-        transitions.named(name, 3)
+        names.named(name, 3)
 
 
-@pytest.mark.parametrize("name", sorted(transitions.PAPER))
+@pytest.mark.parametrize("name", sorted(names.PAPER))
 def test_the_papers_matrices_have_three_classes(name):
     with pytest.raises(InputError, match="has 3 classes but the data have 10"):
-        transitions.named(name, 10)
+        names.named(name, 10)
 
 
 def test_noise_rate_weighs_rows_with_the_class_priors():
@@ -159,20 +155,20 @@ def test_errors_are_zero_for_equal_matrices_and_for_no_others(n, rate, seed, oth
 
 def test_a_matrix_can_be_written_out():
     written = "[[0.7, 0.1, 0.2], [0.3, 0.6, 0.1], [0.2, 0.3, 0.5]]"
-    assert transitions.named(written, 3).tolist() == [[0.7, 0.1, 0.2], [0.3, 0.6, 0.1], [0.2, 0.3, 0.5]]
+    assert names.named(written, 3).tolist() == [[0.7, 0.1, 0.2], [0.3, 0.6, 0.1], [0.2, 0.3, 0.5]]
     with pytest.raises(InputError, match="has 3 classes but the data have 10"):
-        transitions.named(written, 10)
+        names.named(written, 10)
     with pytest.raises(InputError, match=r"Row 1 of the transition matrix sums to 0\.9,"):
-        transitions.named("[[0.7, 0.3], [0.5, 0.4]]", 2)
+        names.named("[[0.7, 0.3], [0.5, 0.4]]", 2)
     with pytest.raises(InputError, match="Unknown noise"):
-        transitions.named("[[0.7, 0.3], [0.5, 0.5]", 2)
+        names.named("[[0.7, 0.3], [0.5, 0.5]", 2)
 
 
-T = transitions.named("paper-0.5", 3)
+T = names.named("paper-0.5", 3)
 
 
 def distorted(name, matrix=T, seed=0):
-    return transitions.distorted(name, matrix, np.random.default_rng(seed))
+    return names.distorted(name, matrix, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("kind", ["towards-identity", "towards-uniform", "at-random"])

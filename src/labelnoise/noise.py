@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
-from labelnoise.transitions import FORMS, Matrix, check_n_classes, check_rate, named, noise_rate, validate
+from labelnoise.transitions import Matrix, check_n_classes, check_rate, validate
 
 Labels = NDArray[np.int64]
 Probs = NDArray[np.float64]
@@ -191,75 +190,6 @@ def instance_probs(
         probs[rows] = flip_rates[rows, None] * scipy.special.softmax(products, axis=1)
         probs[rows, i] = 1 - flip_rates[rows]
     return probs
-
-
-INSTANCE = "instance-"
-HUMAN = "human"  # a label that one person gave, of the votes that a data set has
-
-
-def instance_rate(name: str) -> float | None:
-    """The rate in a name such as ``instance-0.3``, of noise as `instance_probs` has it; None for any other name.
-
-    Raises:
-        InputError: there is no number in [0, 1] behind ``instance-``.
-    """
-    if not name.startswith(INSTANCE):
-        return None
-    try:
-        return check_rate(float(name.removeprefix(INSTANCE)))
-    except ValueError:
-        raise InputError(f"Noise {name!r} needs a rate in [0, 1], as instance-0.3 has.") from None
-
-
-@dataclass(frozen=True)
-class NamedNoise:
-    """What the name of a noise stands for.
-
-    Attributes:
-        kind: "class" where a flip depends on the clean class alone, "instance" where it depends on the image, by
-            `instance_probs`, and "human" where people gave the labels.
-        rate: P(noisy != clean) with all classes being as frequent; None where only the labels tell it.
-        matrix: T, shape (n_classes, n_classes), of the kind "class"; None of the others, which have no single T.
-    """
-
-    kind: str
-    rate: float | None
-    matrix: Matrix | None
-
-
-def parse(name: str, n_classes: int) -> NamedNoise:
-    """Read the name of a noise: ``human``, ``instance-RATE``, or one that `labelnoise.transitions.named` reads.
-
-    Raises:
-        InputError: an unknown name, a rate outside [0, 1], a T of another number of classes.
-
-    >>> parse("instance-0.3", 10)
-    NamedNoise(kind='instance', rate=0.3, matrix=None)
-    >>> parse("pair-flip-0.25", 3).kind
-    'class'
-    """
-    if by_image(name):
-        rate = instance_rate(name)
-        return NamedNoise(HUMAN if rate is None else "instance", rate, None)
-    matrix = named(name, n_classes)
-    return NamedNoise("class", noise_rate(matrix), matrix)
-
-
-def by_image(name: str) -> bool:
-    """Whether a noise depends on the image, and not on the class alone."""
-    return name == HUMAN or instance_rate(name) is not None
-
-
-def nominal_rate(name: str, n_classes: int) -> float:
-    """The `parse`-d rate of a noise.
-
-    Raises:
-        InputError: as `parse`, or a noise whose rate its name does not tell.
-    """
-    rate = parse(name, n_classes).rate
-    if rate is None:
-        raise InputError(f"Noise {name!r} has no rate of its own; use one of: {FORMS}, or instance-RATE.")
-    return rate
 
 
 def mean_transition_matrix(probs: ArrayLike, clean_labels: ArrayLike) -> Matrix:

@@ -7,7 +7,6 @@ classes, rows sum to 1, ``T[i, j] = P(noisy = j | clean = i)``. So noisy class p
 
 from __future__ import annotations
 
-import json
 import math
 import numbers
 from typing import Any
@@ -18,14 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from labelnoise.errors import InputError, check_number
 
 Matrix = NDArray[np.float64]
-
-# Yang, Teng and Mangos 2022 (arXiv:2211.15279), section 3: the two matrices as printed there.
-PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
-    "paper-0.5": ((0.5, 0.2, 0.3), (0.3, 0.5, 0.2), (0.2, 0.3, 0.5)),
-    "paper-0.6": ((0.4, 0.3, 0.3), (0.3, 0.4, 0.3), (0.3, 0.3, 0.4)),
-}
-
-FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED, or a matrix [[0.9, 0.1], ...]"
 
 
 def as_array(values: Any) -> NDArray[Any]:
@@ -159,81 +150,6 @@ def random(n_classes: int, rate: float, generator: np.random.Generator) -> Matri
     matrix[~np.eye(n_classes, dtype=bool)] = others.ravel()
     np.fill_diagonal(matrix, 1 - rate)
     return matrix
-
-
-def named(noise: str, n_classes: int) -> Matrix:
-    """The transition matrix with a name such as ``paper-0.5``, ``symmetric-0.2``, ``random-0.3-7``, or written out.
-
-    `labelnoise.noise.parse` reads all names of noise, these and those of noise that has no single T.
-
-    Args:
-        noise: one of the forms in `FORMS`; a rate lies in [0, 1], the seed of ``random`` is an integer, and a
-            matrix is written row by row as in JSON.
-        n_classes: number of classes; the two of the paper have 3.
-
-    Returns:
-        Shape (n_classes, n_classes).
-
-    Raises:
-        InputError: an unknown name, a rate outside [0, 1], a wrong number of classes, a bad matrix.
-    """
-    if noise == "clean":
-        return np.eye(n_classes)
-    try:
-        if noise in PAPER or noise.startswith("["):
-            return validate(PAPER[noise] if noise in PAPER else json.loads(noise), n_classes)
-        for prefix, build in (("symmetric-", symmetric), ("pair-flip-", pair_flip)):
-            if noise.startswith(prefix):
-                return build(n_classes, float(noise.removeprefix(prefix)))
-        if noise.startswith("random-"):
-            rate, _, seed = noise.removeprefix("random-").rpartition("-")
-            return random(n_classes, float(rate), np.random.default_rng(int(seed)))
-    except InputError:
-        raise
-    except ValueError:
-        pass
-    raise InputError(f"Unknown noise {noise!r}; use one of: {FORMS}.")
-
-
-DISTORTIONS = "transposed, towards-identity-SHARE, towards-uniform-SHARE, at-random-SHARE"
-
-
-def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Generator) -> Matrix:
-    """A T that is wrong in a known way.
-
-    ``transposed`` has its rows and columns exchanged, and rows divided by their sums. The others
-    are mixtures of T with a share of something else: the identity, as if labels were cleaner;
-    the uniform matrix, as if they were noisier; a matrix whose rows are drawn from a flat Dirichlet.
-
-    Args:
-        name: one of the forms in `DISTORTIONS`; the share lies in [0, 1].
-        transition_matrix: shape (n_classes, n_classes).
-        generator: draws the random matrix.
-
-    Returns:
-        Shape (n_classes, n_classes).
-
-    Raises:
-        InputError: an unknown name, a share outside [0, 1].
-    """
-    matrix = validate(transition_matrix)
-    n = len(matrix)
-    if name == "transposed":
-        turned = matrix.T + np.finfo(np.float64).tiny  # a class that no label bears keeps a row
-        return turned / turned.sum(axis=1, keepdims=True)
-    kind, _, share = name.rpartition("-")
-    others: dict[str, Matrix] = {
-        "towards-identity": np.eye(n),
-        "towards-uniform": np.full((n, n), 1 / n),
-        "at-random": generator.dirichlet(np.ones(n), size=n),
-    }
-    try:
-        part = float(share)
-    except ValueError:
-        part = math.nan
-    if kind not in others or not 0 <= part <= 1:
-        raise InputError(f"Unknown distortion {name!r}; use one of: {DISTORTIONS}, with a share in [0, 1].")
-    return (1 - part) * matrix + part * others[kind]
 
 
 def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = None) -> float:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from labelnoise import names
 from labelnoise.statistics import interval
 from labelnoise import transitions
 from labelnoise.book import figures, matrix_figures, matrix_tables, style, tables, titles
@@ -41,7 +42,7 @@ def records(tiny, made_up):
                             "clean_test_accuracy": [start, start + 0.1 + 0.01 * seed, start + 0.05],
                             "memorised": [0.1, 0.2, 0.3 + 0.01 * seed],
                         }
-                        truth = transitions.named(noise, 3)
+                        truth = names.named(noise, 3)
                         matrices = {
                             name: ((1 - w) * truth + w * np.eye(3)).tolist()
                             for name, w in (("oracle", 0.01 + 0.001 * seed), ("anchor-97", 0.1 + 0.02 * seed**2))
@@ -195,7 +196,7 @@ def test_the_end_of_the_scale_can_be_set(difference, scale):
 
 
 def test_heatmaps_show_the_matrix_with_clean_classes_as_rows_and_print_its_entries():
-    matrix = np.array(transitions.PAPER["paper-0.5"])
+    matrix = np.array(names.PAPER["paper-0.5"])
     (ax,) = matrix_figures.transition_heatmaps({"": {"true T": matrix}}, NAMES[3]).axes
     np.testing.assert_array_equal(ax.collections[0].get_array(), matrix)
     printed = {(t.get_position()[1] - 0.5, t.get_position()[0] - 0.5): float(t.get_text()) for t in ax.texts}
@@ -239,7 +240,7 @@ def lines_at(ax, marker):
 
 
 def test_probabilities_show_the_median_and_the_true_matrix():
-    truth = np.array(transitions.PAPER["paper-0.5"])
+    truth = np.array(names.PAPER["paper-0.5"])
     quantiles = truth[..., None] + np.array([-0.2, -0.1, 0.01, 0.1, 0.2])
     (ax,) = matrix_figures.predicted_probabilities({"paper-0.5": quantiles}, {"paper-0.5": truth}, NAMES[3]).axes
     assert [y for ((_, y),) in lines_at(ax, "_")] == truth.ravel().tolist()

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from labelnoise import names
 from labelnoise import transitions
 from labelnoise.book import matrix_tables
 
-TRUTH = transitions.named("paper-0.5", 3)
+TRUTH = names.named("paper-0.5", 3)
 SHIFT = np.array([[1, -1, 0], [0, 0, 0], [0, 0, 0]])
 
 
@@ -17,7 +18,7 @@ def off_by(x):
 
 
 def test_errors_are_those_of_each_matrix_against_the_true_one(tiny, made_up):
-    truth, estimate = transitions.named("paper-0.6", 3), transitions.symmetric(3, 0.4)
+    truth, estimate = names.named("paper-0.6", 3), transitions.symmetric(3, 0.4)
     record = made_up(tiny(noise="paper-0.6"), transition_matrices={"oracle": truth.tolist(), "x": estimate.tolist()})
     table = matrix_tables.matrix_errors(iter([record])).set_index("estimator")
     assert table.loc["oracle", ["l1", "frobenius"]].tolist() == [0, 0]
@@ -51,7 +52,7 @@ def test_rounds_stand_beside_each_other(tiny, made_up):
         return tiny(method="alternating", transition="confident-learning", noise=noise, seed=seed)
 
     def record(noise, seed, *shifts):
-        truth = transitions.named(noise, 3)
+        truth = names.named(noise, 3)
         found = dict(zip(("round-1", "round-2", "alternating"), shifts, strict=True))
         matrices = {name: (truth + x * SHIFT).tolist() for name, x in found.items()}
         return made_up(asked(noise, seed), transition_matrices=matrices)

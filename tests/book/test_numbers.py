@@ -15,11 +15,12 @@ from labelnoise.book import costs, drawn, figures, parameters, plans
 from labelnoise.book.matrix_tables import LEVEL
 from labelnoise.data import sources
 from labelnoise.estimators import rule
-from labelnoise.noise import instance_rate
+from labelnoise.names import instance_rate
 from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, LeNet
 from labelnoise.training import _graph as graph
 from labelnoise.training import _loop as training
-from labelnoise.transitions import PAPER, l1_error, noise_rate
+from labelnoise.transitions import l1_error, noise_rate
+from labelnoise.names import PAPER
 from labelnoise.trials import tuning
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labelnoise import names
 from labelnoise.statistics import interval
 from labelnoise import transitions
 from labelnoise.book import cost_prose, matrix_prose, prose, rule_prose, titles
@@ -190,7 +191,7 @@ def test_the_noise_is_told_with_its_rate_and_the_counted_rejections():
             fits_table("random-0.4-1", [0.5, 0.6], [np.nan, np.nan]),
         ]
     )
-    nominal = {noise: transitions.named(noise, 3) for noise in ("paper-0.5", "paper-0.6", "random-0.4-1")}
+    nominal = {noise: names.named(noise, 3) for noise in ("paper-0.5", "paper-0.6", "random-0.4-1")}
     first, second, third = matrix_prose.noise_sentence(fits, nominal).split("; ")
     assert "“0.5” flips 50 % of the labels" in first
     assert re.search(r"rejects its T in 1 of 4 corruptions, the transpose of T in 3$", first)

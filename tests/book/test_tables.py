@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from labelnoise import names
 from labelnoise import transitions
 from labelnoise.book import plans, rule_tables, tables, titles
 from labelnoise.errors import InputError
@@ -206,7 +207,7 @@ def test_a_distorted_matrix_has_the_error_that_its_share_says():
     # The identity is off by 2 * 0.3 in each row of three, half of it is half of that.
     assert found.loc["towards-identity-0.5", "symmetric-0.3"] == pytest.approx(0.3)
     assert found.loc["transposed"].tolist() == pytest.approx([0, 0])
-    truth = transitions.named("paper-0.6", 3)
+    truth = names.named("paper-0.6", 3)
     drawn = [transitions.l1_error(distorted("at-random-0.2", truth, seed), truth) for seed in range(2)]
     assert found.loc["at-random-0.2", "paper-0.6"] == pytest.approx(np.mean(drawn))
     assert drawn[0] != drawn[1]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
-from labelnoise import data, noise
+from labelnoise import data, names
 from labelnoise.data import _cifar as cifar
 from labelnoise.data import sources
 from labelnoise.errors import InputError
@@ -213,10 +213,10 @@ def test_human_noise_is_the_labels_that_people_gave(own, unread, labels):
     assert data.loaded(name).class_names == data.entry(name).class_names
     assert data.n_images(name) == 5 * ROWS
     for seed in (0, 1):
-        noisy, matrix = data.corruption(name, noise.HUMAN, seed)
+        noisy, matrix = data.corruption(name, names.HUMAN, seed)
         np.testing.assert_array_equal(noisy, (clean + shift) % 10)
         np.testing.assert_array_equal(matrix, np.roll(np.eye(10), shift, axis=1))
-        np.testing.assert_array_equal(data.true_matrix(name, noise.HUMAN, seed), matrix)
+        np.testing.assert_array_equal(data.true_matrix(name, names.HUMAN, seed), matrix)
     other, _ = data.corruption(name, "pair-flip-1.0", 0)
     np.testing.assert_array_equal(other, (clean + 1) % 10)
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import noise, transitions
+from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import hoc
 from labelnoise.estimators._consensus import consensus, distance, match, two_nearest
@@ -78,7 +78,7 @@ def test_the_distance_is_that_of_the_implied_frequencies_and_its_slope_is_right(
     [("paper-0.5", 3), ("symmetric-0.2", 3), ("symmetric-0.5", 10), ("pair-flip-0.2", 10), ("pair-flip-0.45", 10)],
 )
 def test_exact_frequencies_give_the_matrix_and_the_class_shares(name, n_classes):
-    matrix = transitions.named(name, n_classes)
+    matrix = names.named(name, n_classes)
     p = np.random.default_rng(0).dirichlet(np.full(n_classes, 20))
     found, shares = match(implied(matrix, p))
     np.testing.assert_allclose(found, matrix, atol=1e-4)
@@ -114,7 +114,7 @@ def test_neighbours_that_share_their_class_find_the_matrix_as_closely_as_their_n
     # order, J being the slope of the implied frequencies along the directions that keep rows of T and p at sum 1. So
     # each of the 9 entries of T is normal with a known deviation, and stays within z of them with probability
     # 1 - 1e-6 / 9; a fifth is added for the higher orders.
-    matrix, n = transitions.named(name, 3), 3000
+    matrix, n = names.named(name, 3), 3000
     p = np.full(3, 1 / 3)
 
     def flat(entries):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import noise, transitions
+from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import (
     ESTIMATORS,
@@ -60,7 +60,7 @@ def test_with_exact_posteriors_and_anchor_points_the_matrix_is_found(matrix, see
 
 
 def test_the_papers_matrix_is_found_with_its_rows_as_clean_classes():
-    matrix = transitions.named("paper-0.5", 3)
+    matrix = names.named("paper-0.5", 3)
     np.testing.assert_allclose(anchor(*posteriors(matrix, 60, 0)), matrix, atol=1e-12)
 
 
@@ -110,7 +110,7 @@ def test_a_percentile_counts_from_below():
 
 
 def test_a_percentile_below_100_withstands_an_outlier_and_the_maximum_does_not():
-    matrix = transitions.named("paper-0.5", 3)
+    matrix = names.named("paper-0.5", 3)
     probs, labels = posteriors(matrix, 300, 0, anchors=30)
     probs[np.flatnonzero(probs[:, 0] < 0.5)[0]] = [0.98, 0.01, 0.01]
     np.testing.assert_allclose(ESTIMATORS["anchor-97"](probs, labels), matrix, atol=1e-12)
@@ -182,7 +182,7 @@ def test_classes_apart_find_the_matrix_as_closely_as_the_number_of_samples_allow
     # Row i is then a mean over the n_i samples of clean class i, so by Hoeffding's inequality and the union over the
     # entries none is off by more than sqrt(log(2 n_classes**2 / delta) / 2 / n_i) with probability 1 - delta.
     # Dual-T needs a network that is sure of the clean class, as the next test shows.
-    matrix, delta = transitions.named(noise_name, n_classes), 1e-6
+    matrix, delta = names.named(noise_name, n_classes), 1e-6
     clean, noisy = classes_apart(matrix, 20_000, seed=0)
     probs = np.eye(n_classes)[clean] if name == "dual-t" else matrix[clean]
     bound = np.sqrt(np.log(2 * n_classes**2 / delta) / 2 / np.bincount(clean))
@@ -190,7 +190,7 @@ def test_classes_apart_find_the_matrix_as_closely_as_the_number_of_samples_allow
 
 
 def test_dual_t_applies_the_noise_twice_to_exact_noisy_posteriors():
-    matrix = transitions.named("paper-0.5", 3)
+    matrix = names.named("paper-0.5", 3)
     clean, noisy = classes_apart(matrix, 20_000, seed=0)
     np.testing.assert_allclose(dual_t(matrix[clean], noisy), matrix @ matrix, atol=0.02)
 
@@ -267,7 +267,7 @@ def test_confident_learning_is_equal_to_cleanlab_on_random_inputs(n_classes, con
 def test_confident_learning_is_equal_to_cleanlab_on_a_network_of_ten_classes(noise_name, block_bytes, monkeypatch):
     # Logits of a network that is right in four of five cases and more confident than it should be.
     monkeypatch.setattr(inputs, "BLOCK_BYTES", block_bytes)
-    matrix = transitions.named(noise_name, 10)
+    matrix = names.named(noise_name, 10)
     clean, noisy = classes_apart(matrix, 6000, seed=0)
     logits = 2.5 * np.eye(10)[clean] + np.random.default_rng(1).standard_normal((6000, 10))
     beliefs = np.exp(1.5 * logits)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import noise, transitions
+from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, argmax_counts, combined, interval, likelihood_deviation, maximum_likelihood
 
@@ -45,7 +45,7 @@ def test_intervals_cover_as_often_as_they_say():
 
 def test_the_bootstrap_finds_the_deviation_of_counts():
     # A deviation over B resamples has a relative standard error of 1 / sqrt(2 B); five of them, for nine entries.
-    probs, labels = known(transitions.named("paper-0.5", 3), 500, seed=1)
+    probs, labels = known(names.named("paper-0.5", 3), 500, seed=1)
     bounds = interval(argmax_counts, probs, labels, resamples=400)
     expected = np.sqrt(bounds.estimate * (1 - bounds.estimate) / 500)
     np.testing.assert_array_equal(bounds.estimate, argmax_counts(probs, labels))
@@ -120,7 +120,7 @@ def test_tensors_are_taken_with_the_rounding_of_bfloat16():
 @pytest.mark.parametrize("name", ["paper-0.5", "[[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.2, 0.6]]"])
 def test_the_deviation_is_that_of_the_whole_information_matrix(name):
     # All 9 entries at once, on a basis of the directions that keep the sums of rows.
-    posteriors, labels = drawn(transitions.named(name, 3), 3000, seed=1)
+    posteriors, labels = drawn(names.named(name, 3), 3000, seed=1)
     estimate = maximum_likelihood(posteriors, labels, tolerance=1e-12)
     slopes = np.zeros((3000, 3, 3))
     slopes[np.arange(3000), :, labels] = posteriors / (posteriors @ estimate)[np.arange(3000), labels, None]
@@ -133,7 +133,7 @@ def test_the_deviation_is_that_of_the_whole_information_matrix(name):
 
 def test_the_deviation_is_that_of_the_bootstrap():
     # Five standard errors of a deviation over 200 resamples.
-    posteriors, labels = drawn(transitions.named("paper-0.5", 3), 3000, seed=0)
+    posteriors, labels = drawn(names.named("paper-0.5", 3), 3000, seed=0)
     found = maximum_likelihood(posteriors, labels)
 
     def from_there(probs, labels):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import noise, transitions
+from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import TEMPERATURES, clean_posterior, maximum_likelihood, scaled, tempered_likelihood
 
@@ -91,7 +91,7 @@ def test_exact_clean_posteriors_find_the_matrix_as_closely_as_their_information_
     # sum over samples of the outer product of the slope of log (q @ T)[noisy], with rows of T kept at sum 1: on the
     # basis B of the directions that keep them, B (B' I B)^-1 B'. Each of the 9 entries stays within z deviations
     # with probability 1 - 1e-6 / 9; a tenth is added for the curvature that the normal limit leaves out.
-    matrix, n = transitions.named(name, 3), 20_000
+    matrix, n = names.named(name, 3), 20_000
     posteriors, labels = drawn(matrix, n, seed=1)
     likelihood = (posteriors @ matrix)[np.arange(n), labels]
     slopes = np.zeros((n, 3, 3))
@@ -164,7 +164,7 @@ def test_probabilities_that_can_not_be_used_are_refused():
 def test_a_temperature_that_spoiled_the_posteriors_is_found_beside_the_matrix(name, spoiled_by):
     # As above, with the logarithm of the temperature t as a tenth parameter: at t = 1 the slope of q in it is
     # -q * (log q - sum q log q).
-    matrix, n = transitions.named(name, 3), 60_000
+    matrix, n = names.named(name, 3), 60_000
     posteriors, labels = drawn(matrix, n, seed=2)
     likelihood = (posteriors @ matrix)[np.arange(n), labels]
     slopes = np.zeros((n, 3, 3))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import noise, transitions
+from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import selective_costs, selective_threshold
 
@@ -77,7 +77,7 @@ def test_classes_apart_find_the_matrix_as_closely_as_the_accepted_samples_allow(
     # the union over 9 entries none is off by more than sqrt(log(2 * 9 / delta) / 2 / m) with probability 1 - delta.
     # Equation 7 of the paper adds a union over the 19 costs that are tried. The purest choice accepts half of the
     # class or more.
-    matrix, n, delta = transitions.named(name, 3), 12_000, 1e-6
+    matrix, n, delta = names.named(name, 3), 12_000, 1e-6
     features, labels, _ = gaussian(matrix, n, seed, distance=12)
     bound = np.sqrt(np.log(2 * 9 * 19 / delta) / 2 / (n / 2 / 3 / 2))
     assert np.abs(selective_costs(features, labels) - matrix).max() <= bound

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from labelnoise import cli, noise
 from labelnoise.errors import InputError
 from labelnoise.estimators import RESAMPLES
+from labelnoise.names import named
 from labelnoise.own import estimate as estimate_command
-from labelnoise.transitions import named
 
 NAMES = ("cat", "dog", "owl")
 LABELS = [0, 1, 2, 0, 1, 2, 0, 0]

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from labelnoise.estimators import rule
+from labelnoise.names import named
 from labelnoise.own import _page
 from labelnoise.own._page import page, pictures_of
 from labelnoise.own.images import OwnSet
 from labelnoise.own.report import Report, advice, as_text, at_least_counted, headline
 from labelnoise.statistics import Interval, interval
-from labelnoise.transitions import named, symmetric
+from labelnoise.transitions import symmetric
 
 NAMES = ("cat", "dog", "owl")
 

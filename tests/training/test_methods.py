@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from labelnoise import losses, transitions
+from labelnoise import losses, names
 from labelnoise.errors import InputError
 from labelnoise.training import FEATURES, METHODS, WITH_GRAPH, method
 
-MATRIX = transitions.named("paper-0.5", 3)
+MATRIX = names.named("paper-0.5", 3)
 
 
 def make(recipe, **options):

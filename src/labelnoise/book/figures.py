@@ -17,7 +17,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from labelnoise.data import Images
-from labelnoise.noise import Labels, by_image
+from labelnoise.noise import Labels
+from labelnoise.names import by_image
 from labelnoise.book.style import PALETTE, new_axes, styled
 from labelnoise.book.tables import ARM
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title

@@ -6,7 +6,7 @@ import pandas as pd
 
 from labelnoise.estimators import rule
 from labelnoise.book import titles
-from labelnoise.noise import by_image
+from labelnoise.names import by_image
 from labelnoise.book.prose import sentence
 
 

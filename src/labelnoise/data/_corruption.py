@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from labelnoise import noise, transitions
+from labelnoise import names, noise, transitions
 from labelnoise.data import votes
 from labelnoise.data._registry import entry, loaded
 from labelnoise.noise import derive_seed
@@ -17,7 +17,7 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
 
     Args:
         dataset: a name in `DATASETS`.
-        noise_name: as `transitions.named` reads it, instance-RATE, or human: drawn from people's votes for each image,
+        noise_name: as `names.named` reads it, instance-RATE, or human: drawn from people's votes for each image,
             or the labels of people that the set has, the same for every seed.
         seed: of the draw.
 
@@ -30,16 +30,16 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
     """
     clean = loaded(dataset)
     generator = np.random.default_rng(derive_seed("flips", dataset, noise_name, seed))
-    rate = noise.instance_rate(noise_name)
+    rate = names.instance_rate(noise_name)
     if rate is not None:
         probs = noise.instance_probs(clean.train_images[:], clean.train_labels, clean.n_classes, rate, generator)
-    elif noise_name == noise.HUMAN and clean.train_votes is not None:
+    elif noise_name == names.HUMAN and clean.train_votes is not None:
         probs = clean.train_votes / clean.train_votes.sum(axis=1, keepdims=True)
-    elif noise_name == noise.HUMAN and clean.train_noisy_labels is not None:
+    elif noise_name == names.HUMAN and clean.train_noisy_labels is not None:
         given = clean.train_noisy_labels
         return given, noise.oracle(clean.train_labels, given, clean.n_classes)
     else:
-        matrix = transitions.named(noise_name, clean.n_classes)
+        matrix = names.named(noise_name, clean.n_classes)
         return noise.corrupt(clean.train_labels, matrix, generator), matrix
     return noise.draw(probs, generator), noise.mean_transition_matrix(probs, clean.train_labels)
 
@@ -47,11 +47,11 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
 @functools.lru_cache(maxsize=64)
 def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
     """As `corruption`, T alone; of votes and of noise that is the same for every image, without reading the data."""
-    if noise_name == noise.HUMAN and entry(dataset).people == "votes":
+    if noise_name == names.HUMAN and entry(dataset).people == "votes":
         return votes.told(dataset).transition_matrix
-    if noise_name == noise.HUMAN or noise.instance_rate(noise_name) is not None:
+    if noise_name == names.HUMAN or names.instance_rate(noise_name) is not None:
         return corruption(dataset, noise_name, seed)[1]
-    return transitions.named(noise_name, entry(dataset).n_classes)
+    return names.named(noise_name, entry(dataset).n_classes)
 
 
 def n_images(dataset: str) -> int:

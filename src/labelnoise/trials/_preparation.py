@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from labelnoise import transitions
+from labelnoise import names, transitions
 from labelnoise.data import corruption, loaded, n_images
 from labelnoise.noise import derive_seed
 from labelnoise.training import Split, Splits, build, normalised, parted, scale_of
@@ -23,9 +23,9 @@ class Prepared(Splits):
 
 
 def distorted(name: str, matrix: transitions.Matrix, seed: int) -> transitions.Matrix:
-    """The T that is given in place of the true one, wrong in a known way (see `transitions.distorted`)."""
+    """The T that is given in place of the true one, wrong in a known way (see `names.distorted`)."""
     generator = np.random.default_rng(derive_seed("distortion", len(matrix), seed))
-    return transitions.distorted(name, matrix, generator)
+    return names.distorted(name, matrix, generator)
 
 
 def prepare(trial: Trial, device: str = "cpu") -> Prepared:

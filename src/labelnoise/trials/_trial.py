@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from labelnoise import noise, transitions
+from labelnoise import names
 from labelnoise.data import DATASETS, entry
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS
@@ -36,7 +36,7 @@ class Trial:
     """
 
     dataset: str  # a name in DATASETS
-    noise: str  # a name that transitions.named reads, instance-RATE, or human
+    noise: str  # a name that names.named reads, instance-RATE, or human
     model: str  # a name in MODELS
     method: str  # a name in METHODS
     transition: str | None = None  # T: "true", a name in ESTIMATORS or in GIVEN_BY_METHODS, or "true, DISTORTION"
@@ -56,12 +56,12 @@ class Trial:
         given = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
         sources = ("true", *ESTIMATORS, *given) if recipe.needs_transition else (None,)
         if recipe.needs_transition and self.distortion:
-            transitions.distorted(self.distortion, np.eye(self.n_classes), np.random.default_rng())
+            names.distorted(self.distortion, np.eye(self.n_classes), np.random.default_rng())
         elif self.transition not in sources:
             allowed = f"use one of: {', '.join(map(str, sources))}" if sources != (None,) else "it takes none"
             raise InputError(f"{self.method} can't take its transition matrix from {self.transition!r}; {allowed}.")
-        if self.noise != noise.HUMAN:
-            noise.nominal_rate(self.noise, self.n_classes)
+        if self.noise != names.HUMAN:
+            names.nominal_rate(self.noise, self.n_classes)
         elif people is None:
             having = [name for name, known in DATASETS.items() if known.people]
             raise InputError(f"{self.dataset} has no human labels; use one of: {', '.join(having)}.")
@@ -106,7 +106,7 @@ class Trial:
 
     @property
     def distortion(self) -> str | None:
-        """What is done to the true T before it is given (see `transitions.distorted`), if anything."""
+        """What is done to the true T before it is given (see `names.distorted`), if anything."""
         source, _, name = (self.transition or "").partition(", ")
         return name if source == "true" and name else None
 

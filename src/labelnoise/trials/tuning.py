@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from labelnoise.data import entry
-from labelnoise.noise import nominal_rate
+from labelnoise.names import nominal_rate
 from labelnoise.training import Settings, method, protocol
 from labelnoise.trials._ledger import Ledger
 from labelnoise.trials._progress import Progress

@@ -1,0 +1,163 @@
+"""Noises, matrices and wrong matrices by their names, as chapters and trials ask for them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from labelnoise.errors import InputError
+from labelnoise.transitions import Matrix, check_rate, noise_rate, pair_flip, random, symmetric, validate
+
+# Yang, Teng and Mangos 2022 (arXiv:2211.15279), section 3: the two matrices as printed there.
+PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
+    "paper-0.5": ((0.5, 0.2, 0.3), (0.3, 0.5, 0.2), (0.2, 0.3, 0.5)),
+    "paper-0.6": ((0.4, 0.3, 0.3), (0.3, 0.4, 0.3), (0.3, 0.3, 0.4)),
+}
+
+FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED, or a matrix [[0.9, 0.1], ...]"
+INSTANCE = "instance-"
+HUMAN = "human"  # a label that one person gave, of the votes that a data set has
+
+
+def named(noise: str, n_classes: int) -> Matrix:
+    """The transition matrix with a name such as ``paper-0.5``, ``symmetric-0.2``, ``random-0.3-7``, or written out.
+
+    `labelnoise.noise.parse` reads all names of noise, these and those of noise that has no single T.
+
+    Args:
+        noise: one of the forms in `FORMS`; a rate lies in [0, 1], the seed of ``random`` is an integer, and a
+            matrix is written row by row as in JSON.
+        n_classes: number of classes; the two of the paper have 3.
+
+    Returns:
+        Shape (n_classes, n_classes).
+
+    Raises:
+        InputError: an unknown name, a rate outside [0, 1], a wrong number of classes, a bad matrix.
+    """
+    if noise == "clean":
+        return np.eye(n_classes)
+    try:
+        if noise in PAPER or noise.startswith("["):
+            return validate(PAPER[noise] if noise in PAPER else json.loads(noise), n_classes)
+        for prefix, build in (("symmetric-", symmetric), ("pair-flip-", pair_flip)):
+            if noise.startswith(prefix):
+                return build(n_classes, float(noise.removeprefix(prefix)))
+        if noise.startswith("random-"):
+            rate, _, seed = noise.removeprefix("random-").rpartition("-")
+            return random(n_classes, float(rate), np.random.default_rng(int(seed)))
+    except InputError:
+        raise
+    except ValueError:
+        pass
+    raise InputError(f"Unknown noise {noise!r}; use one of: {FORMS}.")
+
+
+DISTORTIONS = "transposed, towards-identity-SHARE, towards-uniform-SHARE, at-random-SHARE"
+
+
+def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Generator) -> Matrix:
+    """A T that is wrong in a known way.
+
+    ``transposed`` has its rows and columns exchanged, and rows divided by their sums. The others
+    are mixtures of T with a share of something else: the identity, as if labels were cleaner;
+    the uniform matrix, as if they were noisier; a matrix whose rows are drawn from a flat Dirichlet.
+
+    Args:
+        name: one of the forms in `DISTORTIONS`; the share lies in [0, 1].
+        transition_matrix: shape (n_classes, n_classes).
+        generator: draws the random matrix.
+
+    Returns:
+        Shape (n_classes, n_classes).
+
+    Raises:
+        InputError: an unknown name, a share outside [0, 1].
+    """
+    matrix = validate(transition_matrix)
+    n = len(matrix)
+    if name == "transposed":
+        turned = matrix.T + np.finfo(np.float64).tiny  # a class that no label bears keeps a row
+        return turned / turned.sum(axis=1, keepdims=True)
+    kind, _, share = name.rpartition("-")
+    others: dict[str, Matrix] = {
+        "towards-identity": np.eye(n),
+        "towards-uniform": np.full((n, n), 1 / n),
+        "at-random": generator.dirichlet(np.ones(n), size=n),
+    }
+    try:
+        part = float(share)
+    except ValueError:
+        part = math.nan
+    if kind not in others or not 0 <= part <= 1:
+        raise InputError(f"Unknown distortion {name!r}; use one of: {DISTORTIONS}, with a share in [0, 1].")
+    return (1 - part) * matrix + part * others[kind]
+
+
+def instance_rate(name: str) -> float | None:
+    """The rate in a name such as ``instance-0.3``, of noise as `instance_probs` has it; None for any other name.
+
+    Raises:
+        InputError: there is no number in [0, 1] behind ``instance-``.
+    """
+    if not name.startswith(INSTANCE):
+        return None
+    try:
+        return check_rate(float(name.removeprefix(INSTANCE)))
+    except ValueError:
+        raise InputError(f"Noise {name!r} needs a rate in [0, 1], as instance-0.3 has.") from None
+
+
+@dataclass(frozen=True)
+class NamedNoise:
+    """What the name of a noise stands for.
+
+    Attributes:
+        kind: "class" where a flip depends on the clean class alone, "instance" where it depends on the image, by
+            `instance_probs`, and "human" where people gave the labels.
+        rate: P(noisy != clean) with all classes being as frequent; None where only the labels tell it.
+        matrix: T, shape (n_classes, n_classes), of the kind "class"; None of the others, which have no single T.
+    """
+
+    kind: str
+    rate: float | None
+    matrix: Matrix | None
+
+
+def parse(name: str, n_classes: int) -> NamedNoise:
+    """Read the name of a noise: ``human``, ``instance-RATE``, or one that `labelnoise.transitions.named` reads.
+
+    Raises:
+        InputError: an unknown name, a rate outside [0, 1], a T of another number of classes.
+
+    >>> parse("instance-0.3", 10)
+    NamedNoise(kind='instance', rate=0.3, matrix=None)
+    >>> parse("pair-flip-0.25", 3).kind
+    'class'
+    """
+    if by_image(name):
+        rate = instance_rate(name)
+        return NamedNoise(HUMAN if rate is None else "instance", rate, None)
+    matrix = named(name, n_classes)
+    return NamedNoise("class", noise_rate(matrix), matrix)
+
+
+def by_image(name: str) -> bool:
+    """Whether a noise depends on the image, and not on the class alone."""
+    return name == HUMAN or instance_rate(name) is not None
+
+
+def nominal_rate(name: str, n_classes: int) -> float:
+    """The `parse`-d rate of a noise.
+
+    Raises:
+        InputError: as `parse`, or a noise whose rate its name does not tell.
+    """
+    rate = parse(name, n_classes).rate
+    if rate is None:
+        raise InputError(f"Noise {name!r} has no rate of its own; use one of: {FORMS}, or instance-RATE.")
+    return rate
