@@ -144,17 +144,17 @@ def instance_probs(
 ) -> Probs:
     """P(noisy | image, clean) of noise that depends on the image, to `draw` labels from.
 
-    Xia et al. 2020 (arXiv:2006.07836, algorithm 2). An image x of class y is flipped with a
-    probability q of its own, from ``normal(rate, 0.1)`` truncated to [0, 1]. Where to is by
-    ``softmax(x @ W[y])`` over the other classes, with W[y] of shape (n_pixels, n_classes) standard
-    normal. Truncation moves the mean of q off `rate`, most at the ends: at 0 it is 0.08.
+    Xia et al. 2020 (arXiv:2006.07836, algorithm 2). An image x of class y is flipped with a probability q of its own,
+    from ``normal(rate, 0.1)`` truncated to [0, 1]. Where to is by ``softmax(x @ W[y])`` over the other classes, with
+    W[y] of shape (n_pixels, n_classes) standard normal. Truncation moves the mean of q off `rate`, most at the ends:
+    at 0 it is 0.08.
 
-    Pixels get the mean 0 and deviation 1 over all images together: a row depends on the other images
-    by these two numbers. The generators behind published figures feed pixels as they are, which is
-    another noise, with more of the flips of a class to its likeliest wrong one. As in the paper,
-    ``x @ W[y]`` is not divided by the root of the number of pixels. With 784 of them its entries are
-    tens apart, so the flips of an image nearly always go to one class, and images that are alike
-    share it: the mean T of a class is far from even, and differs from one draw of W to another.
+    Pixels get the mean 0 and deviation 1 over all images together: a row depends on the other images by these two
+    numbers. The generators behind published figures feed pixels as they are, which is another noise, with more of the
+    flips of a class to its likeliest wrong one. As in the paper, ``x @ W[y]`` is not divided by the root of the
+    number of pixels. With 784 of them its entries are tens apart, so the flips of an image nearly always go to one
+    class, and images that are alike share it: the mean T of a class is far from even, and differs from one draw of W
+    to another.
 
     Args:
         images: shape (n_samples, ...), numbers of any type and scale; an array, or a tensor on the CPU.

@@ -9,6 +9,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from labelnoise.book import tuning_tables
+from labelnoise.book import rule_figures
+from labelnoise.book import heatmaps
 from labelnoise import names
 from labelnoise.statistics import interval
 from labelnoise import transitions
@@ -64,7 +67,7 @@ def heatmaps(n_classes, difference=False):
     matrix = transitions.symmetric(n_classes, 0.3)
     shift = matrix if difference else 0
     rows = {"first": {"true": matrix - shift, "estimated": np.eye(n_classes) - shift}, "second": {"true": matrix}}
-    return matrix_figures.transition_heatmaps(rows, NAMES[n_classes], difference=difference)
+    return heatmaps.transition_heatmaps(rows, NAMES[n_classes], difference=difference)
 
 
 def probabilities(n_classes, noises):
@@ -106,7 +109,7 @@ DRAWINGS = {
     "images of 3 classes": lambda records: images(3),
     "images of 10 classes": lambda records: images(10, columns=1),
     "heatmaps of 3 classes": lambda records: heatmaps(3),
-    "a heatmap of 10 classes": lambda records: matrix_figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10]),
+    "a heatmap of 10 classes": lambda records: heatmaps.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10]),
     "differences": lambda records: heatmaps(3, difference=True),
     "probabilities of 3 classes": lambda records: probabilities(3, NOISES),
     "probabilities of 10 classes": lambda records: probabilities(10, ["symmetric-0.3"]),
@@ -125,7 +128,7 @@ DRAWINGS = {
         tables.by_rate(tables.as_table(records(1, ["symmetric-0.2"])))
     ),
     "gains": lambda records: figures.gains(tables.gains(tables.as_table(records(3)))),
-    "gains by margin": lambda records: figures.gains_by_margin(
+    "gains by margin": lambda records: rule_figures.gains_by_margin(
         pd.DataFrame(
             [
                 ["fashion-mnist-3", "lenet", noise, "forward", "true", seed, 0.1 + 0.2 * seed, seed - 1.0]
@@ -136,7 +139,7 @@ DRAWINGS = {
         ),
         0.3,
     ),
-    "predicted gains": lambda records: figures.predicted_gains(
+    "predicted gains": lambda records: rule_figures.predicted_gains(
         pd.DataFrame(
             [
                 ["here", "fashion-mnist-3", "lenet", "paper-0.5", "forward", "true", seed, seed - 1.0, seed]
@@ -145,7 +148,7 @@ DRAWINGS = {
             columns=["training", "dataset", *tables.ARM, "seed", "predicted", "gain"],
         )
     ),
-    "tries": lambda records: figures.tries(tables.tries(TRIED, SETTLED)),
+    "tries": lambda records: figures.tries(tuning_tables.tries(TRIED, SETTLED)),
     "ablation": lambda records: figures.ablation(parts(3)),
     "ablation of one seed": lambda records: figures.ablation(parts(1)),
     "gains of one seed": lambda records: figures.gains(tables.gains(tables.as_table(records(1)))),
@@ -191,13 +194,13 @@ def test_differences_share_one_scale_around_zero():
 
 @pytest.mark.parametrize(("difference", "scale"), [(True, (-0.5, 0.5)), (False, (0, 0.5))])
 def test_the_end_of_the_scale_can_be_set(difference, scale):
-    drawn = matrix_figures.transition_heatmaps({"": {"a": np.eye(3)}}, NAMES[3], difference=difference, limit=0.5)
+    drawn = heatmaps.transition_heatmaps({"": {"a": np.eye(3)}}, NAMES[3], difference=difference, limit=0.5)
     assert [mesh.get_clim() for mesh in meshes(drawn)] == [scale]
 
 
 def test_heatmaps_show_the_matrix_with_clean_classes_as_rows_and_print_its_entries():
     matrix = np.array(names.PAPER["paper-0.5"])
-    (ax,) = matrix_figures.transition_heatmaps({"": {"true T": matrix}}, NAMES[3]).axes
+    (ax,) = heatmaps.transition_heatmaps({"": {"true T": matrix}}, NAMES[3]).axes
     np.testing.assert_array_equal(ax.collections[0].get_array(), matrix)
     printed = {(t.get_position()[1] - 0.5, t.get_position()[0] - 0.5): float(t.get_text()) for t in ax.texts}
     assert printed == {(i, j): matrix[i, j] for i in range(3) for j in range(3)}
@@ -209,15 +212,15 @@ def test_heatmaps_show_the_matrix_with_clean_classes_as_rows_and_print_its_entri
 
 
 def test_differences_are_printed_with_their_sign():
-    (ax,) = matrix_figures.transition_heatmaps({"": {"a": np.diag([0.1, -0.1, 0])}}, NAMES[3], difference=True).axes
+    (ax,) = heatmaps.transition_heatmaps({"": {"a": np.diag([0.1, -0.1, 0])}}, NAMES[3], difference=True).axes
     assert ax.texts[0].get_text() == "+0.10"
     assert re.fullmatch("[-\N{MINUS SIGN}]0.10", ax.texts[4].get_text())
 
 
 def test_entries_are_printed_for_ten_classes_but_not_for_thirteen():
-    few = matrix_figures.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10])
+    few = heatmaps.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10])
     assert [len(ax.texts) for ax in few.axes] == [100]
-    many = matrix_figures.transition_heatmaps({"": {"a": np.eye(13)}}, list(map(str, range(13))))
+    many = heatmaps.transition_heatmaps({"": {"a": np.eye(13)}}, list(map(str, range(13))))
     assert [len(ax.texts) for ax in many.axes] == [0]
 
 
@@ -340,7 +343,7 @@ def test_each_network_has_its_own_arms(records):
 
 
 def test_tries_stand_at_their_distance_to_the_best_and_the_protocol_is_filled():
-    drawn = figures.tries(tables.tries(TRIED, SETTLED))
+    drawn = figures.tries(tuning_tables.tries(TRIED, SETTLED))
     panels = {ax.get_title(): ax for ax in drawn.axes}
     lines = panels["LeNet, “0.5”"].get_lines()
     places = [line.get_xydata()[0] for line in lines]
@@ -421,7 +424,7 @@ def test_accuracies_stand_in_a_row_a_method_and_a_column_a_cell(records):
 def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
     n = matrix_figures.PANELS_A_ROW + 2
     rows = {"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}
-    drawn = matrix_figures.transition_heatmaps(rows, NAMES[3])
+    drawn = heatmaps.transition_heatmaps(rows, NAMES[3])
     shown = [ax for ax in drawn.axes if ax.axison]
     assert [ax.get_title() for ax in shown] == [*(f"x: {k}" for k in range(n)), "y: a"]
     lines = [ax.get_subplotspec().rowspan.start for ax in shown]

@@ -239,7 +239,7 @@ def test_tuning_is_told_by_its_tries_and_what_the_published_settings_lack():
         for method, distances in behind.items()
         for k, distance in enumerate(distances)
     ]
-    text = prose.tuning_sentence(pd.DataFrame(rows))
+    text = cost_prose.tuning_sentence(pd.DataFrame(rows))
     assert "2 tries for each of 3 combinations" in text
     assert "In 1 of these no try was better" in text
     assert "at most 0.30 millinats" in text
@@ -254,7 +254,7 @@ def test_standard_errors_and_costs_have_their_units():
     arm = tuning.Arm("fashion-mnist-3", "paper-0.5", "lenet", "mixup")
     first = tuning.start(arm)
     other = dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20))
-    text = prose.standard_errors({arm: {first: [1.0, 1.0], other: [1.001, 0.999]}})
+    text = cost_prose.standard_errors({arm: {first: [1.0, 1.0], other: [1.001, 0.999]}})
     # Two seeds that differ by 2 millinats have a standard error of 1, and a normal's median is 0.6745 of that.
     assert text == "1.48 millinats for LeNet on “0.5”"
     assert cost_prose.core_hours([1800, 5400]) == "2.0 core-hours"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from labelnoise.book import tuning_tables
 from labelnoise import names
 from labelnoise import transitions
 from labelnoise.book import plans, rule_tables, tables, titles
@@ -161,7 +162,7 @@ def best(found):
 def test_every_try_has_its_settings_and_its_distance_to_the_best():
     options = (("alpha", 0.25), ("beta", 3.0))
     found = tried(1.0, 1.5, 1.002, method="symmetric", transition=None, options=options)
-    table = tables.tries(found, best(found))
+    table = tuning_tables.tries(found, best(found))
     assert table["behind"].tolist() == pytest.approx([0, 500, 2])
     assert table["protocol"].tolist() == [False, False, True]
     assert table["reported"].tolist() == [True, False, False]
@@ -173,7 +174,7 @@ def test_every_try_has_its_settings_and_its_distance_to_the_best():
 def test_what_was_chosen_is_what_each_arm_is_reported_with():
     found = tried(1.0, 1.002) | tried(1.3, method="mixup", transition=None) | tried(1.1, 1.2, method="backward")
     settled = best(found) | {arm: tuning.start(arm) for arm in found if arm.method == "backward"}
-    chosen = tables.chosen_tries(tables.tries(found, settled))
+    chosen = tuning_tables.chosen_tries(tuning_tables.tries(found, settled))
     assert chosen["method"].tolist() == ["forward", "backward", "mixup"]
     assert chosen["score"].tolist() == [1.0, 1.2, 1.3]
     assert chosen["protocol behind"].tolist() == [2.0, 100.0, 0.0]
@@ -214,7 +215,7 @@ def test_a_distorted_matrix_has_the_error_that_its_share_says():
 
 
 def test_the_settings_are_those_of_each_network_and_of_our_recipe():
-    shown = tables.settings("fashion-mnist-3", {"lenet": "LeNet"})
+    shown = tuning_tables.settings("fashion-mnist-3", {"lenet": "LeNet"})
     assert shown.columns.tolist() == ["LeNet", "LeNet, our recipe"]
     assert shown.loc["epochs"].tolist() == [8, 20]
     assert shown.loc["augmentation"].tolist() == [None, "shift-flip"]

@@ -84,14 +84,16 @@ def train(
     Raises:
         SweepFailed: a trial failed.
     """
+    plans = list(plans)
     trials = list(dict.fromkeys(trial for plan in plans for trial in plan.trials))
+    estimators = {name for plan in plans for name in plan.estimators or ()}
     ledger = project.ledger()
     if publish:
         own, ledger = ledger, project.published_ledger()
-        for trial in missing(trials, ledger):
-            if record := own.find(trial):
+        for trial in missing(trials, ledger, estimators):
+            if record := own.find(trial, estimators):
                 ledger.append(record)
-    sweep(trials, ledger, executor, workers=workers, progress=progress)
+    sweep(trials, ledger, executor, workers=workers, estimators=estimators, progress=progress)
 
 
 def draw(names: Sequence[str], given: Mapping[str, Any], *, publish: bool = False) -> Iterator[tuple[str, Path]]:

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labelnoise.book.plan import Plan as Plan
+from labelnoise.book.plan import check
+from labelnoise.book.plan import check_path as check_path
+from labelnoise.book.plan import check_tuned as check_tuned
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, Settings, protocol
@@ -24,47 +28,6 @@ LONG = Settings(epochs=40, batch_size=256, learning_rate=2.5e-4, weight_decay=1e
 GENTLE = dataclasses.replace(PROTOCOL["alexnet"], epochs=10, learning_rate=3e-4)
 
 Arm = tuple[str, str | None]  # a method and the source of its T
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a chapter asks for.
-
-    Attributes:
-        groups: what trials are for, to the trials; a trial that is named twice in a group counts once.
-        estimators: those whose T the chapter reads from its cross-entropy trials.
-    """
-
-    groups: Mapping[str, Sequence[Trial]] = field(default_factory=dict)
-    estimators: Sequence[str] | None = None
-
-    def __post_init__(self) -> None:
-        known = [*ESTIMATORS, *FEATURE_ESTIMATORS]
-        if self.estimators is not None:
-            check(1, estimators=self.estimators)
-        for name in self.estimators or ():
-            if name not in known:
-                raise InputError(f"Unknown estimator {name!r}; use one of: {', '.join(known)}.")
-        once = {name: list(dict.fromkeys(trials)) for name, trials in self.groups.items()}
-        object.__setattr__(self, "groups", once)
-
-    @property
-    def trials(self) -> list[Trial]:
-        """Those of all groups, each once."""
-        return list(dict.fromkeys(itertools.chain(*self.groups.values())))
-
-
-def check(seeds: int, **lists: Sequence[object]) -> None:
-    """Refuse fewer seeds than one, and lists without an item.
-
-    Raises:
-        InputError: one of these.
-    """
-    if seeds < 1:
-        raise InputError(f"A chapter needs at least one seed, not {seeds}.")
-    for name, values in lists.items():
-        if not values:
-            raise InputError(f"{name} is empty; pass at least one.")
 
 
 def estimation(
@@ -267,27 +230,3 @@ def precision(
         for precision in ("bfloat16", "float32")
         for seed in range(seeds)
     ]  # fmt: skip
-
-
-def check_tuned(noises: Sequence[str], models: Sequence[str]) -> None:
-    """Refuse networks and noises whose tries are not on record.
-
-    Raises:
-        InputError: one of these, or an empty list.
-    """
-    check(1, noises=noises, models=models)
-    known = {(arm.model, arm.noise) for arm in tuning.arms()}
-    for model, noise in itertools.product(models, noises):
-        if (model, noise) not in known:
-            listed = ", ".join(f"{m} on {n}" for m, n in sorted(known))
-            raise InputError(f"{model} was not tuned on {noise}; use {listed}, or run benchmarks/tuning.py first.")
-
-
-def check_path(path: Path) -> None:
-    """Refuse a file or folder that is not there.
-
-    Raises:
-        InputError: there is none.
-    """
-    if not path.exists():
-        raise InputError(f"There is no file {path}.")

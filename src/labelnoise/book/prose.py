@@ -207,36 +207,6 @@ def recipe_sentence(table: pd.DataFrame) -> str:
     return f"{recipe} reaches {listed(parts)}: mean and standard deviation after the last epoch."
 
 
-def tuning_sentence(tries: pd.DataFrame) -> str:
-    """How many tries there were, and how far the published settings are behind the best.
-
-    Args:
-        tries: as `tables.tries` gives it.
-    """
-    counts = tries.groupby(["model", "noise", "method", "transition"], sort=False).size()
-    protocol = tries[tries["protocol"]]
-    return (
-        f"By noisy validation labels alone, with {counts.min()} tries for each of {len(counts)} combinations of "
-        f"a method, a network and a noise. In {int(protocol['reported'].sum())} of these no try was better than the "
-        f"published settings by more than {tuning.STANDARD_ERRORS:g} standard errors, and they stay; in half of all they are at "
-        f"most {protocol['behind'].median():.2f} millinats behind the best."
-    )
-
-
-def standard_errors(losses: tuning.Losses) -> str:
-    """``0.92 millinats for LeNet on “0.5” and 0.26 ...``: what a difference of two scores is known to.
-
-    Args:
-        losses: as `tuning.losses` gives it.
-    """
-    parts = []
-    for model, noise in dict.fromkeys((arm.model, arm.noise) for arm in losses):
-        alike = {arm: by for arm, by in losses.items() if (arm.model, arm.noise) == (model, noise)}
-        error = 1000 * tuning.standard_error(alike)
-        parts.append(f"{error:.2f} millinats for {_cell({'model': model, 'noise': noise})}")
-    return listed(parts)
-
-
 def standing_sentence(gains: pd.DataFrame) -> str:
     """How many methods gain and lose on each noise, and which gains most, our own recipe left out.
 

@@ -206,52 +206,6 @@ def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFram
     return pd.DataFrame(rows, columns=["noise", "seed", "p_value", "p_value_transposed"])
 
 
-def tries(
-    tried: Mapping[tuning.Arm, Sequence[tuple[tuning.Choice, float]]], settled: Mapping[tuning.Arm, tuning.Choice]
-) -> pd.DataFrame:
-    """Every configuration that was tried, one row each: by network, noise and method, the best first.
-
-    Args:
-        tried, settled: as the functions of `tuning` give them.
-
-    Returns:
-        Columns model, noise, method, transition; ``score`` in nats and ``behind``, its distance to the arm's best, in
-        millinats; whether it is the ``protocol`` and whether it is what is ``reported``;
-        learning_rate, weight_decay, epochs, and ``options`` as text.
-    """
-    rows = []
-    models, methods = list(MODELS), list(METHODS)
-    for arm, choices in sorted(
-        tried.items(), key=lambda one: (models.index(one[0].model), one[0].noise, methods.index(one[0].method))
-    ):
-        for choice, score in choices:
-            settings = choice.settings
-            rows.append(
-                {
-                    "model": arm.model, "noise": arm.noise, "method": arm.method, "transition": arm.transition or "",
-                    "score": score, "behind": 1000 * (score - choices[0][1]),
-                    "protocol": choice == tuning.start(arm), "reported": choice == settled.get(arm),
-                    "learning_rate": settings.learning_rate,
-                    "weight_decay": settings.weight_decay, "epochs": settings.epochs,
-                    "options": ", ".join(f"{name} {value:g}" for name, value in choice.options),
-                }
-            )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def chosen_tries(rows: pd.DataFrame) -> pd.DataFrame:
-    """What each arm is reported with, how many tries it had and how far the protocol is behind the best, in millinats.
-
-    Args:
-        rows: as `tries` gives it.
-    """
-    cells = rows.groupby(ARM, sort=False)
-    reported = rows[rows["reported"]].drop(columns=["behind", "reported"])
-    behind = rows[rows["protocol"]].set_index(ARM)["behind"].rename("protocol behind").round(2)
-    found = reported.merge(cells.size().rename("tries"), on=ARM).merge(behind, on=ARM)
-    return found.assign(score=found["score"].round(5))
-
-
 def difference(
     first: Iterable[Record], second: Iterable[Record], column: str = "last_accuracy", unit: float = 0.01
 ) -> pd.DataFrame:
@@ -273,20 +227,3 @@ def difference(
             gain = paired_difference(cell[column] / unit, cell[f"{column}_other"] / unit)
             rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
     return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
-
-
-def settings(dataset: str, models: Mapping[str, str]) -> pd.DataFrame:
-    """The published training settings, one row each, one column a network, and another for our own recipe.
-
-    Args:
-        dataset: a data set.
-        models: network to its heading.
-    """
-    methods = {"": "cross-entropy", ", our recipe": OURS}
-    return pd.DataFrame(
-        {
-            f"{heading}{suffix}": dataclasses.asdict(protocol(dataset, model, method))
-            for model, heading in models.items()
-            for suffix, method in methods.items()
-        }
-    )

@@ -1,0 +1,77 @@
+"""Transition matrices as heatmaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labelnoise.book.drawn import entries
+from labelnoise.book.style import new_axes, styled
+from labelnoise.transitions import Matrix
+
+
+def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float, difference: bool) -> None:
+    n = len(matrix)
+    sns.heatmap(
+        matrix,
+        ax=ax,
+        vmin=-limit if difference else 0,
+        vmax=limit,
+        cmap="RdBu_r" if difference else "YlGnBu",
+        annot=n <= 12,
+        fmt="+.2f" if difference else ".2f",
+        annot_kws={"fontsize": 9 if n <= 4 else 6},
+        cbar=False,
+        square=True,
+        linewidths=0.5,
+        xticklabels=list(class_names),
+        yticklabels=list(class_names),
+    )
+    ax.tick_params(axis="both", length=0, labelsize=8)
+    ax.tick_params(axis="x", rotation=45 if n > 4 else 0)
+    ax.grid(False)
+
+
+PANELS_A_ROW = 4
+
+
+@styled
+def transition_heatmaps(
+    rows: Mapping[str, Mapping[str, Matrix]],
+    class_names: Sequence[str],
+    *,
+    difference: bool = False,
+    limit: float | None = None,
+) -> Figure:
+    """Transition matrices, one a panel, all on one scale; entries are printed up to 12 classes.
+
+    Args:
+        rows: title to panel title to matrix, shape (n_classes, n_classes); more than `PANELS_A_ROW` panels of
+            one title go on in the next row.
+        class_names: one a class.
+        difference: the matrices are differences of two, drawn around zero.
+        limit: the end of the scale; by default 1, or 0.2 for differences.
+    """
+    lines = [
+        (title, list(panels.items())[start : start + PANELS_A_ROW])
+        for title, panels in rows.items()
+        for start in range(0, len(panels), PANELS_A_ROW)
+    ]
+    columns = max(len(panels) for _, panels in lines)
+    side = 2.5 if len(class_names) <= 4 else 3.6
+    drawn = entries(rows, ["noise", "matrix", "clean", "noisy", "entry"], class_names)
+    figure, axes = new_axes(drawn, len(lines), columns, side * columns + 0.4, side * len(lines) + 0.3)
+    for axes_row, (title, panels) in zip(axes, lines, strict=True):
+        for k, (ax, (panel, matrix)) in enumerate(zip(axes_row, panels, strict=False)):
+            _heatmap(ax, matrix, class_names, limit or (0.2 if difference else 1.0), difference)
+            ax.set_title(f"{title}: {panel}" if title else panel, fontsize=9)
+            ax.set_xlabel("noisy label")
+            ax.set_ylabel("clean label" if k == 0 else "")
+            if k:
+                ax.set_yticks([])
+        for ax in axes_row[len(panels) :]:
+            ax.axis("off")
+    return figure
