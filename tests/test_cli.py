@@ -11,7 +11,7 @@ import labelnoise
 from labelnoise import cli
 from labelnoise.book import chapters, parameters, project
 from labelnoise.data import sources
-from labelnoise.trials import Ledger, provenance, replay
+from labelnoise.trials import Ledger, provenance
 from labelnoise.trials import _sweep as sweep
 
 COMMAND = Path(sys.executable).with_name("labelnoise")
@@ -240,7 +240,7 @@ def test_fresh_records_go_to_a_ledger_of_their_own_once(checkout, two_trials, tm
 
 def test_without_a_folder_the_published_records_are_completed(checkout, two_trials, made_up, monkeypatch):
     project.published_ledger().append(made_up(two_trials[0]))
-    monkeypatch.setattr(sweep, "run", lambda trial, given=None: made_up(trial))
+    monkeypatch.setattr("labelnoise.trials._running.run", lambda trial, given=None: made_up(trial))
     assert cli.main(["reproduce", "--workers", "1"]) == 0
     assert [record.trial for record in project.published_ledger()] == two_trials
 
@@ -249,7 +249,7 @@ def test_a_trial_that_fails_gives_a_sentence_and_status_2(checkout, two_trials, 
     def failing(trial, given=None):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(sweep, "run", failing)
+    monkeypatch.setattr("labelnoise.trials._running.run", failing)
     assert cli.main(["reproduce", "--fresh", str(tmp_path / "again"), "--workers", "1"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("labelnoise: 2 of 2 trials failed, the first with 'RuntimeError: out of luck'")
@@ -270,7 +270,7 @@ def replaying(monkeypatch, made_up, **changes):
         fields = changes.get(f"seed_{trial.seed}", {})
         return made_up(trial, provenance=provenance.here(), **fields)
 
-    monkeypatch.setattr(replay, "run", run)
+    monkeypatch.setattr("labelnoise.trials._running.run", run)
 
 
 def test_replayed_trials_that_agree_give_status_0(recorded, made_up, monkeypatch, capsys):

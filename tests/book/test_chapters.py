@@ -503,7 +503,7 @@ def trained(monkeypatch, made_up):
         trials.append(trial)
         return made_up(trial)
 
-    monkeypatch.setattr(sweep, "run", run)
+    monkeypatch.setattr("labelnoise.trials._running.run", run)
     monkeypatch.setattr(sweep, "local_pool", lambda workers: ThreadPoolExecutor(1))
     return trials
 

@@ -22,7 +22,9 @@ def checkout(tmp_path):
 @pytest.fixture
 def installed_elsewhere(tmp_path, monkeypatch):
     """As if the package lay in some environment's library."""
-    monkeypatch.setattr(project, "__file__", str(tmp_path / "lib" / "site-packages" / "labelnoise" / "book" / "project.py"))
+    monkeypatch.setattr(
+        project, "__file__", str(tmp_path / "lib" / "site-packages" / "labelnoise" / "book" / "project.py")
+    )
 
 
 def test_the_root_is_the_checkout_of_an_editable_install_wherever_one_stands(tmp_path, monkeypatch):
@@ -84,7 +86,7 @@ def trained(monkeypatch, made_up):
         trials.append(trial)
         return made_up(trial)
 
-    monkeypatch.setattr(sweep, "run", run)
+    monkeypatch.setattr("labelnoise.trials._running.run", run)
     monkeypatch.setattr(sweep, "local_pool", lambda workers: ThreadPoolExecutor(1))
     return trials
 

@@ -1,6 +1,7 @@
 """The same sweep on a Dask cluster, whose scheduler and workers are processes on this machine."""
 
 import dataclasses
+import multiprocessing
 import os
 import re
 import signal
@@ -16,13 +17,15 @@ import pytest
 from distributed import Client
 
 from labelnoise import cli
-from labelnoise.book import parameters
 from labelnoise.errors import InputError
 from labelnoise.trials import Ledger, SweepFailed, cluster, run, sweep
-from labelnoise.trials import _sweep as sweeping
 
 DASK = Path(sys.executable).with_name("dask")
 LONG = 240  # seconds; nothing here takes that long unless the machine is busy with other work
+# torch takes seconds to import, so workers that train are forked from a process that has done so.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["distributed.cli.dask_worker", "labelnoise.trials._running"])
+WORKER = "from distributed.cli import dask_worker; dask_worker.main(options)"
 
 
 def wait_until(condition, seconds=LONG):
@@ -43,42 +46,66 @@ class Cluster:
         wait_until(lambda: file.exists() and file.read_text().endswith("}"))
         self.client = ending.enter_context(Client(scheduler_file=str(file), timeout=LONG, set_as_default=False))
         self.address = self.client.scheduler.address
+        # Without a nanny, which would start a killed one again.
+        self.options = [self.address, "--no-nanny", "--no-dashboard", "--local-directory", str(folder)]
 
     def start(self, role, *options):
         with open(self.folder / f"{role}.log", "ab") as log:
-            process = subprocess.Popen([DASK, role, "--no-dashboard", *options], stdout=log, stderr=log)
+            process = subprocess.Popen([DASK, role, *options], stdout=log, stderr=log)
         self.ending.callback(end, process)
         return process
 
-    def add_workers(self, count, *options):
-        """Without a nanny, which would start a killed one again."""
-        folder = ("--local-directory", self.folder)
-        self.workers += [self.start("worker", self.address, "--no-nanny", *folder, *options) for _ in range(count)]
-        self.client.wait_for_workers(count, timeout=LONG)
+    def add_worker(self, *options):
+        """One that need not train."""
+        self.workers.append(self.start("worker", *self.options, *options))
+        self.client.wait_for_workers(1, timeout=LONG)
+
+    def have_workers(self, count):
+        """Add workers that train, until there are as many."""
+        for _ in range(count - len(self.client.nthreads())):
+            process = FORKS.Process(target=exec, args=(WORKER, {"options": [*self.options, "--nthreads", "1"]}))
+            process.start()
+            self.ending.callback(end, process)
+        wait_until(lambda: len(self.client.nthreads()) == count)
+
+    def kill_a_worker_at_work(self):
+        killed = next(worker for worker, tasks in self.client.processing().items() if tasks)
+        os.kill(self.client.run(os.getpid)[killed], signal.SIGKILL)
+        return killed
+
+    def allow_failures(self, count):
+        """How many workers may die with a trial before it is given up."""
+        self.client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", count))
 
     def stop_workers(self):
         for worker in self.workers:
             end(worker)
         self.workers.clear()
+        wait_until(lambda: not self.client.nthreads())
 
 
 def end(process):
     process.kill()
-    process.wait()
+    (process.join if hasattr(process, "join") else process.wait)()
 
 
 @contextmanager
 def started(folder, *options):
     with ExitStack() as ending:
-        yield Cluster(folder, ending, *options)
+        yield Cluster(folder, ending, "--no-dashboard", *options)
 
 
 @pytest.fixture(scope="module")
-def dask(tmp_path_factory):
-    """Two workers, of which one test kills one."""
+def cluster_of_all(tmp_path_factory):
     with started(tmp_path_factory.mktemp("dask")) as own:
-        own.add_workers(2, "--nthreads", "1")
         yield own
+
+
+@pytest.fixture
+def dask(cluster_of_all):
+    """Two workers at least."""
+    cluster_of_all.have_workers(max(2, len(cluster_of_all.client.nthreads())))
+    return cluster_of_all
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +119,6 @@ def bare(scheduler):
     """A scheduler to which a test may add workers."""
     yield scheduler
     scheduler.stop_workers()
-    wait_until(lambda: not scheduler.client.nthreads())
 
 
 @pytest.fixture
@@ -100,19 +126,11 @@ def ledger(tmp_path):
     return Ledger(tmp_path / "trials.jsonl")
 
 
-@pytest.fixture
-def reproduce(tmp_path, monkeypatch, tiny, capsys):
-    """Runs the command on a book of six trials, and returns the one sentence that it ends with."""
-    trials = [tiny(seed=seed) for seed in range(6)]
-    monkeypatch.setattr(parameters, "planned", lambda name: trials)
-
-    def run_command(address, progress=lambda progress: None):
-        monkeypatch.setattr(sweeping, "on_terminal", progress)
-        assert cli.main(["reproduce", "--fresh", str(tmp_path), "--scheduler", address]) == 2
-        (sentence,) = capsys.readouterr().err.splitlines()
-        return sentence
-
-    return run_command
+def refused(address):
+    """The sentence by which a connection is refused."""
+    with pytest.raises(InputError) as caught, cluster.connect(address):
+        pass
+    return str(caught.value)
 
 
 def finished(path):
@@ -124,30 +142,30 @@ def finished(path):
 
 
 def test_a_worker_that_is_killed_loses_no_trial(dask, ledger, tiny):
-    trials = [tiny(seed=seed) for seed in range(6)]
-    trials += [tiny(seed=seed, method="forward", transition="anchor-97") for seed in range(2)]
-    pids = dask.client.run(os.getpid)
-    killed = []
+    trials = [tiny(seed=seed, images=300) for seed in range(3)]
+    trials.append(tiny(seed=2, images=300, method="forward", transition="anchor-97"))
+    before, killed = dask.client.nthreads().keys(), []
 
-    def kill_one_at_work(progress):
+    def kill_one(progress):
         if progress.done and not killed:
-            killed.append(next(worker for worker, tasks in dask.client.processing().items() if tasks))
-            os.kill(pids[killed[0]], signal.SIGKILL)
+            killed.append(dask.kill_a_worker_at_work())
 
     with cluster.connect(dask.address) as (executor, workers):
         assert workers == 2
-        records = sweep(trials, ledger, executor, workers=workers, progress=kill_one_at_work)
-    assert dask.client.nthreads().keys() == pids.keys() - set(killed)
+        records = sweep(trials, ledger, executor, workers=workers, progress=kill_one)
+    assert dask.client.nthreads().keys() == before - set(killed)
     assert [record.trial for record in records] == trials
     assert sorted(finished(ledger.path)) == sorted(trial.key for trial in trials)
-    for record in records[5:7]:
+    for record in records[2:]:
         here = run(record.trial, ledger.find(record.trial.prerequisite()) if record.trial.prerequisite() else None)
         assert (record.weights_sha256, record.history) == (here.weights_sha256, here.history)
 
 
 def test_a_trial_that_fails_on_a_worker_is_on_record_and_the_others_finish(dask, ledger, tiny):
-    good = [tiny(seed=seed) for seed in (0, 1)]
-    bad = tiny(seed=2, settings=dataclasses.replace(good[0].settings, batch_size=2**70))  # more than torch can count
+    good = [tiny(seed=seed, images=300) for seed in (0, 1)]
+    bad = tiny(
+        seed=2, images=300, settings=dataclasses.replace(good[0].settings, batch_size=2**70)
+    )  # more than torch can count
     with (
         cluster.connect(dask.address) as (executor, workers),
         pytest.raises(SweepFailed, match=f"1 of 3 trials failed.* are in {ledger.path}"),
@@ -163,39 +181,44 @@ def test_a_trial_that_fails_on_a_worker_is_on_record_and_the_others_finish(dask,
 
 
 @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1", "tcp://127.0.0.1:1", "http://127.0.0.1:80"])
-def test_an_address_of_no_scheduler(reproduce, monkeypatch, address):
+def test_an_address_of_no_scheduler(monkeypatch, address):
     monkeypatch.setattr(cluster, "ANSWER_SECONDS", 1)
-    assert reproduce(address).startswith(f"labelnoise: There is no Dask scheduler at {address!r} (")
+    assert refused(address).startswith(f"There is no Dask scheduler at {address!r} (")
+
+
+def test_the_command_ends_with_the_sentence(capsys):
+    assert cli.main(["chapter", "02_estimation", "--scheduler", "nonsense"]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("labelnoise: There is no Dask scheduler at 'nonsense' (")
 
 
 @pytest.mark.parametrize("answer", [b"", b"220 mail.example.org ESMTP\r\n"], ids=["silence", "a greeting"])
-def test_a_server_of_another_kind(reproduce, monkeypatch, answer):
+def test_a_server_of_another_kind(monkeypatch, answer):
     monkeypatch.setattr(cluster, "ANSWER_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         greeted = thread.submit(lambda: server.accept()[0])
         greeted.add_done_callback(lambda accepted: accepted.result().sendall(answer))
-        assert reproduce(address).startswith(f"labelnoise: There is no Dask scheduler at {address!r} (")
+        assert refused(address).startswith(f"There is no Dask scheduler at {address!r} (")
         greeted.result().close()
 
 
-def test_dask_is_not_installed(reproduce, monkeypatch):
+def test_dask_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert reproduce("tcp://127.0.0.1:8786").endswith("pip install 'labelnoise[cluster]'")
+    assert refused("tcp://127.0.0.1:8786").endswith("pip install 'labelnoise[cluster]'")
 
 
-def test_no_workers(bare, reproduce):
-    assert reproduce(bare.address) == (
-        f"labelnoise: The scheduler at {bare.address} has no workers; "
-        f"start some: dask worker {bare.address} --nthreads 1"
+def test_no_workers(bare):
+    assert refused(bare.address) == (
+        f"The scheduler at {bare.address} has no workers; start some: dask worker {bare.address} --nthreads 1"
     )
 
 
-def test_a_worker_with_two_threads(bare, reproduce):
-    bare.add_workers(1, "--nthreads", "2")
+def test_a_worker_with_two_threads(bare):
+    bare.add_worker("--nthreads", "2")
     (worker,) = bare.client.nthreads()
-    sentence = reproduce(bare.address)
-    assert sentence.startswith(f"labelnoise: The worker {worker} has 2 threads, ")
+    sentence = refused(bare.address)
+    assert sentence.startswith(f"The worker {worker} has 2 threads, ")
     assert "start workers with --nthreads 1" in sentence
 
 
@@ -206,10 +229,16 @@ def preload_without_labelnoise(folder):
     return path
 
 
-def test_a_worker_without_labelnoise(bare, reproduce, tmp_path):
-    bare.add_workers(1, "--nthreads", "1", "--preload", preload_without_labelnoise(tmp_path))
+def test_a_worker_without_labelnoise(bare, tmp_path):
+    bare.add_worker("--nthreads", "1", "--preload", preload_without_labelnoise(tmp_path))
     (worker,) = bare.client.nthreads()
-    assert reproduce(bare.address).startswith(f"labelnoise: The worker {worker} can't load labelnoise (")
+    assert refused(bare.address).startswith(f"The worker {worker} can't load labelnoise (")
+
+
+def test_a_scheduler_without_labelnoise(tmp_path):
+    with started(tmp_path, "--preload", preload_without_labelnoise(tmp_path)) as own:
+        own.add_worker("--nthreads", "1")
+        assert refused(own.address).startswith("The scheduler can't load labelnoise (")
 
 
 VERSIONS = {
@@ -220,10 +249,10 @@ VERSIONS = {
 
 
 @pytest.mark.parametrize("name", VERSIONS)
-def test_a_worker_with_another_version(dask, reproduce, monkeypatch, name):
+def test_a_worker_with_another_version(dask, monkeypatch, name):
     monkeypatch.setattr(VERSIONS[name], "9.9")
-    sentence = reproduce(dask.address)
-    assert any(sentence.startswith(f"labelnoise: The worker {worker} has {name} ") for worker in dask.client.nthreads())
+    sentence = refused(dask.address)
+    assert any(sentence.startswith(f"The worker {worker} has {name} ") for worker in dask.client.nthreads())
     assert " but this machine has 9.9; " in sentence
 
 
@@ -235,69 +264,76 @@ def test_a_worker_with_another_version_that_joins_later(dask, ledger, tiny, monk
     assert not ledger.path.exists()
 
 
-def test_a_scheduler_without_labelnoise(tmp_path, reproduce):
-    with started(tmp_path, "--preload", preload_without_labelnoise(tmp_path)) as own:
-        own.add_workers(1, "--nthreads", "1")
-        assert reproduce(own.address).startswith("labelnoise: The scheduler can't load labelnoise (")
-
-
-# What is lost.
-
-LOSSES = {
-    "the scheduler": ("scheduler", 3, "is lost: its scheduler is gone, or has had no workers for 2 seconds"),
-    "every worker": ("worker", 3, "is lost: its scheduler is gone, or has had no workers for 2 seconds"),
-    "each worker that had a trial": ("worker", 0, "A trial was given up, because each worker that had it died, 1 in"),
-}
-
-
-@pytest.mark.parametrize(("lost", "allowed_failures", "message"), LOSSES.values(), ids=LOSSES)
-def test_a_lost_cluster_gives_a_sentence(
-    tmp_path, tmp_path_factory, reproduce, monkeypatch, lost, allowed_failures, message
-):
-    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", str(allowed_failures))
-    with started(tmp_path_factory.mktemp("dask")) as own:
-        own.add_workers(1, "--nthreads", "1")
-
-        def kill(progress):
-            if progress.done == 1:
-                monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 2)
-                (own.scheduler if lost == "scheduler" else own.workers[0]).kill()
-
-        sentence = reproduce(own.address, kill)
-    assert message in sentence
-    assert sentence.endswith("; finished trials are on record, so run the same command again to go on.")
-    assert finished(tmp_path / "trials.jsonl")
-
-
 # Started from a background job it would inherit that Ctrl-C is ignored.
-COMMAND = """
+SWEEP = """
 import signal, sys
-from labelnoise import cli
+from labelnoise.trials import Ledger, cluster, sweep, trial
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(cli.main(sys.argv[1:]))
+fields = dict(model="lenet", noise="paper-0.5", method="cross-entropy", profile="smoke")
+try:
+    with cluster.connect(sys.argv[1]) as (executor, workers):
+        sweep([trial(seed=seed, **fields) for seed in range(1000)], Ledger(sys.argv[2]), executor, workers=workers)
+except KeyboardInterrupt:
+    print("stopped", flush=True)
 """
 
 
 def test_ctrl_c_stops_within_five_seconds_and_leaves_the_workers(dask, tmp_path):
-    path, log = tmp_path / "trials.jsonl", tmp_path / "stderr.txt"
+    path, log = tmp_path / "trials.jsonl", tmp_path / "log.txt"
     workers = dask.client.nthreads()
-    smoke = ["chapter", "02_estimation", "-p", "profile", "smoke", "-p", "seeds", "100"]
-    with open(log, "w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, *smoke, "--scheduler", dask.address],
-            env=os.environ | {"LABELNOISE_LEDGER": str(path)},
-            stderr=errors,
-        )
+    with open(log, "w") as output:
+        command = [sys.executable, "-c", SWEEP, dask.address, path]
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         wait_until(lambda: process.poll() is not None or (path.exists() and len(finished(path)) >= 2))
         process.send_signal(signal.SIGINT)
-        wait_until(lambda: "\nlabelnoise: stopped; finished trials are on record" in log.read_text(), seconds=5)
-        # What is left is Python's own: unloading torch takes long on a busy machine.
-        assert process.wait(LONG) == 130
+        # What is left after it is Python's own: unloading torch takes long on a busy machine.
+        wait_until(lambda: log.read_text() == "stopped\n", seconds=5)
+        assert process.wait(LONG) == 0
     finally:
         end(process)
-    assert "Traceback" not in log.read_text()
+    assert log.read_text() == "stopped\n"
     assert len(finished(path)) >= 2
     assert '"status": "failed"' not in path.read_text()
     wait_until(lambda: not any(dask.client.processing().values()))
     assert dask.client.nthreads() == workers
+
+
+# What is lost. These end the cluster, so they come last.
+
+
+def lost(dask, ledger, monkeypatch, tiny, kill):
+    """The sentence by which a sweep ends whose cluster is lost when one trial is done."""
+
+    def lose(progress):
+        if progress.done == 1:
+            monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 2)
+            kill()
+
+    with pytest.raises(InputError) as caught, cluster.connect(dask.address) as (executor, _):
+        sweep([tiny(seed=seed, images=300) for seed in range(6)], ledger, executor, progress=lose)
+    assert len(finished(ledger.path)) >= 1
+    assert str(caught.value).endswith("; finished trials are on record, so run the same command again to go on.")
+    return str(caught.value)
+
+
+def test_a_trial_that_kills_its_workers_is_given_up(dask, ledger, monkeypatch, tiny):
+    dask.allow_failures(0)
+    sentence = lost(dask, ledger, monkeypatch, tiny, dask.kill_a_worker_at_work)
+    dask.allow_failures(3)
+    assert sentence.startswith("A trial was given up, because each worker that had it died, 1 in all, perhaps for want")
+
+
+LOST = "is lost: its scheduler is gone, or has had no workers for 2 seconds"
+
+
+def test_a_sweep_ends_when_every_worker_is_lost(dask, ledger, monkeypatch, tiny):
+    def kill():
+        for pid in dask.client.run(os.getpid).values():
+            os.kill(pid, signal.SIGKILL)
+
+    assert LOST in lost(dask, ledger, monkeypatch, tiny, kill)
+
+
+def test_a_sweep_ends_when_the_scheduler_is_lost(dask, ledger, monkeypatch, tiny):
+    assert LOST in lost(dask, ledger, monkeypatch, tiny, dask.scheduler.kill)

@@ -1,12 +1,18 @@
+import dataclasses
 import hashlib
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
+from labelnoise.estimators import ESTIMATORS
 from labelnoise.trials import DamagedLine, Ledger, decode, encode
 
 
@@ -28,6 +34,12 @@ def read_all(path, *trials):
         ledger = Ledger(path)
         found = [ledger.find(trial) for trial in trials]
         return found, list(ledger), [str(w.message) for w in caught if w.category is DamagedLine]
+
+
+def edges(line):
+    """Where something begins or ends in the head of a line, and some places of the rest, its end among them."""
+    marks = [match.start() for match in re.finditer(rb"[^0-9a-z]", line[:120])]
+    return sorted({*marks, *(mark + 1 for mark in marks), *range(120, len(line), 61), len(line) - 2, len(line) - 1})
 
 
 def test_what_is_appended_is_found_at_once_and_after_reopening(path, tiny, made_up):
@@ -109,11 +121,11 @@ def test_a_record_of_another_trial_under_a_trials_key_is_not_returned(path, tiny
     assert Ledger(write(path, line)).find(wanted) is None
 
 
-def test_a_write_cut_off_at_any_byte_loses_no_other_record(path, tiny, made_up, monkeypatch):
+def test_a_write_cut_off_anywhere_loses_no_other_record(path, tiny, made_up, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
     first, second, cut, after = (made_up(tiny(seed=seed)) for seed in range(4))
     whole = encode(cut)
-    for kept in range(len(whole)):
+    for kept in edges(whole):
         write(path, encode(first), encode(second), whole[:kept])
         found, everything, damaged = read_all(path, first.trial, second.trial, cut.trial)
         assert found == [first, second, None]
@@ -135,8 +147,10 @@ def test_a_write_cut_off_at_any_byte_loses_no_other_record(path, tiny, made_up, 
 def test_a_changed_byte_is_noticed_and_its_record_not_used(path, tiny, made_up):
     first, second, third = (made_up(tiny(seed=seed)) for seed in range(3))
     line = encode(second)
-    for position in {*range(120), *range(120, len(line) - 1, 7)}:  # all of the head, some of the rest
-        for changed in (line[position] ^ 1, ord("\r"), ord("\n")):
+    places = edges(line)[:-1]  # without the end of the line
+    assert {line[position : position + 1] for position in places} >= {b"{", b'"', b":", b",", b" "}
+    for position in {*range(120), *places}:  # all of the head, some of the rest
+        for changed in (line[position] ^ 1, ord("\r"), ord("\n"))[: None if position in places else 1]:
             write(path, encode(first), line[:position], bytes([changed]), line[position + 1 :], encode(third))
             found, everything, damaged = read_all(path, first.trial, second.trial, third.trial)
             assert found == [first, None, third]
@@ -160,31 +174,32 @@ def test_empty_lines_are_no_damage(path, made_up):
     assert list(Ledger(path)) == [made_up()]
 
 
+# A record as a ledger sees it, so that the writers need no torch, which takes seconds to import.
 WRITER = """
-import dataclasses, json, sys
-from labelnoise.ledger import Ledger
-from labelnoise.trials import Record
-path, first = sys.argv[1], int(sys.argv[2])
-record = Record.from_json(json.loads(sys.stdin.readline()))
-ledger = Ledger(path)
+import json, sys, types
+from labelnoise.trials import Ledger
+records = json.loads(sys.stdin.readline())
+ledger = Ledger(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
-for seed in range(first, first + 50):
-    ledger.append(dataclasses.replace(record, trial=dataclasses.replace(record.trial, seed=seed)))
+for values in records:
+    ledger.append(types.SimpleNamespace(weights=b"", to_json=lambda: values))
 """
 
 
-def test_two_processes_that_append_at_once_lose_nothing(path, tiny, made_up):
-    template = made_up()
+def test_two_processes_that_append_at_once_lose_and_double_nothing(path, tiny, made_up):
+    records = [made_up(tiny(seed=seed)) for seed in range(100)]
     writers = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", WRITER, path, first],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-W", "error", "-c", WRITER, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        for first in ("0", "50")
-    ]  # fmt: skip
-    for writer in writers:
-        writer.stdin.write(json.dumps(template.to_json()) + "\n")
+        for _ in range(2)
+    ]
+    for number, writer in enumerate(writers):
+        writer.stdin.write(json.dumps([record.to_json() for record in records[number::2]]) + "\n")
         writer.stdin.flush()
     assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * 2
     for writer in writers:
@@ -193,9 +208,67 @@ def test_two_processes_that_append_at_once_lose_nothing(path, tiny, made_up):
     for writer in writers:
         writer.communicate()
         assert writer.returncode == 0
-    ledger = Ledger(path)
     assert path.read_bytes().count(b"\n") == 100
-    assert sorted(record.trial.seed for record in ledger) == list(range(100))
+    assert sorted(Ledger(path), key=lambda record: record.trial.seed) == records
+
+
+def test_a_repository_stays_clean_where_records_are_appended(path, made_up):
+    Ledger(path).append(made_up(weights=b"some"))
+    assert sorted(os.listdir(path.parent)) == ["records.fits", "records.jsonl"]
+    git = shutil.which("git")
+    root = Path(__file__).parents[2]
+    if git is None or not (root / ".git").exists():
+        pytest.skip("not in a checkout")
+    for name in os.listdir(path.parent / "records.fits"):
+        subprocess.run([git, "check-ignore", "--quiet", f"results/trials.fits/{name}"], cwd=root, check=True)
+
+
+# In Python, a module that is None can't be imported.
+WITHOUT = """
+import sys
+sys.modules |= dict.fromkeys(["torch", "pandas", "distributed", "fcntl"])
+from labelnoise.trials import Ledger, cluster, local_pool, missing, on_terminal, provenance, sweep
+assert missing([], Ledger(sys.argv[1])) == sweep([], Ledger(sys.argv[1])) == []
+"""
+
+
+def test_a_ledger_opens_without_torch_and_on_windows(path, made_up):
+    Ledger(path).append(made_up())
+    subprocess.run([sys.executable, "-c", WITHOUT, path], check=True)
+
+
+def lacking(record, *names):
+    """A record from before some estimators were there."""
+    matrices = {name: each for name, each in record.transition_matrices.items() if name not in names}
+    deviations = {name: each for name, each in record.deviations.items() if name not in names}
+    return dataclasses.replace(record, transition_matrices=matrices, deviations=deviations)
+
+
+def test_a_record_is_found_for_the_estimators_that_it_holds(path, tmp_path, tiny, made_up):
+    full, old = made_up(seconds=1.0), lacking(made_up(seconds=2.0), "anchor-97", "hoc")
+    ledger = Ledger(path, base=Ledger(write(tmp_path / "base.jsonl", encode(full))))
+    ledger.append(old)
+    assert ledger.find(tiny()) == old
+    assert ledger.find(tiny(), ["dual-t"]) == old
+    assert ledger.find(tiny(), ["dual-t", "anchor-97"]) == full  # of the base
+    assert ledger.find(tiny(), ["hoc"]) == full  # it reads features, so it has no deviations
+    assert ledger.find(tiny(), [*ESTIMATORS, "another"]) is None
+    assert tiny() in ledger
+    assert list(ledger) == [old]
+
+
+def test_a_record_without_deviations_does_not_hold_an_estimator_that_reads_probabilities(path, tiny, made_up):
+    ledger = Ledger(path)
+    ledger.append(made_up(deviations={}))
+    assert ledger.find(tiny(), ["hoc"]) == made_up(deviations={})
+    assert ledger.find(tiny(), ["dual-t"]) is None
+
+
+def test_only_cross_entropy_is_read_by_estimators(path, tiny, made_up):
+    record = made_up(tiny(method="forward", transition="true"), transition_matrices={}, deviations={})
+    ledger = Ledger(path)
+    ledger.append(record)
+    assert ledger.find(record.trial, ESTIMATORS) == record
 
 
 def test_a_hundred_thousand_records_are_quick_to_open_and_to_search(path, tiny, made_up):

@@ -1,11 +1,12 @@
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
 from labelnoise.data import sources
 from labelnoise.errors import InputError
-from labelnoise.trials import Ledger, provenance, run, with_prerequisites
+from labelnoise.trials import Ledger, missing, provenance, run
 from labelnoise.trials.replay import LOSS_TOLERANCE, Comparison, choose, replay
 
 
@@ -18,11 +19,10 @@ def ledger(tmp_path_factory, tiny):
         tiny(method="forward", transition="anchor-97", images=300),
         tiny(method="forward-warm", transition="true", images=300),
     ]
-    for trial in with_prerequisites(asked):
+    for trial in missing(asked, written):
         needed = trial.prerequisite()
         written.append(run(trial, written.find_fit(needed) if needed else None))
-    for weights in path.with_suffix(".fits").iterdir():
-        weights.unlink()  # as in a fresh clone
+    shutil.rmtree(path.with_suffix(".fits"))  # as in a fresh clone
     return Ledger(path)
 
 

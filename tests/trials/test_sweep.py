@@ -1,4 +1,5 @@
 import dataclasses
+import multiprocessing
 import os
 import re
 import signal
@@ -14,8 +15,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labelnoise.errors import InputError
-from labelnoise.trials import Ledger, Progress, SweepFailed, duration, missing, sweep, with_prerequisites
-from labelnoise.trials import _sweep as module
+from labelnoise.trials import (
+    Ledger,
+    Progress,
+    SweepFailed,
+    duration,
+    local_pool,
+    missing,
+    on_terminal,
+    sweep,
+)
+
+RUN = "labelnoise.trials._running.run"  # what trains
 
 
 class InProcess(Executor):
@@ -47,7 +58,7 @@ def ran(monkeypatch, made_up):
         assert (given and given.trial) == trial.prerequisite()
         return made_up(trial, provenance={"given": given.trial.key if given else ""})
 
-    monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(RUN, run)
     return trials
 
 
@@ -96,9 +107,9 @@ def test_a_prerequisite_on_record_is_given_also_from_the_base(ledger, tmp_path, 
     assert forward not in ledger
 
 
-def test_prerequisites_stand_before_the_trials_and_nothing_stands_twice(tiny):
+def test_prerequisites_stand_before_the_trials_and_nothing_stands_twice(ledger, tiny):
     plain, true, forward, backward = family(tiny, 0)
-    assert with_prerequisites([forward, plain, true, backward, forward]) == [plain, forward, true, backward]
+    assert missing([forward, plain, true, backward, forward], ledger) == [plain, forward, true, backward]
 
 
 def test_missing_are_those_not_on_record(ledger, tiny, made_up):
@@ -106,6 +117,42 @@ def test_missing_are_those_not_on_record(ledger, tiny, made_up):
     ledger.append(made_up(true))
     ledger.append(made_up(backward, status="failed"))
     assert missing([true, forward, backward], ledger) == [plain, forward, backward]
+
+
+def lacking(record, *names):
+    """A record from before some estimators were there."""
+    matrices = {name: each for name, each in record.transition_matrices.items() if name not in names}
+    return dataclasses.replace(record, transition_matrices=matrices)
+
+
+def test_a_new_estimator_leaves_records_as_they_are_until_its_t_is_asked_for(ledger, tiny, made_up):
+    plain, true, forward, backward = trials = family(tiny, 0)
+    ledger.append(lacking(made_up(plain), "anchor-97"))
+    ledger.append(made_up(true))
+    assert missing([plain, true], ledger) == []
+    assert missing([plain, true], ledger, ["dual-t", "anchor-max"]) == []
+    assert missing([plain, true], ledger, ["dual-t", "anchor-97"]) == [plain]
+    assert missing([backward], ledger) == [backward]
+    assert missing([forward], ledger) == [plain, forward]  # it takes its T from that estimator
+    assert missing(trials, ledger) == [plain, forward, backward]
+    ledger.append(made_up(forward))
+    assert missing([forward], ledger, ["anchor-97"]) == []  # nothing of it is read by estimators
+
+
+def test_an_unknown_estimator_is_refused_before_anything_is_trained(ledger, tiny, ran):
+    with pytest.raises(InputError, match=r"^Unknown estimator 'anchor'; use one of: anchor-max, .*hoc"):
+        sweep([tiny()], ledger, InProcess(), estimators=["dual-t", "anchor"])
+    assert ran == []
+
+
+def test_a_record_that_lacks_an_estimator_asked_for_is_made_again(ledger, tiny, ran, made_up):
+    ledger.append(lacking(made_up(), "anchor-97"))
+    assert sweep([tiny()], ledger, InProcess()) == [lacking(made_up(), "anchor-97")]
+    assert ran == []
+    (record,) = sweep([tiny()], ledger, InProcess(), estimators=["anchor-97"])
+    assert ran == [tiny()]
+    assert record.has(["anchor-97"])
+    assert Ledger(ledger.path).find(tiny()) == record
 
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -184,12 +231,12 @@ def test_progress_counts_up_to_the_total(ledger, tiny, ran, made_up):
     assert told[-1].running == 0
 
 
-def test_nothing_to_do_starts_nothing_and_tells_nothing(ledger, tiny, made_up, monkeypatch):
+def test_nothing_to_do_starts_nothing_and_tells_nothing(ledger, tiny, made_up):
     ledger.append(made_up())
-    monkeypatch.setattr(module, "local_pool", None)
     told = []
     assert sweep([tiny()], ledger, progress=told.append) == [made_up()]
     assert sweep([], ledger) == []
+    assert multiprocessing.active_children() == []
     assert told == []
 
 
@@ -207,9 +254,28 @@ def test_seconds_for_people(seconds, words):
 
 
 def test_without_a_terminal_each_change_is_a_line(capsys):
-    module.on_terminal(Progress(1, 0, 1, 2, None))
-    module.on_terminal(Progress(2, 0, 0, 2, 0.0))
+    on_terminal(Progress(1, 0, 1, 2, None))
+    on_terminal(Progress(2, 0, 0, 2, 0.0))
     assert capsys.readouterr().err == "1 of 2 trials done, 1 running\n2 of 2 trials done, 0 running, about 0 s left\n"
+
+
+@pytest.mark.parametrize("columns", [20, 80, 200])
+def test_on_a_terminal_a_bar_stays_in_one_line_until_the_end(capsys, monkeypatch, columns):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines, filled = [], []
+    for progress in (Progress(0, 0, 2, 4, None), Progress(2, 1, 1, 4, 600.0), Progress(3, 1, 0, 4, 0.0)):
+        on_terminal(progress)
+        line = capsys.readouterr().err
+        assert line.startswith("\r\033[K")
+        assert line.endswith("\n") == (progress.running == 0)
+        lines.append(line.removeprefix("\r\033[K").removesuffix("\n"))
+        filled.append(lines[-1].count("█") / columns)
+        assert len(lines[-1]) < columns
+        if columns > 60:
+            assert lines[-1].startswith(str(progress))
+    if columns > 60:
+        assert filled == sorted(set(filled))
 
 
 class Breaking(InProcess):
@@ -240,14 +306,29 @@ def test_a_worker_that_dies_is_told_in_a_sentence(ledger, tiny, ran, nth, at_sub
     assert len(sweep([forward], ledger, InProcess())) == 1
 
 
-def test_processes_give_the_same_bits_as_this_one(tmp_path, tiny):
-    trials = [tiny(method="forward", transition="anchor-97"), tiny(), tiny(noise="paper-0.6", seed=1)]
+@pytest.fixture(scope="module")
+def pool():
+    with local_pool(2) as processes:
+        yield processes
+
+
+def test_processes_give_the_same_bits_as_this_one(tmp_path, tiny, pool):
+    trials = [
+        tiny(method="forward", transition="anchor-97", images=300),
+        tiny(images=300),
+        tiny(noise="paper-0.6", seed=1, images=300),
+    ]
     here = sweep(trials, Ledger(tmp_path / "here.jsonl"), InProcess())
-    there = sweep(trials, Ledger(tmp_path / "there.jsonl"), workers=2)
+    there = sweep(trials, Ledger(tmp_path / "there.jsonl"), pool, workers=2)
     assert [record.trial for record in there] == trials
     for a, b in zip(here, there, strict=True):
         assert dataclasses.replace(a, seconds=0) == dataclasses.replace(b, seconds=0)
     assert len({record.weights_sha256 for record in here}) == 3
+
+
+def test_a_worker_leaves_ctrl_c_to_the_parent_and_has_one_thread(pool):
+    assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+    assert pool.submit(torch.get_num_threads).result() == 1
 
 
 def test_one_process_runs_one_trial_at_a_time(ledger, tiny, made_up, monkeypatch):
@@ -260,29 +341,26 @@ def test_one_process_runs_one_trial_at_a_time(ledger, tiny, made_up, monkeypatch
         running.remove(trial)
         return made_up(trial)
 
-    monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(RUN, run)
     with ThreadPoolExecutor(4) as threads:
         sweep([tiny(seed=seed) for seed in range(8)], ledger, threads)
     assert most == [1] * 8
 
 
-# Started from a background job it would inherit that Ctrl-C is ignored.
+# Started from a background job it would inherit that Ctrl-C is ignored. Workers load the script too, so that in all
+# processes trials sleep in place of training, and none needs the modules that train.
 SWEEP = """
-import signal, sys
-from labelnoise.ledger import Ledger
-from labelnoise.sweep import sweep
-from labelnoise.trials import trial
+import signal, sys, time, types
+def run(trial, given=None):
+    time.sleep(0.5)
+    return Record(trial=trial)
+sys.modules["labelnoise.trials._running"] = types.SimpleNamespace(run=run)
+from labelnoise.trials import Ledger, Record, sweep, trial
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     fields = dict(model="lenet", noise="paper-0.5", method="cross-entropy", profile="smoke")
     sweep([trial(seed=seed, **fields) for seed in range(1000)], Ledger(sys.argv[1]), workers=2)
 """
-
-
-def test_a_worker_leaves_ctrl_c_to_the_parent_and_has_one_thread():
-    with module.local_pool(1) as pool:
-        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
-        assert pool.submit(torch.get_num_threads).result() == 1
 
 
 def test_ctrl_c_stops_within_five_seconds_and_leaves_no_worker(tmp_path):
@@ -333,9 +411,9 @@ def test_a_chain_of_prerequisites_is_trained_once_each_and_in_order(ledger, tiny
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_chain_stands_in_its_order_whatever_the_order_of_the_trials(tiny, data):
+def test_a_chain_stands_in_its_order_whatever_the_order_of_the_trials(ledger, tiny, data):
     trials = data.draw(st.permutations([*chained(tiny, 0), *family(tiny, 0), *chained(tiny, 1)[2:]]))
-    ordered = with_prerequisites(trials)
+    ordered = missing(trials, ledger)
     assert sorted(trial.key for trial in ordered) == sorted({t.key for t in [*trials, *chained(tiny, 1)]})
     for place, trial in enumerate(ordered):
         assert trial.prerequisite() is None or trial.prerequisite() in ordered[:place]
@@ -353,20 +431,15 @@ def test_a_chain_goes_on_from_what_is_on_record(ledger, tiny, ran, made_up):
     assert ran == [alternating, *dependents]
 
 
-def test_a_failure_at_the_bottom_of_a_chain_fails_all_that_stands_on_it_once_each(ledger, tiny, ran, monkeypatch):
+def test_a_failure_at_the_bottom_of_a_chain_fails_all_that_stands_on_it_once_each(ledger, tiny, ran):
     bad, good = chained(tiny, 1000), chained(tiny, 0)
-    told, everything = [], []
-    run_all = module._run_all
-    monkeypatch.setattr(module, "_run_all", lambda *args: everything.extend(run_all(*args)) or list(everything))
+    told = []
     with pytest.raises(
         SweepFailed, match="5 of 10 trials failed, the first with 'RuntimeError: seed 1000 will not do'"
     ):
         sweep([*bad[1:], *good[1:]], ledger, InProcess(), progress=told.append)
     assert [trial for trial in ran if trial.seed == 1000] == bad[:1]
-    assert everything[0].trial == bad[0]
-    assert len(everything) == 5
-    assert {record.trial for record in everything} == set(bad)
-    assert all("seed 1000 will not do" in record.traceback for record in everything)
+    assert ledger.path.read_text().count('"status": "failed"') == 1
     last = told[-1]
     assert (last.done, last.failed, last.running, last.total) == (5, 5, 0, 10)
     assert all(trial in ledger for trial in good)
@@ -382,7 +455,7 @@ def test_a_failure_in_the_middle_of_a_chain_leaves_what_stands_beside_it(ledger,
             raise RuntimeError("no turn is the last")
         return made_up(trial)
 
-    monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(RUN, run)
     with pytest.raises(SweepFailed, match="4 of 6 trials failed, the first with 'RuntimeError: no turn is the last'"):
         sweep([*dependents, beside], ledger, InProcess(), progress=told.append)
     assert plain in ledger

@@ -1,4 +1,4 @@
-"""Recorded trials on disk: one line of JSON a record, appended, never rewritten.
+"""Recorded trials on disk: one line of JSON per record, appended, never rewritten.
 
 A line is ``{"key": ..., "sha256": ..., ...}``: the key first, so that a file of many records is
 indexed without parsing it, and the hash of all the rest, so that a damaged line is never used.
@@ -7,16 +7,21 @@ indexed without parsing it, and the hash of all the rest, so that a damaged line
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from labelnoise.trials._trial import Record, Trial
+from filelock import FileLock
+
+from labelnoise import trials  # whose names come when they are used: a ledger opens without torch
+
+if TYPE_CHECKING:
+    from labelnoise.trials._trial import Record, Trial
 
 _HEAD = re.compile(rb'\{"key": "([0-9a-f]{16})", "sha256": "([0-9a-f]{64})", ')
 
@@ -42,23 +47,28 @@ def decode(line: bytes) -> Record | None:
     key, digest, body = head[1].decode(), head[2].decode(), line[head.end() :].rstrip(b"\n")
     if hashlib.sha256(key.encode() + body).hexdigest() != digest:
         return None
-    return Record.from_json(json.loads(b"{" + body))
+    return trials.Record.from_json(json.loads(b"{" + body))
 
 
 class Ledger:
     """The records in a file, and below them those of another ledger, which is only read.
 
-    Weights that come with a record go beside the file, for ``NAME.jsonl`` to ``NAME.fits/KEY.safetensors``. They save
-    training again what other trials start from or a new estimator reads; they may be deleted.
+    Beside a file ``NAME.jsonl`` stands a folder ``NAME.fits``, which may be deleted while nothing is trained. It holds
+    weights that come with a record, as ``KEY.safetensors``, which save training again what other trials start from or
+    a new estimator reads; and the lock that writers take turns by.
 
     Args:
         path: a ``.jsonl`` file; made with its folder at the first append.
         base: where to look for trials that the file does not have.
+
+    Warns:
+        DamagedLine: a line can't be trusted.
     """
 
     def __init__(self, path: str | os.PathLike[str], base: Ledger | None = None) -> None:
         self.path = Path(path)
         self.base = base
+        self._fits = self.path.with_suffix(".fits")
         self._lines: dict[str, list[tuple[int, bytes]]] = {}  # key to its line numbers and lines
         self._read = 0  # bytes of the file that are indexed
         self._count = 0  # lines of the file that are indexed
@@ -91,16 +101,16 @@ class Ledger:
 
     def append(self, record: Record) -> None:
         """Write a record to the end of the file and to disk; safe with other writers and against kills."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = encode(record)
         self.keep_weights(record)
-        with self.path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        self._fits.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._fits / "lock"), self.path.open("a+b") as file:
             size = file.seek(0, os.SEEK_END)
             if size:
                 file.seek(size - 1)
                 if file.read(1) != b"\n":
-                    file.write(b"\n")
-            file.write(encode(record))
+                    line = b"\n" + line
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
         self.refresh()
@@ -109,34 +119,39 @@ class Ledger:
         """Write the weights of a record, if it comes with some."""
         if record.weights:
             path = self._weights(record.trial)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fits.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(f".{os.getpid()}")
             partial.write_bytes(record.weights)
             partial.replace(path)
 
     def _weights(self, trial: Trial) -> Path:
-        return self.path.with_suffix(".fits") / f"{trial.key}.safetensors"
+        return self._fits / f"{trial.key}.safetensors"
 
-    def find(self, trial: Trial) -> Record | None:
-        """The last finished record of a trial, without weights, or None; see `Record.complete`."""
-        record = self._last(trial)
-        if record is not None and record.complete:
+    def find(self, trial: Trial, estimators: Collection[str] = ()) -> Record | None:
+        """The last finished record of a trial, without weights, or None.
+
+        Args:
+            trial: whose record.
+            estimators: those whose T the record of a cross-entropy trial must hold; other trials have none to read.
+        """
+        record = self._last(trial.key)
+        if record is not None and record.trial == trial and (trial.method != "cross-entropy" or record.has(estimators)):
             return record
-        return self.base.find(trial) if self.base else None
+        return self.base.find(trial, estimators) if self.base else None
 
     def find_fit(self, trial: Trial) -> Record | None:
-        """The last record of a trial with its weights, or None; a new estimator may not have read it yet."""
-        record = self._last(trial)
-        if record is not None and self._weights(trial).is_file():
-            return dataclasses.replace(record, weights=self._weights(trial).read_bytes())
+        """The last finished record of a trial with its weights, or None where these are not kept."""
+        record, weights = self._last(trial.key), self._weights(trial)
+        if record is not None and record.trial == trial and weights.is_file():
+            return dataclasses.replace(record, weights=weights.read_bytes())
         return self.base.find_fit(trial) if self.base else None
 
-    def _last(self, trial: Trial) -> Record | None:
-        lines = self._lines.get(trial.key, [])
+    def _last(self, key: str) -> Record | None:
+        lines = self._lines.get(key, [])
         while lines:
             number, line = lines[-1]
             record = decode(line)
-            if record is not None and record.trial == trial and record.status == "done":
+            if record is not None and record.complete:
                 return record
             if record is None:
                 self._warn(number)
@@ -148,12 +163,7 @@ class Ledger:
 
     def __iter__(self) -> Iterator[Record]:
         """Every finished record of the file itself, the last one of each trial."""
-        for key, lines in self._lines.items():
-            for number, line in reversed(lines):
-                record = decode(line)
-                if record is None:
-                    self._warn(number)
-                elif record.complete:
-                    if record.trial.key == key:  # else it was made by another protocol
-                        yield record
-                    break
+        for key in self._lines:
+            record = self._last(key)
+            if record is not None and record.trial.key == key:  # else it was made by another protocol
+                yield record

@@ -2,126 +2,80 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
-import operator
+import dataclasses
 import os
-import signal
-import statistics
-import sys
-import threading
-import time
-import traceback
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-
-import torch
+from contextlib import contextmanager
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
 
 from labelnoise.errors import InputError
-from labelnoise.training import method
 from labelnoise.trials._ledger import Ledger
-from labelnoise.trials._running import reread, run
-from labelnoise.trials._trial import Record, Trial
+from labelnoise.trials._progress import Progress, Tally
+from labelnoise.trials._workers import attempt, local_pool, stop
 
-# A trial seeds torch's global generator, so two in one process would mix their random numbers.
-_ONE_AT_A_TIME = threading.Lock()
+if TYPE_CHECKING:
+    from labelnoise.trials._trial import Record, Trial
 
 
 class SweepFailed(InputError):
     """Some trials failed; the others are on record."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a sweep stands.
+def missing(trials: Iterable[Trial], ledger: Ledger, estimators: Collection[str] = ()) -> list[Trial]:
+    """Those of the trials and their prerequisites that have no record to serve, each once, prerequisites first.
 
-    Attributes:
-        done, failed, running, total: numbers of trials, those on record before not counted.
-        seconds_left: an estimate, or None before the first trial is finished.
+    A record serves a trial that needs it if it holds the T that this one takes, and its weights are kept if it starts
+    from these.
+
+    Args:
+        trials: what is asked for.
+        ledger: where records are looked up.
+        estimators: those whose T the records of the cross-entropy trials asked for must hold.
+
+    Raises:
+        InputError: an unknown estimator.
     """
-
-    done: int
-    failed: int
-    running: int
-    total: int
-    seconds_left: float | None
-
-    def __str__(self) -> str:
-        left = "" if self.seconds_left is None else f", about {duration(self.seconds_left)} left"
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.done} of {self.total} trials done{failed}, {self.running} running{left}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: ``45 s``, ``12 min``, ``3 h 20 min``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def on_terminal(progress: Progress) -> None:
-    """Show progress on stderr: one line that changes on a terminal, else a line for each change."""
-    if sys.stderr.isatty():
-        end = "\n" if progress.done + progress.failed == progress.total else ""
-        print(f"\r\033[K{progress}", end=end, file=sys.stderr, flush=True)
-    else:
-        print(progress, file=sys.stderr, flush=True)
-
-
-def _start_worker() -> None:
-    # Ctrl-C reaches the whole process group; only the parent answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed outright can't stop its workers."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
-
-
-def _attempt(trial: Trial, given: Record | None, own_fit: Record | None) -> Record:
-    """Run a trial; one whose weights are kept is only read by the estimators that are new since."""
-    with _ONE_AT_A_TIME:
-        start = time.perf_counter()
-        try:
-            return reread(own_fit) if own_fit else run(trial, given)
-        except Exception:
-            seconds = round(time.perf_counter() - start, 2)
-            return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
-
-
-def local_pool(workers: int) -> ProcessPoolExecutor:
-    """Worker processes on this machine, one thread each."""
-    context = multiprocessing.get_context("spawn")  # a forked process hangs in torch
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-
-
-def with_prerequisites(trials: Iterable[Trial], recorded: Ledger | Sequence[Trial] = ()) -> list[Trial]:
-    """The trials and those that they are given something by, each once, the latter first, without those on record."""
-    ordered: dict[Trial, None] = {}
-    for trial in trials:
-        if trial not in recorded:
-            needed = trial.prerequisite()
-            ordered |= dict.fromkeys([*(with_prerequisites([needed], recorded) if needed else []), trial])
+    _check(estimators)
+    found: dict[Trial, None] = {}
+    for asked in trials:
+        trial: Trial | None = asked
+        record = ledger.find(asked, estimators)
+        chain: list[Trial] = []
+        while trial and trial not in found and record is None:
+            chain.append(trial)
+            record, trial = _given(trial, ledger), trial.prerequisite()
+        found |= dict.fromkeys(reversed(chain))
     # Those that others wait for start first.
-    givers = {trial.prerequisite() for trial in ordered}
-    return sorted(ordered, key=lambda trial: trial not in givers)
+    givers = {trial.prerequisite() for trial in found}
+    return sorted(found, key=lambda trial: trial not in givers)
 
 
-def missing(trials: Iterable[Trial], ledger: Ledger) -> list[Trial]:
-    """Those of the trials and their prerequisites that are not on record, or whose weights are needed and gone."""
-    unrecorded = with_prerequisites(trials, ledger)
-    starts = [t for trial in unrecorded if method(trial.method).warm_start and (t := trial.prerequisite())]
-    gone = [trial for trial in starts if trial in ledger and ledger.find_fit(trial) is None]
-    return list(dict.fromkeys([*gone, *unrecorded]))
+def _check(names: Collection[str]) -> None:
+    """No record will ever hold the T of an estimator that there is not."""
+    if names:
+        from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+
+        known = [*ESTIMATORS, *FEATURE_ESTIMATORS]
+        if unknown := [name for name in names if name not in known]:
+            raise InputError(f"Unknown estimator {unknown[0]!r}; use one of: {', '.join(known)}.")
+
+
+def _given(trial: Trial, ledger: Ledger) -> Record | None:
+    """The record that a trial is given, with weights if it starts from these; None if it needs none, or lacks it."""
+    from labelnoise.estimators import ESTIMATORS
+    from labelnoise.training import method
+
+    needed, source = trial.prerequisite(), trial.transition
+    if needed is None:
+        return None
+    record = ledger.find(needed, [source] if source in ESTIMATORS else [])
+    if record is None or not method(trial.method).warm_start:
+        return record
+    fit = ledger.find_fit(needed)
+    return dataclasses.replace(record, weights=fit.weights) if fit else None
 
 
 def sweep(
@@ -130,6 +84,7 @@ def sweep(
     executor: Executor | None = None,
     *,
     workers: int | None = None,
+    estimators: Collection[str] = (),
     progress: Callable[[Progress], None] | None = None,
 ) -> list[Record]:
     """Run the trials that are not on record, and return the records of all.
@@ -141,108 +96,95 @@ def sweep(
         trials: what to run.
         ledger: where records are looked up and appended.
         executor: any PEP 3148 executor; by default a pool of processes on this machine.
-        workers: how many trials run at once; by default one a core.
+        workers: how many trials run at once; by default one per core.
+        estimators: those whose T the records of cross-entropy trials must hold; a trial on record without one of
+            them is read again from its weights, or trained again where these are not kept.
         progress: called when a trial starts or ends.
 
     Returns:
-        One record a trial, in the order of `trials`.
+        One record per trial, in the order of `trials`.
 
     Raises:
         SweepFailed: one or more trials failed; the message has the first one's error.
+        InputError: an unknown estimator, or a worker died.
         KeyboardInterrupt: at Ctrl-C, with the workers stopped and finished trials kept.
     """
-    todo = missing(trials, ledger)
+    todo = missing(trials, ledger, estimators)
     if todo:
-        workers = min(workers or os.cpu_count() or 1, len(todo))
-        pool = executor or local_pool(workers)
-        try:
-            failed = _run_all(todo, ledger, pool, workers, progress or (lambda _: None))
-        except BaseException as error:
-            if executor is None:
-                _stop(pool)
-            if isinstance(error, BrokenProcessPool):
-                raise InputError(
-                    "A worker process died, perhaps for want of memory; finished trials are on record, "
-                    "so run the same command again, with fewer workers."
-                ) from None
-            raise
-        if executor is None:
-            pool.shutdown()
-        if failed:
-            last_line = failed[0].traceback.strip().splitlines()[-1]
+        tally = Tally(todo, min(workers or os.cpu_count() or 1, len(todo)))
+        with _pool(executor, tally.workers) as pool:
+            _run_all(todo, ledger, pool, tally, progress or (lambda _: None))
+        if tally.failed:
+            last_line = tally.failed[0].traceback.strip().splitlines()[-1]
             raise SweepFailed(
-                f"{len(failed)} of {len(todo)} trials failed, the first with {last_line!r}; the tracebacks are "
-                f"in {ledger.path}, and the others are on record."
+                f"{tally.progress().failed} of {len(todo)} trials failed, the first with {last_line!r}; "
+                f"the tracebacks are in {ledger.path}, and the others are on record."
             )
-    return [found for trial in trials if (found := ledger.find(trial)) is not None]
+    return [found for trial in trials if (found := ledger.find(trial, estimators)) is not None]
 
 
-def _stop(pool: Executor) -> None:
-    processes = list((getattr(pool, "_processes", None) or {}).values())  # other children of this process stay
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
+@contextmanager
+def _pool(executor: Executor | None, workers: int) -> Iterator[Executor]:
+    """The executor, or processes of our own, which end with the block; after an exception at once."""
+    pool = executor or local_pool(workers)
+    try:
+        yield pool
+    except BaseException as error:
+        if executor is None:
+            stop(pool)
+        if isinstance(error, BrokenProcessPool):
+            raise InputError(
+                "A worker process died, perhaps for want of memory; finished trials are on record, "
+                "so run the same command again, with fewer workers."
+            ) from None
+        raise
+    if executor is None:
+        pool.shutdown()
 
 
 def _run_all(
-    todo: list[Trial], ledger: Ledger, pool: Executor, workers: int, report: Callable[[Progress], None]
-) -> list[Record]:
-    waiting: dict[Trial, list[Trial]] = defaultdict(list)
-    ready: list[Trial] = []
-    unrecorded = set(todo)
+    todo: Sequence[Trial], ledger: Ledger, pool: Executor, tally: Tally, report: Callable[[Progress], None]
+) -> None:
+    """Run trials, each as soon as what it needs is on record; those that need a failed one never start."""
+    graph: TopologicalSorter[Trial] = TopologicalSorter()
     for trial in todo:
         needed = trial.prerequisite()
-        if needed in unrecorded:
-            waiting[needed].append(trial)
-        else:
-            ready.append(trial)
-
+        graph.add(trial, *([needed] if needed in tally.left else []))
+    graph.prepare()
     running: dict[Future[Record], Trial] = {}
-    failed: list[Record] = []
-    epoch_seconds: dict[tuple[str, str], list[float]] = defaultdict(list)  # by data set and model
-    done = 0
 
-    def submit(trial: Trial) -> None:
-        needed = trial.prerequisite()
-        find = ledger.find_fit if method(trial.method).warm_start else ledger.find
-        given = find(needed) if needed else None
-        running[pool.submit(_attempt, trial, given, ledger.find_fit(trial))] = trial
+    def submit_ready() -> None:
+        for trial in graph.get_ready():
+            running[pool.submit(attempt, trial, _given(trial, ledger), ledger.find_fit(trial))] = trial
 
-    def tell() -> None:
-        remaining = len(todo) - done - len(failed)
-        every = [s for group in epoch_seconds.values() for s in group]
-        left = None
-        if every:
-            of_each = (statistics.fmean(epoch_seconds.get((t.dataset, t.model)) or every) for t in unrecorded)
-            epochs = (t.settings.epochs for t in unrecorded)
-            left = sum(map(operator.mul, of_each, epochs)) / workers
-        report(Progress(done, len(failed), min(workers, remaining), len(todo), left))
-
-    for trial in ready:
-        submit(trial)
-    tell()
+    submit_ready()
+    report(tally.progress())
     while running:
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in sorted(finished, key=lambda future: future.exception() is not None):
-            trial = running.pop(future)
-            record = future.result()
-            if record.status == "done" and trial in ledger:
-                ledger.keep_weights(record)
+            trial, record = running.pop(future), future.result()
+            _keep(record, ledger)
+            if record.complete:
+                tally.add(record, [trial])
+                graph.done(trial)
+                submit_ready()
             else:
-                ledger.append(record)
-            unrecorded.discard(trial)
-            dependents = waiting.pop(trial, [])
-            if record.status == "done":
-                done += 1
-                epoch_seconds[trial.dataset, trial.model].append(record.seconds / trial.settings.epochs)
-                for dependent in dependents:
-                    submit(dependent)
-            else:
-                failed.append(record)
-                while dependents:
-                    dependent = dependents.pop()
-                    dependents += waiting.pop(dependent, [])
-                    unrecorded.discard(dependent)
-                    failed.append(Record(trial=dependent, status="failed", traceback=record.traceback))
-            tell()
-    return failed
+                tally.add(record, _resting_on(trial, todo))
+            report(tally.progress())
+
+
+def _keep(record: Record, ledger: Ledger) -> None:
+    """Append a record; one whose like is there already only lacked its weights."""
+    if record.complete and ledger.find(record.trial, record.transition_matrices.keys()):
+        ledger.keep_weights(record)
+    else:
+        ledger.append(record)
+
+
+def _resting_on(trial: Trial, todo: Sequence[Trial]) -> set[Trial]:
+    """A trial and those that need it, directly or not; `todo` has prerequisites first."""
+    found = {trial}
+    for other in todo:
+        if other.prerequisite() in found:
+            found.add(other)
+    return found

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import labelnoise
+from labelnoise import trials
 from labelnoise.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ def versions() -> dict[str, str]:
     """What must be the same on all machines for their records to stand in one ledger."""
     import torch
 
-    from labelnoise.trials._trial import PROTOCOL_VERSION
-
-    return {"labelnoise": labelnoise.__version__, "protocol": str(PROTOCOL_VERSION), "torch": torch.__version__}
+    return {"labelnoise": labelnoise.__version__, "protocol": str(trials.PROTOCOL_VERSION), "torch": torch.__version__}
 
 
 def _compare(worker: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
@@ -53,61 +51,51 @@ def _run(here: Mapping[str, str], call: bytes) -> Any:
     from distributed import get_worker
 
     _compare(get_worker().address, versions(), here)
-    _keep_memory()
+    # Dask has every training step return its memory, and the next one fetch it again, so that trials take half as long
+    # again. It does so by a setting that only glibc has; elsewhere there is nothing to undo.
+    with suppress(AttributeError, OSError, TypeError):
+        for option, limit in KEPT_BYTES.items():
+            ctypes.CDLL(None).mallopt(option, limit)
     function, args, kwargs = pickle.loads(call)
     return function(*args, **kwargs)
 
 
-def _keep_memory() -> None:
-    """Undo a setting of Dask's, by which every training step returns its memory and the next one fetches it again.
-
-    It makes trials half as long again. Only glibc has it, so elsewhere there is nothing to undo.
-    """
-    with suppress(AttributeError, OSError):
-        for option, limit in KEPT_BYTES.items():
-            ctypes.CDLL(None).mallopt(option, limit)
-
-
 class _Workers(Executor):
-    """Dask's executor, with futures that can be ended here: it leaves one pending if the result can't be fetched."""
+    """Dask's executor, whose futures can be ended from here: it leaves one pending if the result can't be fetched."""
 
-    def __init__(self, executor: Executor) -> None:
-        self.executor = executor
-        self.pending: dict[Future[Any], Future[Any]] = {}  # ours to Dask's
+    def __init__(self, client: Client) -> None:
+        self.client, self.executor = client, client.get_executor(pure=False)
+        self.pending: set[Future[Any]] = set()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        self.pending[future] = self.executor.submit(_run, versions(), pickle.dumps((function, args, kwargs)))
-        self.pending[future].add_done_callback(partial(self._pass_on, future))
+        future: Future[Any] = self.executor.submit(_run, versions(), pickle.dumps((function, args, kwargs)))
+        self.pending.add(future)
+        future.add_done_callback(self.pending.discard)
         return future
 
-    def _pass_on(self, future: Future[Any], done: Future[Any]) -> None:
-        error = CancelledError() if done.cancelled() else done.exception()
-        with suppress(InvalidStateError):  # given up before
-            if error is None:
-                future.set_result(done.result())
-            else:
-                future.set_exception(error)
-        self.pending.pop(future, None)
-
-    def give_up(self) -> None:
-        for future in list(self.pending):
-            with suppress(InvalidStateError):  # it has ended
-                future.set_exception(CancelledError())
-
-
-async def _threads(address: str) -> dict[str, int]:
-    """The scheduler's workers, and how many threads each has."""
-    from distributed import Security, rpc
-
-    async with rpc(address, connection_args=Security().get_connection_args("client")) as scheduler:
-        return cast(dict[str, int], await asyncio.wait_for(scheduler.ncores(), ANSWER_SECONDS))
+    def watch(self, ended: threading.Event) -> None:
+        """End the waiting for what can't come any more."""
+        seen = time.monotonic()
+        while not ended.wait(1):
+            with suppress(Exception):  # a scheduler that does not answer now may do so later
+                if self.client.sync(cast(Any, self.client.scheduler).ncores, callback_timeout=ANSWER_SECONDS):
+                    seen = time.monotonic()
+            if self.client.status != "running" or time.monotonic() - seen > PATIENCE_SECONDS:
+                for future in list(self.pending):
+                    with suppress(InvalidStateError):  # it has ended
+                        future.set_exception(CancelledError())
 
 
 def _check_workers(address: str) -> int:
     """How many workers there are; asked first, because a client may wait for ever where no scheduler is."""
+    from distributed import Security, rpc
+
+    async def ask() -> dict[str, int]:
+        async with rpc(address, connection_args=Security().get_connection_args("client")) as scheduler:
+            return cast(dict[str, int], await asyncio.wait_for(scheduler.ncores(), ANSWER_SECONDS))
+
     try:
-        threads = asyncio.run(_threads(address))
+        threads = asyncio.run(ask())  # of each worker
     except Exception as error:  # a server of another kind may answer anything
         reason = " ".join(str(error).split()) or "no answer"
         raise InputError(
@@ -125,13 +113,9 @@ def _check_workers(address: str) -> int:
     return len(threads)
 
 
-def _nothing() -> None:
-    """Can be run wherever this module is."""
-
-
 def _check_versions(client: Client) -> None:
     try:
-        client.run_on_scheduler(_nothing)
+        client.run_on_scheduler(_compare, "", {}, {})  # anything that is loaded from here
     except ImportError as error:
         raise InputError(f"The scheduler can't load labelnoise ({error}); install it there too.") from None
     for worker, there in client.run(versions, on_error="return").items():
@@ -147,20 +131,9 @@ def _lost(address: str) -> InputError:
     )
 
 
-def _watch(client: Client, workers: _Workers, ended: threading.Event) -> None:
-    """End the waiting for what can't come any more."""
-    seen = time.monotonic()
-    while not ended.wait(1):
-        with suppress(Exception):  # a scheduler that does not answer now may do so later
-            if client.sync(cast(Any, client.scheduler).ncores, callback_timeout=ANSWER_SECONDS):
-                seen = time.monotonic()
-        if client.status != "running" or time.monotonic() - seen > PATIENCE_SECONDS:
-            workers.give_up()
-
-
 @contextmanager
 def connect(address: str) -> Iterator[tuple[Executor, int]]:
-    """The workers of a Dask cluster, as an executor for `sweep.sweep`, and their number.
+    """The workers of a Dask cluster, as an executor for `sweep`, and their number.
 
     Args:
         address: of its scheduler, such as ``tcp://host:8786``.
@@ -174,8 +147,8 @@ def connect(address: str) -> Iterator[tuple[Executor, int]]:
         from distributed.comm.core import CommClosedError
     except ImportError:
         raise InputError("Dask is not installed, which a cluster needs: pip install 'labelnoise[cluster]'") from None
-    for name in ("distributed", "distributed.client", "tornado.application"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # of the tracebacks we make a sentence
+    for name in ("distributed", "distributed.client", "tornado.application", "concurrent.futures"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # of the tracebacks we make a sentence
     count = _check_workers(address)
     try:
         client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
@@ -184,8 +157,8 @@ def connect(address: str) -> Iterator[tuple[Executor, int]]:
     ended = threading.Event()
     try:
         _check_versions(client)
-        workers = _Workers(client.get_executor(pure=False))
-        threading.Thread(target=_watch, args=(client, workers, ended), daemon=True).start()
+        workers = _Workers(client)
+        threading.Thread(target=workers.watch, args=(ended,), daemon=True).start()
         yield workers, count
     except InputError:
         raise

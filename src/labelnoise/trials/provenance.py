@@ -7,8 +7,6 @@ import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import torch
-
 import labelnoise
 
 
@@ -27,7 +25,9 @@ def processor() -> str:
 
 
 def here(device: str = "cpu") -> dict[str, str]:
-    """What a record's bits depend on besides its specification, and the date."""
+    """What a record's bits depend on besides its specification, and the date; `device` is "cpu" or "cuda"."""
+    import torch
+
     return {
         "processor": processor() if device == "cpu" else torch.cuda.get_device_name(),
         "instructions": torch.backends.cpu.get_cpu_capability() if device == "cpu" else device,

@@ -6,14 +6,14 @@ import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from labelnoise import data
+from labelnoise import data, training
 from labelnoise.data import sources
-from labelnoise.training import method
 from labelnoise.trials import provenance
-from labelnoise.trials._ledger import Ledger
-from labelnoise.trials._running import run
-from labelnoise.trials._trial import Record
+
+if TYPE_CHECKING:
+    from labelnoise.trials import Ledger, Record
 
 # On another processor or torch build, sums are rounded differently and trainings drift apart; this
 # is how far the noisy validation loss at the best epoch may then differ, in nats.
@@ -50,7 +50,7 @@ class Comparison:
 
 
 def choose(ledger: Ledger, n: int, seed: int) -> list[Record]:
-    """n recorded trials, drawn at random; all if there are fewer.
+    """n recorded trials, drawn at random by the seed; all if there are fewer.
 
     Those with people's votes take part only where the votes are on this machine.
     """
@@ -63,12 +63,17 @@ def replay(records: Sequence[Record], ledger: Ledger) -> list[Comparison]:
     """Train each record's trial again, with the recorded estimate of T where it was given one.
 
     A fit that it started from is trained again too: kept weights may come from another machine.
+
+    Raises:
+        InputError: the ledger has no record of the trial that one took its T or weights from.
     """
+    from labelnoise.trials import _running  # brings torch
+
     comparisons = []
     for recorded in records:
         needed = recorded.trial.prerequisite()
         given = ledger.find(needed) if needed else None
-        if needed and given and method(recorded.trial.method).warm_start:
-            given = dataclasses.replace(given, weights=run(needed).weights)
-        comparisons.append(Comparison(recorded, run(recorded.trial, given)))
+        if needed and given and training.method(recorded.trial.method).warm_start:
+            given = dataclasses.replace(given, weights=_running.run(needed).weights)
+        comparisons.append(Comparison(recorded, _running.run(recorded.trial, given)))
     return comparisons

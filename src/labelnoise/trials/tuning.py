@@ -20,7 +20,7 @@ from labelnoise.trials._ledger import Ledger
 from labelnoise.trials._trial import Record, Trial
 
 if TYPE_CHECKING:
-    from labelnoise.trials._sweep import Progress
+    from labelnoise.trials._progress import Progress
 
 TRIES = 6  # configurations of every arm
 SEEDS = range(1000, 1002)  # none of them is reported
