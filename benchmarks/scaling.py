@@ -81,7 +81,7 @@ def with_classes(n: int, forward: bool) -> float:
 
 
 def with_workers(n: int) -> float:
-    """Seconds a trial and worker: three published LeNet trials a worker, on n workers that are up."""
+    """Seconds per trial and worker: three published LeNet trials per worker, on n workers that are up."""
     with trials.local_pool(n) as pool:
         warm = asked(n, 1)
         seconds_to_sweep(warm, pool, n)
@@ -90,7 +90,7 @@ def with_workers(n: int) -> float:
 
 @contextmanager
 def dask() -> Iterator[str]:
-    """A scheduler and a worker a core on this machine; yields the address."""
+    """A scheduler and one worker per core on this machine; yields the address."""
     with tempfile.TemporaryDirectory() as folder:
         described = Path(folder) / "scheduler.json"
         start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
@@ -110,7 +110,7 @@ def dask() -> Iterator[str]:
 
 
 def local_and_dask() -> dict[str, list[float]]:
-    """Seconds of a sweep of three trials of about ten seconds a core, on warm workers of each kind, in turn."""
+    """Seconds of a sweep of three trials of about ten seconds per core, on warm workers of each kind, in turn."""
     epochs = 9
     seconds: dict[str, list[float]] = {"local": [], "dask": []}
     with dask() as address, trials.local_pool(CORES) as pool:

@@ -13,6 +13,7 @@ from test_sweep import InProcess
 from labelnoise.errors import InputError
 from labelnoise.estimators import _registry as estimators
 from labelnoise.training import _loop as training
+from labelnoise.training import _recipes as recipes
 from labelnoise.trials import Ledger, Record, missing, sweep
 from labelnoise.trials import _running as running
 
@@ -32,7 +33,7 @@ def fitted(monkeypatch):
         starts.append({name: weights.clone() for name, weights in model.state_dict().items()})
         return training.fit(model, *args, **kwargs)
 
-    monkeypatch.setattr(running, "fit", fit)
+    monkeypatch.setattr(recipes, "fit", fit)
     monkeypatch.setattr(running, "refitted_loss", lambda *args: 0.0)  # takes longer than so small a training
     return starts
 

@@ -23,10 +23,8 @@ from labelnoise.book.plans import Plan
 from labelnoise.errors import InputError
 from labelnoise.trials import Progress, missing, sweep
 
-# Sockets in the file system: a kernel over TCP warns on the terminal that anyone here may listen.
 # A kernel that is stopped says so on the terminal, as if somebody had interrupted it; what fails is in the notebook.
-QUIET = ["--log-level=CRITICAL"]
-KERNEL = Config({"KernelManager": {"transport": "ipc"}, "NotebookClient": {"extra_arguments": QUIET}})
+QUIET = {"extra_arguments": ["--log-level=CRITICAL"]}
 
 
 @contextmanager
@@ -149,9 +147,12 @@ def execute(name: str, given: Mapping[str, Any], ledger: Path) -> nbformat.Noteb
     }
     with tempfile.TemporaryDirectory() as folder, _environment(variables | {"LABELNOISE_READ": f"{folder}/read"}):
         output, read = Path(folder) / f"{name}.ipynb", Path(folder) / "read"
+        # Sockets in a folder of its own: a kernel over TCP warns on the terminal that anyone here may listen.
+        sockets = {"transport": "ipc", "ip": f"{folder}/kernel"}
+        config = Config({"KernelManager": sockets, "NotebookClient": QUIET})
         try:
             papermill.execute_notebook(
-                project.source(name), output, checked, cwd=project.root(), progress_bar=False, config=KERNEL
+                project.source(name), output, checked, cwd=project.root(), progress_bar=False, config=config
             )
         except PapermillExecutionError as error:
             if error.ename in ("InputError", "SweepFailed"):

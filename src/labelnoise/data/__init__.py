@@ -1,4 +1,4 @@
-"""data"""
+"""The data sets by name, their noisy labels, and the files that they come from."""
 
 import lazy_loader
 
