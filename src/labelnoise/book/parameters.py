@@ -19,6 +19,7 @@ from labelnoise.errors import InputError
 from labelnoise.trials import Record, Trial
 
 EMPTY: Mapping[str, Any] = types.MappingProxyType({})
+OWN_SEEDS = 3  # of a reader's own run, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -88,16 +89,27 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given parameters in the types the chapter declares.
+    """The given parameters in the types the chapter declares, and fewer seeds with them unless told otherwise.
 
     Raises:
-        InputError: an unknown name or a value of another type.
+        InputError: an unknown name, or one of another chapter; a value of another type; noises and rates of noise
+            together.
     """
     known = declared(name)
     for key in given:
         if key not in known:
-            raise InputError(f"Chapter {name} has no parameter {key!r}; use one of: {', '.join(known) or 'none'}.")
-    return {key: known[key].check(value) for key, value in given.items()}
+            others = [other for other in sources() if key in declared(other)]
+            moved = f" It is one of {' and '.join(others)}." if others else ""
+            raise InputError(
+                f"Chapter {name} has no parameter {key!r}; use one of: {', '.join(known) or 'none'}.{moved}"
+            )
+    checked = {key: known[key].check(value) for key, value in given.items()}
+    if checked.get("noises") and checked.get("noise_rates"):
+        raise InputError(
+            f"Pass noises or noise_rates, not both: {checked['noises']} and {checked['noise_rates']} are two answers."
+        )
+    few = min(OWN_SEEDS, known["seeds"].default) if "seeds" in known else 0
+    return checked | ({"seeds": few} if few and checked and "seeds" not in checked else {})
 
 
 def planned(name: str, given: Mapping[str, Any] = EMPTY) -> Plan:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.transitions import check_rate
 from labelnoise.trials import Trial, tuning
+
+KINDS = ("symmetric", "pair-flip", "instance")  # of noise that a rate draws
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,17 @@ def check(seeds: int, **lists: Sequence[object]) -> None:
     for name, values in lists.items():
         if not values:
             raise InputError(f"{name} is empty; pass at least one.")
+
+
+def drawn(noises: Sequence[str], noise_rates: Sequence[float], noise_kind: str) -> list[str]:
+    """The noises by name: those that are named or, where rates are given, noise of a kind at these rates.
+
+    Raises:
+        InputError: a rate outside [0, 1], or an unknown kind.
+    """
+    if noise_kind not in KINDS:
+        raise InputError(f"Unknown noise_kind {noise_kind!r}; use one of: {', '.join(KINDS)}.")
+    return [f"{noise_kind}-{check_rate(rate)}" for rate in noise_rates] or list(noises)
 
 
 def check_tuned(noises: Sequence[str], models: Sequence[str]) -> None:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from labelnoise.book import parameters, project
-from labelnoise.book.commands import add_where, where_to_run
-from labelnoise.trials import Ledger, missing, on_terminal, sweep
+from labelnoise.book.commands import add_where, forecast, where_to_run
+from labelnoise.trials import Ledger, on_terminal, sweep
 
 DESCRIPTION = None
 EXAMPLE = "example: labelnoise reproduce --workers 2 --fresh /tmp/again"
@@ -24,8 +24,7 @@ def run(options: argparse.Namespace) -> int:
         Path(options.fresh).mkdir(parents=True, exist_ok=True)
         ledger = Ledger(Path(options.fresh) / "trials.jsonl")
     asked = parameters.planned_by_all()
-    todo = missing(asked, ledger)
-    print(f"{len(asked) - len(todo)} of {len(asked)} trials are on record in {ledger.path}.", flush=True)
+    print(forecast(asked, ledger, (), options.workers), flush=True)
     with where_to_run(options) as where:
         sweep(asked, ledger, progress=on_terminal, **where)
     return 0
