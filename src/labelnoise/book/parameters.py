@@ -20,6 +20,14 @@ from labelnoise.trials import Record, Trial
 
 EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 OWN_SEEDS = 3  # of a reader's own run, unless told otherwise
+# Names that parameters had before chapters had one question each, and what they are now.
+RENAMED = {
+    "arms": "methods", "rate_arms": "methods", "ten_arms": "methods of ten_classes", "rate_noises": "noises",
+    "ten_noises": "noises of ten_classes", "draws": "seeds", "rate_seeds": "seeds", "sgd_seeds": "seeds of sgd",
+    "long_seeds": "seeds of long_training", "ablation_seeds": "seeds of recipe", "distorted_seeds": "seeds of wrong_t",
+    "close_seeds": "seeds of 03_correction", "traced_seeds": "seeds of precision_depends", "gentle_seeds":
+    "seeds of alexnet", "unseen_noises": "noises", "unseen_seeds": "seeds",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,7 @@ def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if key not in known:
             others = [other for other in sources() if key in declared(other)]
             moved = f" It is one of {' and '.join(others)}." if others else ""
+            moved = f" It is now {RENAMED[key]}." if key in RENAMED else moved
             raise InputError(
                 f"Chapter {name} has no parameter {key!r}; use one of: {', '.join(known) or 'none'}.{moved}"
             )

@@ -14,7 +14,7 @@ from labelnoise.book.commands import add_where, forecast, positive, where_to_run
 from labelnoise.errors import InputError
 
 DESCRIPTION = "Train the trials that are missing, execute the chapter and render its page under runs/."
-EXAMPLE = 'example: labelnoise chapter 05_robustness -p models "[lenet]" -p rate_noises "[symmetric-0.3]"'
+EXAMPLE = 'example: labelnoise chapter 03_correction -p noise_rates "[0.1, 0.3]"'
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
