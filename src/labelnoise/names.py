@@ -139,7 +139,7 @@ class NamedNoise:
 
 
 def parse(name: str, n_classes: int) -> NamedNoise:
-    """Read the name of a noise: ``human``, ``instance-RATE``, ``instance-raw-RATE``, or one that `labelnoise.transitions.named` reads.
+    """Read the name of a noise: ``human``, ``instance-RATE``, ``instance-raw-RATE``, or one that `named` reads.
 
     Raises:
         InputError: an unknown name, a rate outside [0, 1], a T of another number of classes.
