@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import names, transitions
+from labelnoise import data, names, transitions
 from labelnoise.errors import InputError
 from labelnoise.names import by_image, nominal_rate, parse
 from labelnoise.noise import (
@@ -193,6 +193,55 @@ def test_flips_go_where_algorithm_2_sends_them():
         np.testing.assert_allclose(row, expected, rtol=1e-9)
 
 
+def test_pixels_as_they_are_send_flips_by_their_products_with_the_same_weights():
+    images, clean = picture_set(40, 4, 0)
+    images = np.abs(images)  # with a mean that is not 0, which normalising would take out
+    generator = np.random.default_rng(1)
+    generator.random(40)  # for the flip rates
+    weights = generator.standard_normal((4, 6, 4))
+    normalised = instance_probs(images, clean, 4, 0.3, np.random.default_rng(1))
+    raw = instance_probs(images, clean, 4, 0.3, np.random.default_rng(1), normalise=False)
+    for image, label, row in zip(images.reshape(40, 6), clean, raw, strict=True):
+        products = np.array([-np.inf if j == label else image @ weights[label][:, j] for j in range(4)])
+        expected = (1 - row[label]) * scipy.special.softmax(products)
+        expected[label] = row[label]
+        np.testing.assert_allclose(row, expected, rtol=1e-9)
+    # Each image is flipped as often as with normalised pixels, but to other classes.
+    rows = np.arange(40)
+    np.testing.assert_array_equal(raw[rows, clean], normalised[rows, clean])
+    assert (raw != normalised).any(axis=1).all()
+
+
+def test_the_scale_of_pixels_as_they_are_matters():
+    images = np.random.default_rng(0).integers(256, size=(50, 28, 28), dtype=np.uint8)
+    clean = np.random.default_rng(1).integers(3, size=50)
+    as_bytes, small = (
+        instance_probs(each, clean, 3, 0.3, np.random.default_rng(2), normalise=False)
+        for each in (images, images / 25500)
+    )
+    np.testing.assert_allclose(as_bytes.sum(axis=1), 1, atol=1e-12)
+    # With bytes each image sends all its flips to one class; with pixels so small it sends some to either.
+    assert (given_a_flip(as_bytes, clean)[0].max(axis=1) > 1 - 1e-9).mean() > 0.95
+    assert (given_a_flip(small, clean)[0].max(axis=1) < 0.9).all()
+
+
+def test_pixels_as_they_are_send_more_of_a_class_to_its_likeliest_wrong_one():
+    # In three draws of the weights it was 0.21 to 0.25 with normalised pixels, and 0.30 to 0.32 with bytes.
+    clean = data.load("fashion-mnist")
+    rows = slice(0, 20_000)
+
+    def largest(name, seed):
+        given = (clean.train_images[rows], clean.train_labels[rows], 10, 0.5, np.random.default_rng(seed))
+        probs = instance_probs(*given, normalise=not names.is_raw(name))
+        matrix = mean_transition_matrix(probs, clean.train_labels[rows])
+        assert 1 - np.diag(matrix).mean() == pytest.approx(0.5, abs=0.005)
+        np.fill_diagonal(matrix, 0)
+        return matrix.max(axis=1).mean()
+
+    for seed in range(2):
+        assert largest("instance-0.5", seed) < 0.27 < 0.28 < largest("instance-raw-0.5", seed)
+
+
 def test_where_flips_go_depends_on_the_image_and_on_the_class():
     # A product with normal weights has a symmetric distribution, so each image sends more of its flips to class 1
     # than to class 2 with probability 1/2: that all of 100 agree has probability 2 ** -99.
@@ -362,6 +411,7 @@ def test_mean_rows_need_a_label_each():
         ("random-0.3-7", "class", 0.3),
         ("[[0.9, 0.1, 0], [0, 0.8, 0.2], [0.3, 0, 0.7]]", "class", 0.2),
         ("instance-0.3", "instance", 0.3),
+        ("instance-raw-0.3", "instance-raw", 0.3),
         ("human", "human", None),
     ],
 )
@@ -378,6 +428,8 @@ def test_a_name_tells_what_flips_depend_on_their_rate_and_the_matrix_if_there_is
     [
         ("instance-x", r"Noise 'instance-x' needs a rate in \[0, 1\], as instance-0.3 has."),
         ("instance-1.5", r"Noise 'instance-1.5' needs a rate"),
+        ("instance-raw-x", r"Noise 'instance-raw-x' needs a rate in \[0, 1\], as instance-raw-0.3 has."),
+        ("instance-raw-2", r"Noise 'instance-raw-2' needs a rate"),
         ("people", "Unknown noise 'people'; use one of: clean, paper-0.5"),
         ("symmetric-2", r"A noise rate must lie in \[0, 1\], not 2.0"),
     ],
@@ -393,13 +445,20 @@ def test_a_noise_by_people_has_no_rate_of_its_own():
 
 
 def test_the_rate_of_a_noise_by_its_name():
-    assert nominal_rate("instance-0.3", 3) == 0.3
+    assert nominal_rate("instance-0.3", 3) == nominal_rate("instance-raw-0.3", 3) == 0.3
     assert nominal_rate("paper-0.6", 3) == pytest.approx(0.6)
     assert nominal_rate("clean", 3) == 0
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("human", True), ("instance-0.2", True), ("symmetric-0.2", False), ("paper-0.6", False)]
+    ("name", "expected"),
+    [
+        ("human", True),
+        ("instance-0.2", True),
+        ("instance-raw-0.2", True),
+        ("symmetric-0.2", False),
+        ("paper-0.6", False),
+    ],
 )
 def test_noise_depends_on_the_image_where_people_or_a_formula_of_it_draw_the_labels(name, expected):
     assert by_image(name) is expected

@@ -20,6 +20,7 @@ PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
 
 FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED, or a matrix [[0.9, 0.1], ...]"
 INSTANCE = "instance-"
+INSTANCE_RAW = "instance-raw-"  # of pixels as they are, as published generators have it
 HUMAN = "human"  # a label that one person gave, of the votes that a data set has
 
 
@@ -99,17 +100,25 @@ def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Gene
 
 
 def instance_rate(name: str) -> float | None:
-    """The rate in a name such as ``instance-0.3``, of noise as `instance_probs` has it; None for any other name.
+    """The rate in a name such as ``instance-0.3`` or ``instance-raw-0.3``; None for any other name.
+
+    The first is noise as `labelnoise.noise.instance_probs` has it, the second the same without normalising pixels.
 
     Raises:
-        InputError: there is no number in [0, 1] behind ``instance-``.
+        InputError: there is no number in [0, 1] behind ``instance-`` or ``instance-raw-``.
     """
     if not name.startswith(INSTANCE):
         return None
+    prefix = INSTANCE_RAW if is_raw(name) else INSTANCE
     try:
-        return check_rate(float(name.removeprefix(INSTANCE)))
+        return check_rate(float(name.removeprefix(prefix)))
     except ValueError:
-        raise InputError(f"Noise {name!r} needs a rate in [0, 1], as instance-0.3 has.") from None
+        raise InputError(f"Noise {name!r} needs a rate in [0, 1], as {prefix}0.3 has.") from None
+
+
+def is_raw(name: str) -> bool:
+    """Whether a noise that depends on the image reads its pixels as they are, not normalised."""
+    return name.startswith(INSTANCE_RAW)
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,8 @@ class NamedNoise:
 
     Attributes:
         kind: "class" where a flip depends on the clean class alone, "instance" where it depends on the image, by
-            `instance_probs`, and "human" where people gave the labels.
+            `instance_probs`, "instance-raw" where it does so by pixels that are not normalised, and "human" where
+            people gave the labels.
         rate: P(noisy != clean) with all classes being as frequent; None where only the labels tell it.
         matrix: T, shape (n_classes, n_classes), of the kind "class"; None of the others, which have no single T.
     """
@@ -129,7 +139,7 @@ class NamedNoise:
 
 
 def parse(name: str, n_classes: int) -> NamedNoise:
-    """Read the name of a noise: ``human``, ``instance-RATE``, or one that `labelnoise.transitions.named` reads.
+    """Read the name of a noise: ``human``, ``instance-RATE``, ``instance-raw-RATE``, or one that `named` reads.
 
     Raises:
         InputError: an unknown name, a rate outside [0, 1], a T of another number of classes.
@@ -140,8 +150,8 @@ def parse(name: str, n_classes: int) -> NamedNoise:
     'class'
     """
     if by_image(name):
-        rate = instance_rate(name)
-        return NamedNoise(HUMAN if rate is None else "instance", rate, None)
+        rate, drawn = instance_rate(name), "instance-raw" if is_raw(name) else "instance"
+        return NamedNoise(HUMAN if rate is None else drawn, rate, None)
     matrix = named(name, n_classes)
     return NamedNoise("class", noise_rate(matrix), matrix)
 

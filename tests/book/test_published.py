@@ -1,6 +1,9 @@
+import numpy as np
 import pandas as pd
+import pytest
 
 from labelnoise.book import published
+from labelnoise.names import PAPER
 
 
 def errors(noises, estimators):
@@ -27,3 +30,50 @@ def test_ten_classes_have_the_noises_of_the_published_runs():
     assert table["estimator"].tolist() == ["VolMinNet", "oracle", "alternating likelihood"]
     assert table.iloc[1, 2:6].tolist() == [0.01] * 4
     assert table.iloc[0, 2:6].tolist() == list(published.VOLMINNET_ON_MNIST.values())
+
+
+def accuracies(rows):
+    columns = ["model", "method", "transition", "noise", "last_accuracy"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_our_accuracies_stand_below_the_published_ones_of_the_same_method():
+    rows = [["lenet", "forward", "true", f"paper-{rate}", value] for rate in (0.5, 0.6) for value in (0.9, 0.92)]
+    rows += [["lenet", "mixup", "", "paper-0.5", 0.8], ["lenet", "cross-entropy", "", "paper-0.6", 0.7]]
+    table = published.accuracies_on_the_papers_sets(accuracies(rows))
+    assert len(table) == len(published.ACCURACIES_ON_THE_PAPERS_SETS) + 2
+    assert "mixup" not in set(table["method"])  # nobody has published it
+    of_forward = table[table["method"].str.startswith("forward")]
+    assert of_forward["source"].tolist()[-1] == published.HERE
+    assert of_forward.iloc[-1][["“0.5”", "“0.6”"]].tolist() == [91.0, 91.0]
+    assert of_forward.index.tolist() == list(range(of_forward.index[0], of_forward.index[0] + len(of_forward)))
+    ours = table[(table["source"] == published.HERE) & (table["method"] == "cross-entropy")]
+    assert ours[["“0.5”", "“0.6”"]].to_numpy().tolist() == [["", 70.0]]
+
+
+def test_what_could_not_be_read_at_its_source_is_marked():
+    table = published.accuracies_on_the_papers_sets(accuracies([]))
+    marked = table["source"].str.endswith("second-hand")
+    assert set(table["source"][marked]) == {"Díaz and Steele 2021, second-hand"}
+    assert not table["source"][~marked].str.contains("Díaz").any()
+
+
+def test_published_estimates_lie_nearer_to_the_transpose():
+    table = published.orientation()
+    assert len(table) == len(published.ON_PAPER_05)
+    assert (table["to its transpose"] < table["to T"]).all()
+    # The relative L1 distance between T and its transpose bounds what the two can differ by.
+    printed = np.array(PAPER["paper-0.5"])
+    assert (table["to T"] - table["to its transpose"]).max() <= np.abs(printed - printed.T).sum() / printed.sum()
+    for *_, rounded in published.ON_PAPER_05:
+        assert np.array(rounded).sum(axis=1) == pytest.approx(1, abs=0.04)
+
+
+def test_the_errors_that_are_read_off_printed_matrices_are_theirs():
+    # Of those who print a matrix, the relative Frobenius error on "0.5" is its distance to what the labels were
+    # flipped with; Hu and Grasevski print the mean of ten errors beside the mean matrix, whose error is less.
+    flipped_with = np.array(PAPER["paper-0.5"]).T
+    errors_of = {row[4]: row[2] for row in published.ON_THE_PAPERS_SETS if row[1] != "LightGBM"}
+    for _, _, source, rounded in published.ON_PAPER_05:
+        distance = np.linalg.norm(np.array(rounded) - flipped_with) / np.linalg.norm(flipped_with)
+        assert distance < errors_of[source] if source.startswith("Hu") else distance == pytest.approx(errors_of[source], abs=1e-3)

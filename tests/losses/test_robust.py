@@ -19,7 +19,7 @@ from labelnoise.losses import (
     Reweighted,
     SymmetricCrossEntropy,
 )
-from labelnoise.training import Pair
+from labelnoise.training import METHODS, Pair
 
 PLAIN = [EarlyLearning(8, 3), Mixup(), CoTeaching()]
 
@@ -72,6 +72,23 @@ def test_symmetric_cross_entropy_equals_its_formula():
     log_p = np.where(p > 0, 0.0, -4.0)
     expected = np.mean(0.3 * -(p * np.log(q)).sum(axis=1) + 2 * -(q * log_p).sum(axis=1))
     assert SymmetricCrossEntropy(0.3, 2)(logits, labels).item() == pytest.approx(expected)
+
+
+def test_the_logarithm_of_0_of_the_public_codes_gives_their_loss():
+    # They clip the label, one-hot, at 1e-4, and take its logarithm.
+    logits, labels = drawn(16)
+    q = np.exp(logits.numpy()) / np.exp(logits.numpy()).sum(axis=1, keepdims=True)
+    p = np.eye(3)[labels.numpy()]
+    expected = np.mean(0.1 * -(p * np.log(q)).sum(axis=1) - (q * np.log(p.clip(1e-4, 1))).sum(axis=1))
+    theirs = SymmetricCrossEntropy(0.1, 1, log_of_zero=np.log(1e-4))
+    assert theirs(logits, labels).item() == pytest.approx(expected)
+    beta = -np.log(1e-4) / 4
+    assert beta == pytest.approx(2.3, abs=0.01)
+    torch.testing.assert_close(SymmetricCrossEntropy(0.1, beta)(logits, labels), theirs(logits, labels))
+    # The study of settings may find it.
+    low, high, default = METHODS["symmetric"].options["beta"]
+    assert low <= beta <= high
+    assert default == 1
 
 
 @pytest.mark.parametrize("loss", [GeneralisedCrossEntropy(0.4), SymmetricCrossEntropy(0.5, 2.0)])
@@ -246,6 +263,7 @@ def test_early_learning_keeps_the_type_of_its_means():
         (lambda: SymmetricCrossEntropy(alpha=-1), "alpha must be a number above 0 and finite, not -1"),
         (lambda: SymmetricCrossEntropy(beta=float("nan")), "beta must be a number above 0 and finite, not nan"),
         (lambda: SymmetricCrossEntropy(beta=float("inf")), "beta must be a number above 0 and finite, not inf"),
+        (lambda: SymmetricCrossEntropy(log_of_zero=0), "log_of_zero must be a number below 0 and finite, not 0"),
         (lambda: EarlyLearning(8, 3, weight="3"), "weight must be a number above 0 and finite, not '3'"),
         (lambda: EarlyLearning(8, 3, memory=2), "memory must be a number above 0 up to 1, not 2"),
         (lambda: Mixup(0.0), "alpha must be a number above 0 and finite, not 0.0"),

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 from labelnoise import noise, transitions
-from labelnoise.estimators import tempered_likelihood
+from labelnoise.estimators import maximum_likelihood, tempered_likelihood
 from labelnoise.losses import CrossEntropy, Forward
 from labelnoise.training import Epoch, Fit, Settings, Split, alternate, cross_fit, predict_probs, seeded
 from labelnoise.training import _alternation as alternation
@@ -111,6 +112,13 @@ def test_every_image_is_spoken_of_by_the_network_that_did_not_see_it_and_in_its_
     assert {len(held_out) for _, held_out in witnessed} <= {n // n_networks, -(-n // n_networks)}
 
 
+def test_without_holding_out_every_image_is_spoken_of_by_a_network_that_saw_it_and_in_its_place(witnessed):
+    split = numbered(91)
+    done = cross_fit([Witness() for _ in range(3)], CrossEntropy(), split, split, ONCE, folds=4, seed=0, held_out=False)
+    assert (done.probs[:, 2] > 0.5).all()
+    np.testing.assert_allclose(np.log(done.probs[:, 1] / done.probs[:, 0]), np.arange(91) / 100, atol=1e-5)
+
+
 def test_the_folds_are_drawn_by_their_seed(witnessed):
     split = numbered(90)
     for folds, seed in ((1, 0), (1, 5), (2, 0)):
@@ -212,6 +220,36 @@ def test_the_matrix_is_read_from_the_geometric_mean_of_what_the_rounds_say(monke
     np.testing.assert_allclose(turns.probs, sharpened / sharpened.sum(axis=1, keepdims=True), atol=1e-4)
     for probs, each in zip(said, turns.matrices, strict=True):
         np.testing.assert_array_equal(each, tempered_likelihood(probs, split.noisy_labels)[0])
+
+
+def test_each_part_of_alternation_can_be_left_out():
+    split, test, start = points(300), points(30, seed=9), transitions.symmetric(3, 0.4)
+
+    def turns(**parts):
+        return alternate(networks(), split, test, start, [QUICK] * 2, seed=0, **parts)
+
+    whole, last, plain, seen = turns(), turns(pooled=False), turns(tempered=False), turns(held_out=False)
+    np.testing.assert_array_equal(turns(held_out=True, tempered=True, pooled=True).matrices, whole.matrices)
+    # The rounds are the same; only what is read in the end is of the last one.
+    np.testing.assert_array_equal(last.matrices, whole.matrices)
+    np.testing.assert_allclose(last.transition_matrix, whole.matrices[-1], atol=1e-6)
+    assert (last.transition_matrix != whole.transition_matrix).all()
+    np.testing.assert_allclose(plain.matrices[-1], maximum_likelihood(plain.fit.probs, split.noisy_labels), atol=1e-12)
+    # The first round has the same networks, and other ones speak.
+    assert (seen.matrices[0] != whole.matrices[0]).all()
+
+
+def test_networks_that_saw_the_labels_they_speak_of_take_labels_for_cleaner_than_they_are():
+    # Few images and many steps, so that the labels are learned by heart.
+    split, test = points(60, distance=2.0), points(300, seed=9, distance=2.0)
+    by_heart = Settings(epochs=60, batch_size=8, learning_rate=0.3, weight_decay=0.0, schedule="constant")
+    with seeded(0):
+        wide = [nn.Sequential(nn.Flatten(), nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 3)) for _ in range(3)]
+    kept = [copy.deepcopy(each) for each in wide]
+    start = transitions.symmetric(3, 0.4)
+    whole = alternate(wide, split, test, start, [by_heart], seed=0)
+    seen = alternate(kept, split, test, start, [by_heart], seed=0, held_out=False)
+    assert np.trace(seen.transition_matrix) > np.trace(whole.transition_matrix)
 
 
 @pytest.mark.parametrize("noisy_start", [transitions.symmetric(3, 0.5), transitions.symmetric(3, 0.6)])

@@ -418,7 +418,15 @@ def test_noise_may_depend_on_the_image(small, tiny):
     assert run(tiny(noise="instance-0.4", method="forward", transition="true")).status == "done"
 
 
-@pytest.mark.parametrize("noise", ["instance-", "instance-x", "instance-1.5"])
+def test_noise_by_pixels_as_they_are_is_another_noise_of_the_same_rate(tiny):
+    usual, raw = (prepare(tiny(noise=f"instance-{form}0.4", images=None)) for form in ("", "raw-"))
+    assert labels_by_image(usual) != labels_by_image(raw)
+    np.testing.assert_array_equal(data.true_matrix("fashion-mnist-3", "instance-raw-0.4", 0), raw.transition_matrix)
+    # The mean of 18,000 flip rates of deviation 0.1.
+    assert 1 - np.diag(raw.transition_matrix).mean() == pytest.approx(0.4, abs=6 * 0.1 / np.sqrt(18_000))
+
+
+@pytest.mark.parametrize("noise", ["instance-", "instance-x", "instance-1.5", "instance-raw-", "instance-raw-2"])
 def test_a_rate_of_noise_by_instance_must_be_one(tiny, noise):
     with pytest.raises(InputError, match=r"needs a rate in|must lie in"):
         tiny(noise=noise)

@@ -17,8 +17,8 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
 
     Args:
         dataset: a name in `DATASETS`.
-        noise_name: as `names.named` reads it, instance-RATE, or human: drawn from people's votes for each image,
-            or the labels of people that the set has, the same for every seed.
+        noise_name: as `names.named` reads it, instance-RATE, instance-raw-RATE, or human: drawn from people's votes
+            for each image, or the labels of people that the set has, the same for every seed.
         seed: of the draw.
 
     Returns:
@@ -32,12 +32,13 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
     generator = np.random.default_rng(derive_seed("flips", dataset, noise_name, seed))
     rate = names.instance_rate(noise_name)
     if rate is not None:
-        probs = noise.instance_probs(clean.train_images[:], clean.train_labels, clean.n_classes, rate, generator)
+        given = (clean.train_images[:], clean.train_labels, clean.n_classes, rate, generator)
+        probs = noise.instance_probs(*given, normalise=not names.is_raw(noise_name))
     elif noise_name == names.HUMAN and clean.train_votes is not None:
         probs = clean.train_votes / clean.train_votes.sum(axis=1, keepdims=True)
     elif noise_name == names.HUMAN and clean.train_noisy_labels is not None:
-        given = clean.train_noisy_labels
-        return given, noise.oracle(clean.train_labels, given, clean.n_classes)
+        labels = clean.train_noisy_labels
+        return labels, noise.oracle(clean.train_labels, labels, clean.n_classes)
     else:
         matrix = names.named(noise_name, clean.n_classes)
         return noise.corrupt(clean.train_labels, matrix, generator), matrix

@@ -52,31 +52,33 @@ class GeneralisedCrossEntropy(nn.Module):
 
 
 class SymmetricCrossEntropy(nn.Module):
-    """``alpha * -log q[noisy] + beta * 4 * (1 - q[noisy])``: cross-entropy and its reverse.
+    """``alpha * -log q[noisy] + beta * -log_of_zero * (1 - q[noisy])``: cross-entropy and its reverse.
 
     Wang et al. 2019 (arXiv:1908.06112, equations 6 and 7): the reverse, the cross-entropy of the
     label relative to q, needs the logarithm of 0, which the paper sets to -4; what is left is four times
     one minus the likelihood, which bounds what a wrong label can do.
 
     The public codes, the authors' own among them, clip the label at 1e-4 in place of that, so that the logarithm
-    is -9.21. Their beta of 1 is a beta of 2.3 here: 0.1 and 1 do not repeat what they ran, 0.1 and 2.3 do.
+    is -9.21, which is ``math.log(1e-4)`` for `log_of_zero`. With -4 their beta of 1 is a beta of 2.3: 0.1 and 1 do not
+    repeat what they ran, 0.1 and 2.3 do.
 
     Args:
         alpha, beta: above 0; 0.1 and 1 in the paper for CIFAR-10, with alpha the one to tune.
+        log_of_zero: below 0.
 
     Raises:
-        InputError: a weight that is not positive.
+        InputError: a weight that is not positive, or a logarithm that is not negative.
     """
 
-    LOG_OF_ZERO = -4.0
-
-    def __init__(self, alpha: float = 0.1, beta: float = 1.0) -> None:
+    def __init__(self, alpha: float = 0.1, beta: float = 1.0, log_of_zero: float = -4.0) -> None:
         super().__init__()
         self.alpha, self.beta = _positive("alpha", alpha), _positive("beta", beta)
+        message = "log_of_zero must be a number below 0 and finite"
+        self.log_of_zero = check_number(log_of_zero, message, lambda number: number < 0)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         losses = F.cross_entropy(widened(logits), noisy_labels, reduction="none")
-        reverse = self.LOG_OF_ZERO * torch.expm1(-losses)
+        reverse = self.log_of_zero * torch.expm1(-losses)
         return (self.alpha * losses + self.beta * reverse).mean()
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from labelnoise.estimators import Floats, likelihood_deviation, scaled, tempered_likelihood
+from labelnoise.estimators import Floats, likelihood_deviation, maximum_likelihood, scaled, tempered_likelihood
 from labelnoise.losses import Forward
 from labelnoise.training._loop import Epoch, Fit, fit, predict_probs
 from labelnoise.training._settings import Settings
@@ -67,6 +67,7 @@ def cross_fit(
     *,
     folds: int,
     seed: int,
+    held_out: bool = True,
     after_epoch: Callable[[nn.Module], None] | None = None,
 ) -> CrossFit:
     """Train one network per fold on the others; predict the held-out fold.
@@ -82,6 +83,8 @@ def cross_fit(
         settings: how to train.
         folds: seed of the folds.
         seed: gives the order of the images.
+        held_out: whether a fold is predicted by the network that was trained without it; else by the next network,
+            which was trained on it, to see what that costs.
         after_epoch: as `fit` takes it.
     """
     n = len(noisy.images)
@@ -90,14 +93,16 @@ def cross_fit(
     fits: list[Fit] = []
     for k, network in enumerate(networks):
         rows = (np.concatenate([*parts[:k], *parts[k + 1 :]]), parts[k])
-        others, held_out = (noisy[torch.from_numpy(each).to(noisy.images.device)] for each in rows)
+        others, apart = (noisy[torch.from_numpy(each).to(noisy.images.device)] for each in rows)
         loss = loss.to(noisy.images.device)
-        fits.append(fit(network, loss, others, held_out, test, settings, seed=seed, after_epoch=after_epoch))
-        probs.append(predict_probs(fits[-1].best_model, held_out.images))
+        fits.append(fit(network, loss, others, apart, test, settings, seed=seed, after_epoch=after_epoch))
+    models = [done.best_model for done in fits]
+    for part, model in zip(parts, models if held_out else [*models[1:], models[0]], strict=True):
+        probs.append(predict_probs(model, noisy.images[torch.from_numpy(part).to(noisy.images.device)]))
     back = np.argsort(np.concatenate(parts))
     history = tuple(Epoch(*np.mean([dataclasses.astuple(epoch) for epoch in epochs], axis=0).tolist())
                     for epochs in zip(*(done.history for done in fits), strict=True))  # fmt: skip
-    return CrossFit(np.concatenate(probs)[back], [done.best_model for done in fits], history)
+    return CrossFit(np.concatenate(probs)[back], models, history)
 
 
 def alternate(
@@ -108,9 +113,18 @@ def alternate(
     rounds: Sequence[Settings],
     *,
     seed: int,
+    held_out: bool = True,
+    tempered: bool = True,
+    pooled: bool = True,
     after_epoch: Callable[[nn.Module], None] | None = None,
 ) -> Alternation:
     """Estimate T by training with forward correction and by maximum likelihood in turns.
+
+    A network and T by maximum likelihood, each given the other, are Bekker and Goldberger 2016
+    (doi:10.1109/icassp.2016.7472164). Near it are T as a layer that is learned with the network (Sukhbaatar et al.
+    2014, arXiv:1406.2080) and as a softmax layer with the same likelihood (Goldberger and Ben-Reuven 2017). What is
+    added here is that no network speaks of a label that it learned from, one temperature for what they say, T from all
+    rounds together, and a deviation.
 
     Each round trains the networks further with forward correction by the current T (Patrini et
     al. 2017, arXiv:1609.03683), each without a fold of the images that it keeps from the first
@@ -131,19 +145,29 @@ def alternate(
         start: T to start from, shape (n_classes, n_classes).
         rounds: how to train in each round.
         seed: gives the folds and the order of the images.
+        held_out, tempered, pooled: False leaves one of these parts out, to see what it brings: networks speak of images
+            that they were trained on (see `cross_fit`), there is no temperature, or the last round alone counts.
         after_epoch: as `fit` takes it.
     """
+
+    def likeliest(probs: Floats) -> tuple[Matrix, float]:
+        if tempered:
+            return tempered_likelihood(probs, noisy_labels)
+        return maximum_likelihood(probs, noisy_labels), 1.0
+
     noisy_labels = noisy.noisy_labels.cpu().numpy()
     matrix, matrices, logs = start, [], []
     for number, settings in enumerate(rounds):
-        seeds = {"folds": seed, "seed": seed + number}
-        done = cross_fit(networks, Forward(matrix), noisy, test, settings, **seeds, after_epoch=after_epoch)
+        done = cross_fit(
+            networks, Forward(matrix), noisy, test, settings,
+            folds=seed, seed=seed + number, held_out=held_out, after_epoch=after_epoch,
+        )  # fmt: skip
         networks = done.networks
-        matrix, _ = tempered_likelihood(done.probs, noisy_labels)
+        matrix, _ = likeliest(done.probs)
         matrices.append(matrix)
         logs.append(np.log(np.maximum(done.probs, np.finfo(np.float32).tiny)))
-    together = scipy.special.softmax(np.mean(logs, axis=0), axis=1)
-    matrix, temperature = tempered_likelihood(together, noisy_labels)
+    together = scipy.special.softmax(np.mean(logs if pooled else logs[-1:], axis=0), axis=1)
+    matrix, temperature = likeliest(together)
     probs = scaled(together, temperature)
     of_examples = likelihood_deviation(probs, noisy_labels, matrix)
     of_rounds = np.std(matrices, axis=0, ddof=1) if len(matrices) > 1 else 0.0
