@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labelnoise._imports import without_hash
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.estimators import try_estimator
 from labelnoise.transitions import check_rate
-from labelnoise.trials import Trial, tuning
+from labelnoise.trials import Trial, ideas, tuning
 
 KINDS = ("symmetric", "pair-flip", "instance")  # of noise that a rate draws
 
@@ -28,12 +29,11 @@ class Plan:
     estimators: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        known = [*ESTIMATORS, *FEATURE_ESTIMATORS]
         if self.estimators is not None:
             check(1, estimators=self.estimators)
-        for name in self.estimators or ():
-            if name not in known:
-                raise InputError(f"Unknown estimator {name!r}; use one of: {', '.join(known)}.")
+        numbers = {trial.n_classes for trial in self.trials} or {3}
+        for name, n_classes in itertools.product(self.estimators or (), numbers):
+            try_estimator(name, n_classes)
         once = {name: list(dict.fromkeys(trials)) for name, trials in self.groups.items()}
         object.__setattr__(self, "groups", once)
 
@@ -41,6 +41,19 @@ class Plan:
     def trials(self) -> list[Trial]:
         """Those of all groups, each once."""
         return list(dict.fromkeys(itertools.chain(*self.groups.values())))
+
+
+def check_publishable(plan: Plan) -> None:
+    """Refuse what stays with the reader who made it.
+
+    Raises:
+        InputError: the plan has an own loss or estimator.
+    """
+    if own := ideas(plan.trials, plan.estimators or ()):
+        raise InputError(
+            f"{without_hash(own[0])} is your own and stays under runs/; run the chapter without --publish, or make it "
+            "a part of the book as CONTRIBUTING.md says."
+        )
 
 
 def check(seeds: int, **lists: Sequence[object]) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from labelnoise.book import parameters, project
+from labelnoise.book.commands import add_where, where_to_run
+from labelnoise.book.plan import check_publishable
 from labelnoise.book.commands import add_where, forecast, positive, where_to_run
 from labelnoise.errors import InputError
 
@@ -50,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     plans = {name: parameters.planned(name, given) for name in ([options.name] if options.name else project.sources())}
     if options.publish and given.get("profile") == "smoke":
         raise InputError("A smoke run is too small to publish; run the chapter with profile full.")
+    for plan in plans.values() if options.publish else ():
+        check_publishable(plan)
     trials = list(dict.fromkeys(trial for plan in plans.values() for trial in plan.trials))
     estimators = {name for plan in plans.values() for name in plan.estimators or ()}
     ledger = project.published_ledger() if options.publish else project.ledger()
