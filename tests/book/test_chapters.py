@@ -267,10 +267,10 @@ def test_what_was_spent_is_of_the_records_of_each_chapter_and_of_all_tries():
 
 def test_the_planned_trials_are_those_that_the_chapters_cell_makes_of_its_parameters():
     paper = ["paper-0.5", "paper-0.6"]
-    other = {"model": "alexnet", "learners": ["volminnet"], "profile": "smoke"}
-    plan = parameters.planned("02_estimation", {"noises": ["symmetric-0.2"], "seeds": 2, "estimators": ["hoc"], **other})
-    assert plan.groups["three"] == plans.estimation(noises=["symmetric-0.2"], seeds=2, **other)
-    assert {t.dataset for t in plan.groups["ten"]} == {"fashion-mnist"}
+    other = {"model": "alexnet", "profile": "smoke"}
+    given = {"noises": ["symmetric-0.2"], "seeds": 2, "estimators": ["hoc", "volminnet"], **other}
+    plan = parameters.planned("02_estimation", given)
+    assert plan.trials == plans.estimation(noises=["symmetric-0.2"], seeds=2, learners=["volminnet"], **other)
     assert plan.estimators == ["hoc"]
     given = {"seeds": 1, "noises": [*paper, "paper-0.5", "symmetric-0.3"]}
     plan = parameters.planned("sgd", given)
@@ -344,7 +344,8 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("02_estimation", {"seeds": 2, "ten_seeds": 2}),
+        ("02_estimation", {"seeds": 2}),
+        ("estimates_ten", {"seeds": 2}),
         ("04_precision", {"seeds": 2}),
         ("precision_depends", {"seeds": 2, "images": [1000]}),
         ("10_performance", {"seeds": 2}),
@@ -373,7 +374,7 @@ ON_TEN = {"noises": ["pair-flip-0.45", "instance-0.3"], "dataset": "fashion-mnis
     ("name", "values"),
     [
         ("01_noise", {"seeds": 1}),
-        ("02_estimation", {"seeds": 1, "ten_seeds": 1, "learners": ["volminnet"]}),
+        ("02_estimation", {"seeds": 1, "estimators": ["anchor-97", "hoc", "volminnet", "alternating"]}),
         ("03_correction", {"seeds": 2, "methods": ["forward", "forward, alternating"]}),
         ("methods", {"seeds": 2, "methods": ["hog-forward, alternating", "generalised"]}),
         ("04_precision", {"seeds": 2, "learners": ["volminnet"]}),
@@ -649,7 +650,7 @@ def test_an_own_run_goes_to_runs_with_its_page_and_leaves_book_and_records_alone
 # A real chapter, from end to end.
 
 SMOKE = {"profile": "smoke", "seeds": 1, "noises": ["paper-0.5"]}
-SMOKE |= {"learners": ["volminnet"], "ten_noises": ["pair-flip-0.2"], "ten_seeds": 1}
+SMOKE |= {"estimators": ["anchor-max", "anchor-97", "volminnet"]}
 
 
 def outputs(notebook):
@@ -667,7 +668,7 @@ def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
     assert stamp["parameters"] == {key: p.default for key, p in parameters.declared("02_estimation").items()} | SMOKE
     shown = outputs(notebook)
     assert {o.output_type for o in shown} <= {"display_data", "execute_result"}  # no progress is left
-    assert sum("image/png" in o.data for o in shown) == 5
+    assert sum("image/png" in o.data for o in shown) == 4
     table, *_ = (o for o in shown if "text/html" in o.data)
     assert all(name in table.data["text/plain"] for name in ("oracle", "maximum anchor", "97th-percentile anchor"))
 
@@ -675,7 +676,7 @@ def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
 def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
     papermill = Path(sys.executable).with_name("papermill")
     small = "profile: smoke, seeds: 1, noises: [symmetric-0.2]"
-    text = f"{{{small}, learners: [volminnet], ten_seeds: 1, ten_noises: [pair-flip-0.2]}}"
+    text = f"{{{small}, estimators: [anchor-97, volminnet]}}"
     done = subprocess.run(
         [papermill, SOURCES["02_estimation"], "out.ipynb", "-y", text],
         cwd=tmp_path,
@@ -686,7 +687,7 @@ def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(tmp_path)) == ["mine.fits", "mine.jsonl", "out.ipynb"]
     recorded = Counter(record.trial.noise for record in Ledger(tmp_path / "mine.jsonl"))
-    assert recorded == {"symmetric-0.2": 2, "pair-flip-0.2": 2}
+    assert recorded == {"symmetric-0.2": 2}
     shown = outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4))
-    assert sum("image/png" in o.get("data", {}) for o in shown) == 5
+    assert sum("image/png" in o.get("data", {}) for o in shown) == 4
     assert not [o for o in shown if o.output_type in ("error", "stream")]

@@ -100,7 +100,7 @@ STATED = {
     r"Two more, shorter, rounds": [N_ROUNDS - 1],
     r"Three networks, each": [FOLDS],
     r"the other two thirds": [FOLDS - 1, 1 / FOLDS],
-    r"six matrices": [len(ESTIMATION["noises"] + ESTIMATION["ten_noises"])],
+    r"two matrices,": [len(ESTIMATION["noises"])],
     r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
     r"With 60 % of the labels wrong": [100 * noise_rate(TRUTH)],
     r"a hundredth of the information": [round(1 - scipy.stats.entropy(TRUTH[0], base=3), 2)],

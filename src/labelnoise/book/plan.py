@@ -10,6 +10,7 @@ from pathlib import Path
 from labelnoise._imports import without_hash
 from labelnoise.errors import InputError
 from labelnoise.estimators import try_estimator
+from labelnoise.training import METHODS
 from labelnoise.transitions import check_rate
 from labelnoise.trials import Trial, ideas, tuning
 
@@ -67,6 +68,13 @@ def check(seeds: int, **lists: Sequence[object]) -> None:
     for name, values in lists.items():
         if not values:
             raise InputError(f"{name} is empty; pass at least one.")
+
+
+def parted(estimators: Sequence[str]) -> tuple[list[str] | None, list[str]]:
+    """The names of estimators that read T from a fit, None without any, and of methods that learn it themselves."""
+    learners = [name for name in estimators if name in METHODS and METHODS[name].learns_transition]
+    check(1, estimators=estimators)
+    return [name for name in estimators if name not in learners] or None, learners
 
 
 def drawn(noises: Sequence[str], noise_rates: Sequence[float], noise_kind: str) -> list[str]:

@@ -14,6 +14,7 @@ from labelnoise.book.plan import check
 from labelnoise.book.plan import check_path as check_path
 from labelnoise.book.plan import check_tuned as check_tuned
 from labelnoise.book.plan import drawn as drawn
+from labelnoise.book.plan import parted as parted
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, Settings, method, protocol
