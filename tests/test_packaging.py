@@ -150,11 +150,19 @@ def test_the_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions
     parsed = yaml.safe_load(workflow)
     assert parsed["permissions"] == {}
     granted = {name: job["permissions"] for name, job in parsed["jobs"].items()}
-    assert granted == {"build": {"contents": "read"}, "deploy": {"pages": "write", "id-token": "write"}}
+    reading = dict.fromkeys(["build", "systems", "windows"], {"contents": "read"})
+    assert granted == reading | {"deploy": {"pages": "write", "id-token": "write"}}
     commands = [step["run"] for step in parsed["jobs"]["build"]["steps"] if "run" in step]
     targets = set(re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE))
-    assert commands == ["make test", "make book", "make browser"]
+    assert commands == ["make test", "make book", "make same", "make browser"]
     assert {command.removeprefix("make ") for command in commands} <= targets
+
+
+def test_the_workflow_has_the_oldest_python_and_the_newest_of_the_lock() -> None:
+    pythons = yaml.safe_load(text(".github/workflows/book.yml"))["jobs"]["systems"]["strategy"]["matrix"]["python"]
+    uv = tomllib.loads(text("pyproject.toml"))["tool"]["uv"]
+    (end,) = {int(re.findall(r"python_full_version < '3\.(\d+)'", each)[0]) for each in uv["environments"]}
+    assert pythons == [PROJECT["requires-python"].removeprefix(">="), f"3.{end - 1}"]
 
 
 def test_the_picture_of_the_house_has_the_rooms_of_the_contract_in_its_order() -> None:
