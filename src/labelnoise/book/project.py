@@ -67,6 +67,11 @@ def ledger() -> Ledger:
     return Ledger(own if own else root() / "runs" / "trials.jsonl", base=published_ledger())
 
 
+def own_folder() -> Path:
+    """Where the run on the sample lies that the published chapter on one's own data is drawn from."""
+    return root() / "results" / "own"
+
+
 def given_path(text: str) -> Path:
     """A path that a reader gave a chapter, seen from ``$LABELNOISE_FOLDER``: where `labelnoise chapter` was called."""
     return Path(os.environ.get("LABELNOISE_FOLDER", ""), text)
