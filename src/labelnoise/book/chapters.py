@@ -152,8 +152,9 @@ def execute(name: str, given: Mapping[str, Any], ledger: Path) -> nbformat.Noteb
         config = Config({"KernelManager": sockets, "NotebookClient": QUIET})
         try:
             papermill.execute_notebook(
-                project.source(name), output, checked, cwd=project.root(), progress_bar=False, config=config
-            )
+                project.source(name), output, checked, cwd=project.root(), kernel_name="python3", progress_bar=False,
+                config=config,
+            )  # fmt: skip
         except PapermillExecutionError as error:
             if error.ename in ("InputError", "SweepFailed"):
                 raise InputError(error.evalue) from None

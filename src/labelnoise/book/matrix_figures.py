@@ -188,6 +188,7 @@ def traces(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
     """
     noises = list(dict.fromkeys(table["noise"]))
     drawn = table[table["estimator"].isin(estimators)]
+    estimators = [name for name in estimators if name in set(drawn["estimator"])]  # records keep those that there were
     figure, axes = new_axes(drawn, 2, len(noises), 4.2 * len(noises), 5.4, sharex=True, sharey="row")
     for (above, below), noise in zip(axes.T, noises, strict=True):
         cell = table[table["noise"] == noise]

@@ -206,5 +206,6 @@ def held_out(in_sample: pd.DataFrame, folds: pd.DataFrame, estimators: Sequence[
         [noise, name, means[noise, name], means[noise, f"{name}, held out"], means[noise, f"{name}, calibrated"]]
         for noise in dict.fromkeys(in_sample["noise"])
         for name in estimators
+        if (noise, f"{name}, held out") in means  # networks in folds keep the estimators that there were
     ]
     return pd.DataFrame(rows, columns=["noise", "estimator", "in sample", "held out", "calibrated"])

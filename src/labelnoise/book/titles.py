@@ -9,29 +9,17 @@ import pandas as pd
 
 from labelnoise._imports import without_hash
 from labelnoise.data import DATASETS
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.training import METHODS, MODELS
 
 MODEL_TITLES = {name: model.title for name, model in MODELS.items()}
 DATASET_TITLES = {name: entry.title for name, entry in DATASETS.items()}
 METHOD_TITLES = {name: recipe.title for name, recipe in METHODS.items()}
 SOURCE_TITLES = {
-    "": "",
-    "true": "true T",
-    "oracle": "oracle",
-    "anchor-max": "maximum anchor",
-    "anchor-97": "97th-percentile anchor",
-    "argmax-counts": "argmax counts",
-    "dual-t": "Dual-T",
-    "confident-learning": "confident learning",
-    "selective-threshold": "selective, by threshold",
-    "selective-costs": "selective, by costs",
-    "hoc": "HOC",
-    "alternating": "alternating likelihood",
-    "t-revision": "T-Revision",
-    "volminnet": "VolMinNet",
-    "total-variation": "total variation",
-    "cleanlab": "cleanlab",
-}
+    "": "", "true": "true T", "oracle": "oracle", "cleanlab": "cleanlab",
+    **{name: estimator.title for name, estimator in (ESTIMATORS | FEATURE_ESTIMATORS).items()},
+    **{name: recipe.title for name, recipe in METHODS.items() if recipe.learns_transition},
+}  # fmt: skip
 
 
 def dataset_title(dataset: str) -> str:

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"Name one chapter, or pass --all; the chapters are {', '.join(project.sources())}.")
     given = _assignments(options.parameter) | ({"seeds": options.seeds} if options.seeds else {})
     plans = {name: parameters.planned(name, given) for name in ([options.name] if options.name else project.sources())}
-    if options.publish and given.get("profile") == "smoke":
+    if options.publish and any((parameters.defaults(name) | given).get("profile") == "smoke" for name in plans):
         raise InputError("A smoke run is too small to publish; run the chapter with profile full.")
     for plan in plans.values() if options.publish else ():
         check_publishable(plan)
