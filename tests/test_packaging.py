@@ -168,7 +168,7 @@ def test_the_workflow_has_the_oldest_python_and_the_newest_of_the_lock() -> None
 def test_the_picture_of_the_house_has_the_rooms_of_the_contract_in_its_order() -> None:
     contracts = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
-    rooms = [re.findall(r"labelnoise\.(\w+)", layer) for layer in layers]
+    rooms = [found for layer in layers if (found := re.findall(r"labelnoise\.([a-z]\w*)", layer))]
     picture = re.search(r"^```text\n(.*?)^```", text("CONTRIBUTING.md"), flags=re.DOTALL | re.MULTILINE)
     assert picture is not None
     drawn = [re.findall(r"[a-z]+", line[:36]) for line in picture[1].splitlines()]
