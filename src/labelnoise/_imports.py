@@ -38,6 +38,12 @@ def without_hash(name: str) -> str:
     return name.partition("@")[0] if is_own(name) else name
 
 
+def reason(error: Exception) -> str:
+    """What own code raised, as the end of a sentence."""
+    first = next(iter(str(error).splitlines()), "").rstrip(".")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
 def folder() -> Path:
     """Where own code is looked for: ``$LABELNOISE_FOLDER``, as a chapter's kernel has it, or the current folder."""
     return Path(os.environ.get("LABELNOISE_FOLDER") or Path.cwd())

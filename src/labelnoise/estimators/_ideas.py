@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from labelnoise._imports import imported, is_own, pinned, without_hash
+from labelnoise._imports import imported, is_own, pinned, reason, without_hash
 from labelnoise.errors import InputError
 from labelnoise.estimators._registry import ESTIMATORS, FEATURE_ESTIMATORS, Estimator
 from labelnoise.noise import corrupt
@@ -57,7 +57,7 @@ def _checked(function: Callable[..., Any], title: str, pred_probs: Any, noisy_la
     try:
         found = function(np.array(pred_probs), np.array(noisy_labels))
     except Exception as error:  # whatever their code raises
-        raise InputError(f"The estimator {title} fails: {type(error).__name__}: {error}.") from None
+        raise InputError(f"The estimator {title} fails: {reason(error)}.") from None
     try:
         return validate(found, n_classes)
     except InputError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from labelnoise._imports import imported, is_own, pinned, without_hash
+from labelnoise._imports import imported, is_own, pinned, reason, without_hash
 from labelnoise.errors import InputError
 from labelnoise.training._methods import Method
 from labelnoise.transitions import symmetric, validate
@@ -72,14 +72,13 @@ def try_method(name: str, n_classes: int) -> None:
 @contextmanager
 def told(name: str) -> Iterator[None]:
     """Have what own code raises be told as a mistake in it."""
+    title = without_hash(name)
     try:
         yield
-    except InputError:
-        raise
     except Exception as error:  # whatever their code raises
-        if not is_own(name):
+        if not is_own(name) or (isinstance(error, InputError) and title in str(error)):
             raise
-        raise InputError(f"The method {without_hash(name)} fails: {type(error).__name__}: {error}.") from None
+        raise InputError(f"The method {title} fails: {reason(error)}.") from None
 
 
 def check_finite(name: str, done: Fit) -> None:
