@@ -150,7 +150,7 @@ def test_the_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions
     parsed = yaml.safe_load(workflow)
     assert parsed["permissions"] == {}
     granted = {name: job["permissions"] for name, job in parsed["jobs"].items()}
-    reading = dict.fromkeys(["build", "systems", "windows"], {"contents": "read"})
+    reading = {name: {"contents": "read"} for name in ("build", "systems", "windows")}
     assert granted == reading | {"deploy": {"pages": "write", "id-token": "write"}}
     commands = [step["run"] for step in parsed["jobs"]["build"]["steps"] if "run" in step]
     targets = set(re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE))
