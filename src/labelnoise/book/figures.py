@@ -6,7 +6,7 @@ Each function returns a matplotlib Figure and shows nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,17 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
-from torch import Tensor
 
-from labelnoise.data import Images
 from labelnoise.noise import Labels
 from labelnoise.names import by_image
 from labelnoise.book.style import PALETTE, new_axes, styled
 from labelnoise.book.tables import ARM
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from labelnoise.data import Images
 
 
 @styled

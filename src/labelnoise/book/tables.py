@@ -16,7 +16,6 @@ from labelnoise.errors import InputError
 from labelnoise.training import METHODS
 from labelnoise.training import MODELS
 from labelnoise.data import corruption
-from labelnoise.trials import distorted
 from labelnoise.training import OURS, protocol
 from labelnoise.trials import Record, Trial
 
@@ -179,6 +178,7 @@ def ablation(records: Iterable[Record]) -> pd.DataFrame:
 
 def distortion_errors(dataset: str, noises: Sequence[str], distortions: Sequence[str], seeds: int) -> pd.DataFrame:
     """The relative L1 error of T once it is distorted, the mean of seeds, a row a distortion and a column a noise."""
+    from labelnoise.trials import distorted  # what begins a trial imports torch
 
     def error(noise: str, name: str, seed: int) -> float:
         truth = data.true_matrix(dataset, noise, seed)
