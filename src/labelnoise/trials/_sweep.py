@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from labelnoise.errors import InputError
 from labelnoise.trials._ledger import Ledger
 from labelnoise.trials._progress import Progress, Tally
-from labelnoise.trials._workers import attempt, local_pool, stop
+from labelnoise.trials._workers import attempt, check_device, local_pool, stop
 
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial
@@ -85,6 +85,7 @@ def sweep(
     *,
     workers: int | None = None,
     estimators: Collection[str] = (),
+    device: str = "cpu",
     progress: Callable[[Progress], None] | None = None,
 ) -> list[Record]:
     """Run the trials that are not on record, and return the records of all.
@@ -99,6 +100,7 @@ def sweep(
         workers: how many trials run at once; by default one per core.
         estimators: those whose T the records of cross-entropy trials must hold; a trial on record without one of
             them is read again from its weights, or trained again where these are not kept.
+        device: "cpu", or "cuda" for the GPU of each worker; the record says which.
         progress: called when a trial starts or ends.
 
     Returns:
@@ -106,14 +108,16 @@ def sweep(
 
     Raises:
         SweepFailed: one or more trials failed; the message has the first one's error.
-        InputError: an unknown estimator, or a worker died.
+        InputError: an unknown estimator or device, no GPU, or a worker died.
         KeyboardInterrupt: at Ctrl-C, with the workers stopped and finished trials kept.
     """
     todo = missing(trials, ledger, estimators)
     if todo:
+        if executor is None:
+            check_device(device)
         tally = Tally(todo, min(workers or os.cpu_count() or 1, len(todo)))
         with _pool(executor, tally.workers) as pool:
-            _run_all(todo, ledger, pool, tally, progress or (lambda _: None))
+            _run_all(todo, ledger, pool, device, tally, progress or (lambda _: None))
         if tally.failed:
             last_line = tally.failed[0].traceback.strip().splitlines()[-1]
             raise SweepFailed(
@@ -143,7 +147,7 @@ def _pool(executor: Executor | None, workers: int) -> Iterator[Executor]:
 
 
 def _run_all(
-    todo: Sequence[Trial], ledger: Ledger, pool: Executor, tally: Tally, report: Callable[[Progress], None]
+    todo: Sequence[Trial], ledger: Ledger, pool: Executor, device: str, tally: Tally, report: Callable[[Progress], None]
 ) -> None:
     """Run trials, each as soon as what it needs is on record; those that need a failed one never start."""
     graph: TopologicalSorter[Trial] = TopologicalSorter()
@@ -155,7 +159,8 @@ def _run_all(
 
     def submit_ready() -> None:
         for trial in graph.get_ready():
-            running[pool.submit(attempt, trial, _given(trial, ledger), ledger.find_fit(trial))] = trial
+            given, own_fit = _given(trial, ledger), ledger.find_fit(trial)
+            running[pool.submit(attempt, trial, given, own_fit, device)] = trial
 
     submit_ready()
     report(tally.progress())
