@@ -202,7 +202,7 @@ def test_data_says_where_they_are(capsys):
 def asked(monkeypatch, tmp_path):
     """Lists what is to be drawn: chapters, given parameters, whether to publish, workers; and nothing is trained."""
     calls = []
-    monkeypatch.setattr(chapters, "train", lambda plans, *, publish, progress, workers: calls.append(workers))
+    monkeypatch.setattr(chapters, "train", lambda plans, *, publish, progress, workers, device: calls.append(workers))
 
     def draw(names, given, *, publish):
         calls.append((names, given, publish, calls.pop()))

@@ -3,9 +3,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from labelnoise.data import sources
 from labelnoise.errors import InputError
+from labelnoise.training import _precision
 from labelnoise.trials import Ledger, missing, provenance, run
 from labelnoise.trials.replay import LOSS_TOLERANCE, Comparison, choose, replay
 
@@ -46,7 +48,7 @@ def test_a_record_without_that_of_its_estimate_can_not_be_replayed(ledger, tmp_p
 
 
 def here(record):
-    return dataclasses.replace(record, provenance=provenance.here())
+    return dataclasses.replace(record, provenance=provenance.here(precision=record.trial.settings.precision))
 
 
 def elsewhere(record, **fields):
@@ -99,6 +101,58 @@ def test_on_another_processor_or_build_the_tolerance_applies(made_up, name):
         assert near.agrees
         assert not far.agrees
         assert far.loss_difference == pytest.approx(1.01 * LOSS_TOLERANCE)
+
+
+def in_bfloat16(tiny, made_up, **fields):
+    """A record of a trial that asks for bfloat16, made on this machine."""
+    settings = dataclasses.replace(tiny().settings, precision="bfloat16")
+    return made_up(tiny(settings=settings), provenance=provenance.here(**fields))
+
+
+@pytest.mark.parametrize("now", [True, False])
+@pytest.mark.parametrize("then", ["bfloat16", "float32"])
+def test_a_record_is_compared_to_the_bit_in_the_precision_that_it_was_made_in(tiny, made_up, monkeypatch, then, now):
+    monkeypatch.setattr(_precision, "has_bfloat16", lambda device="cpu": now)
+    record = in_bfloat16(tiny, made_up)
+    record = dataclasses.replace(record, provenance={**record.provenance, "precision": then})
+    other = dataclasses.replace(record, weights_sha256="f" * 64)
+    assert Comparison(record, other).exact == (now == (then == "bfloat16"))
+    assert Comparison(record, other).agrees != Comparison(record, other).exact
+    far = with_history(record, "noisy_validation_loss", [1.0 + 1.01 * LOSS_TOLERANCE, 1.2])
+    assert not Comparison(record, far).agrees
+
+
+@pytest.mark.parametrize("now", [True, False])
+def test_a_record_that_does_not_say_was_made_in_the_precision_of_its_setting(tiny, made_up, monkeypatch, now):
+    monkeypatch.setattr(_precision, "has_bfloat16", lambda device="cpu": now)
+    record = in_bfloat16(tiny, made_up)
+    assert "precision" not in record.provenance
+    assert Comparison(record, record).exact == now
+    full = dataclasses.replace(record, trial=tiny())
+    assert Comparison(full, full).exact
+
+
+def test_on_a_gpu_the_tolerance_applies(made_up, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    record = dataclasses.replace(made_up(), provenance=provenance.here("cuda", "float32"))
+    assert (record.provenance["processor"], record.provenance["instructions"]) == ("Some GPU", "cuda")
+    other = dataclasses.replace(record, weights_sha256="f" * 64)
+    for device in ("cpu", "cuda"):
+        assert not Comparison(record, other, device).exact
+        assert Comparison(record, other, device).agrees
+
+
+def test_without_a_gpu_none_is_used(ledger, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="There is no GPU here"):
+        replay(list(ledger), ledger, "cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_on_a_gpu_a_trial_is_trained_again(ledger):
+    for comparison in replay(list(ledger), ledger, "cuda"):
+        assert comparison.replayed.provenance["instructions"] == "cuda"
+        assert not comparison.exact
 
 
 def test_each_record_is_read_at_its_own_best_epoch(made_up):

@@ -25,6 +25,7 @@ from labelnoise.trials import (
     on_terminal,
     sweep,
 )
+from labelnoise.trials._workers import attempt
 
 RUN = "labelnoise.trials._running.run"  # what trains
 
@@ -326,6 +327,50 @@ def test_processes_give_the_same_bits_as_this_one(tmp_path, tiny, pool):
     assert len({record.weights_sha256 for record in here}) == 3
 
 
+def test_a_worker_has_the_environment_of_when_its_pool_was_made(monkeypatch):
+    monkeypatch.setenv("LABELNOISE_TRIED", "now")
+    with local_pool(1) as processes:
+        assert processes.submit(os.getenv, "LABELNOISE_TRIED").result() == "now"
+
+
+def test_a_worker_imports_nothing_that_a_trial_does_not_need(pool, tiny):
+    assert pool.submit(attempt, tiny(images=300), None, None).result().complete
+    unneeded = ["pandas", "sklearn", "matplotlib", "papermill", "nbformat", "IPython", "cleanlab"]
+    assert pool.submit(eval, f"sorted(set({unneeded}) & set(__import__('sys').modules))").result() == []
+
+
+def test_a_trial_runs_on_the_device_that_is_asked_for(ledger, tiny, made_up, monkeypatch):
+    asked = []
+
+    def run(trial, given=None, device="cpu"):
+        asked.append(device)
+        return made_up(trial)
+
+    monkeypatch.setattr(RUN, run)
+    sweep([tiny(seed=0)], ledger, InProcess())
+    sweep([tiny(seed=1)], ledger, InProcess(), device="cuda")
+    assert asked == ["cpu", "cuda"]
+
+
+@pytest.mark.parametrize(
+    ("device", "sentence"), [("cuda", "There is no GPU here that torch can use"), ("tpu", "Unknown device 'tpu'")]
+)
+def test_a_device_that_is_not_there_gives_a_sentence_before_anything_is_trained(
+    ledger, tiny, monkeypatch, device, sentence
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=sentence):
+        sweep([tiny()], ledger, device=device)
+    assert list(ledger) == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_workers_train_on_the_gpu_and_their_records_say_so(ledger, tiny):
+    records = sweep([tiny(seed=seed) for seed in range(2)], ledger, workers=2, device="cuda")
+    assert {record.provenance["processor"] for record in records} == {torch.cuda.get_device_name()}
+    assert {record.provenance["instructions"] for record in records} == {"cuda"}
+
+
 def test_a_worker_leaves_ctrl_c_to_the_parent_and_has_one_thread(pool):
     assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
     assert pool.submit(torch.get_num_threads).result() == 1
@@ -354,7 +399,8 @@ import signal, sys, time, types
 def run(trial, given=None):
     time.sleep(0.5)
     return Record(trial=trial)
-sys.modules["labelnoise.trials._running"] = types.SimpleNamespace(run=run)
+from labelnoise import trials
+trials._running = sys.modules["labelnoise.trials._running"] = types.SimpleNamespace(run=run)
 from labelnoise.trials import Ledger, Record, sweep, trial
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)

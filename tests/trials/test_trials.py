@@ -16,7 +16,7 @@ from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.losses import Forward, Guided
 from labelnoise.noise import derive_seed
 from labelnoise.statistics import QUANTILES
-from labelnoise.training import METHODS, PROTOCOL, ROUNDS, WITH_GRAPH, Method, Settings, protocol
+from labelnoise.training import METHODS, PROTOCOL, ROUNDS, WITH_GRAPH, Method, Settings, _precision, protocol
 from labelnoise.trials import GIVEN_BY_METHODS, Record, Trial, initial_model, prepare, run, trial
 from labelnoise.trials import _running as running
 from labelnoise.trials import _trial as trials
@@ -510,6 +510,18 @@ def test_a_record_says_what_was_asked_and_what_came_of_it(small, tiny, device):
     assert len(record.weights_sha256) == 64
     assert record.seconds > 0
     assert record.provenance["torch"] == torch.__version__
+    assert record.provenance["precision"] == "float32"
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_record_says_what_its_precision_was_done_in(tiny, monkeypatch, has):
+    monkeypatch.setattr(_precision, "has_bfloat16", lambda device="cpu": has)
+    records = [
+        run(tiny(images=300, settings=dataclasses.replace(tiny().settings, precision=precision)))
+        for precision in ("bfloat16", "float32")
+    ]
+    assert [record.provenance["precision"] for record in records] == ["bfloat16" if has else "float32", "float32"]
+    assert (len({record.weights_sha256 for record in records}) == 1) != has
 
 
 def test_the_oracle_is_counted_on_training_and_validation_labels(ran, tiny):

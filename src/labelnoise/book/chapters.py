@@ -70,6 +70,7 @@ def train(
     publish: bool = False,
     executor: Executor | None = None,
     workers: int | None = None,
+    device: str = "cpu",
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Train the trials of plans that are not on record.
@@ -77,7 +78,7 @@ def train(
     Args:
         plans: what chapters ask for.
         publish: put the records among the published ones, those that a reader has already too.
-        executor, workers, progress: as `trials.sweep` takes them.
+        executor, workers, device, progress: as `trials.sweep` takes them.
 
     Raises:
         SweepFailed: a trial failed.
@@ -91,7 +92,7 @@ def train(
         for trial in missing(trials, ledger, estimators):
             if record := own.find(trial, estimators):
                 ledger.append(shown(record))  # without T of the reader's own estimators
-    sweep(trials, ledger, executor, workers=workers, estimators=estimators, progress=progress)
+    sweep(trials, ledger, executor, workers=workers, estimators=estimators, device=device, progress=progress)
 
 
 def draw(names: Sequence[str], given: Mapping[str, Any], *, publish: bool = False) -> Iterator[tuple[str, Path]]:

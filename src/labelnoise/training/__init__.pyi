@@ -33,6 +33,9 @@ from ._networks import AlexNet as AlexNet
 from ._networks import LeNet as LeNet
 from ._networks import Pair as Pair
 from ._networks import seeded as seeded
+from ._precision import effective as effective
+from ._precision import features as features
+from ._precision import has_bfloat16 as has_bfloat16
 from ._recipes import FEATURES as FEATURES
 from ._recipes import train_by as train_by
 from ._settings import OURS as OURS

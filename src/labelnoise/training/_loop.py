@@ -6,7 +6,6 @@ import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,8 @@ from labelnoise.errors import InputError
 from labelnoise.losses import Batch
 from labelnoise.training._augmentation import shifted_and_flipped
 from labelnoise.training._networks import seeded
+from labelnoise.training._optimizers import optimizer
+from labelnoise.training._precision import autocast
 from labelnoise.training._settings import Settings
 from labelnoise.training._splits import Split
 
@@ -48,10 +49,13 @@ class Fit:
 
 @torch.no_grad()
 def predict_logits(model: nn.Module, images: Tensor, precision: str = "float32") -> Tensor:
-    """Logits of shape (n, n_classes), float32, in evaluation mode, for images of shape (n, c, h, w)."""
+    """Logits of shape (n, n_classes), float32, in evaluation mode, for images of shape (n, c, h, w).
+
+    Products are computed in what `effective` makes of `precision` here.
+    """
     training = model.training
     model.eval()
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    with autocast(precision, images.device.type):
         logits = torch.cat([model(batch).float() for batch in images.split(EVALUATION_BATCH)])
     model.train(training)
     return logits
@@ -83,7 +87,7 @@ class _Steps:
         self._on_batch = getattr(
             loss, "on_batch", lambda predict, batch: loss(predict(batch.images), batch.noisy_labels)
         )
-        self._optimizer = _optimizer(model, loss, settings)
+        self._optimizer = optimizer(model, loss, settings)
         self._schedule, self._average = None, None
         if settings.schedule == "one-cycle" and n_steps > 1:
             peaks = [group["lr"] for group in self._optimizer.param_groups]
@@ -98,7 +102,7 @@ class _Steps:
         return self._average.module if self._average else self._model
 
     def _predict(self, images: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16"):
+        with autocast(self._settings.precision, images.device.type):
             return self._model(images).float()
 
     def take(self, images: Tensor, noisy_labels: Tensor, rows: Tensor) -> Tensor:
@@ -113,18 +117,6 @@ class _Steps:
             self._average.update_parameters(self._model)
         self._done += 1
         return value.detach()
-
-
-def _optimizer(model: nn.Module, loss: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
-    groups: list[dict[str, Any]] = [{"params": list(model.parameters()), "lr": rate, "weight_decay": decay}]
-    learned = list(loss.parameters())
-    if learned:
-        # Decay would pull a learned T to where its parameters are 0, which means nothing.
-        groups.append({"params": learned, "lr": getattr(loss, "relative_rate", 1.0) * rate, "weight_decay": 0.0})
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=0.9)
-    return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
 def _pass_over(train: Split, steps: _Steps, settings: Settings, order: torch.Generator) -> float:
@@ -182,7 +174,7 @@ def fit(
             (see `labelnoise.losses`). Parameters of its own are learned with the network, at
             `relative_rate` times its rate if the loss has that.
         train, validation, test: the three splits.
-        settings: how to train.
+        settings: how to train, with products in what `effective` makes of its precision here.
         seed: gives the order of the images and the dropout.
         after_epoch: called with the network after each epoch; it may look, not change.
         memorised_sample: how many flipped training labels the memorised share is measured on.

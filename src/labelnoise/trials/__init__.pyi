@@ -27,4 +27,6 @@ from ._trial import Record as Record
 from ._trial import Trial as Trial
 from ._trial import in_profile as in_profile
 from ._trial import trial as trial
+from ._workers import check_device as check_device
 from ._workers import local_pool as local_pool
+from ._workers import warm_up as warm_up

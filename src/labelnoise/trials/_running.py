@@ -170,7 +170,7 @@ def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Recor
         best_epoch=best_epoch,
         weights_sha256=digest([fits.model] if isinstance(fits, Fit) else fits.networks),
         seconds=round(time.perf_counter() - started, 2),
-        provenance=provenance.here(device),
+        provenance=provenance.here(device, trial.settings.precision),
         **fields,
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from labelnoise.errors import InputError
 from labelnoise.trials._ideas import own_sources, with_hashes
 from labelnoise.trials._ledger import Ledger
 from labelnoise.trials._progress import Progress, Tally
-from labelnoise.trials._workers import attempt, local_pool, stop
+from labelnoise.trials._workers import attempt, check_device, local_pool, stop
 
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial
@@ -77,6 +78,7 @@ def sweep(
     *,
     workers: int | None = None,
     estimators: Collection[str] = (),
+    device: str = "cpu",
     progress: Callable[[Progress], None] | None = None,
 ) -> list[Record]:
     """Run the trials that are not on record, and return the records of all.
@@ -92,6 +94,7 @@ def sweep(
         estimators: those whose T the records of cross-entropy trials must hold, the reader's own as ``module:name``
             among them; a trial on record without one of them is read again from its weights, or trained again where
             these are not kept.
+        device: "cpu", or "cuda" for the GPU of each worker; the record says which.
         progress: called when a trial starts or ends.
 
     Returns:
@@ -99,16 +102,19 @@ def sweep(
 
     Raises:
         SweepFailed: one or more trials failed; the message has the first one's error.
-        InputError: an unknown estimator, or a worker died.
+        InputError: an unknown estimator or device, no GPU, or a worker died.
         KeyboardInterrupt: at Ctrl-C, with the workers stopped and finished trials kept.
     """
     estimators = with_hashes(estimators)
     todo = missing(trials, ledger, estimators)
     if todo:
+        if executor is None:
+            check_device(device)
         own = own_sources(todo, estimators)
         tally = Tally(todo, min(workers or os.cpu_count() or 1, len(todo)))
         with _pool(executor, tally.workers) as pool:
-            _run_all(todo, ledger, pool, tally, own, progress or (lambda _: None))
+            run = partial(attempt, own=own, device=device)
+            _run_all(todo, ledger, pool, run, own, tally, progress or (lambda _: None))
         if tally.failed:
             last_line = tally.failed[0].traceback.strip().splitlines()[-1]
             raise SweepFailed(
@@ -141,8 +147,9 @@ def _run_all(
     todo: Sequence[Trial],
     ledger: Ledger,
     pool: Executor,
-    tally: Tally,
+    run: Callable[[Trial, Record | None, Record | None], Record],
     own: Sequence[str],
+    tally: Tally,
     report: Callable[[Progress], None],
 ) -> None:
     """Run trials, each as soon as what it needs is on record; those that need a failed one never start.
@@ -158,7 +165,7 @@ def _run_all(
 
     def submit_ready() -> None:
         for trial in graph.get_ready():
-            running[pool.submit(attempt, trial, _given(trial, ledger), ledger.find_fit(trial), own)] = trial
+            running[pool.submit(run, trial, _given(trial, ledger), ledger.find_fit(trial))] = trial
 
     submit_ready()
     report(tally.progress())
@@ -168,7 +175,7 @@ def _run_all(
             trial, record = running.pop(future), future.result()
             _keep(record, ledger)
             if record.complete and record.weights and not record.has(own):
-                running[pool.submit(attempt, trial, None, record, own)] = trial
+                running[pool.submit(run, trial, None, record)] = trial
             elif record.complete:
                 tally.add(record, [trial])
                 graph.done(trial)

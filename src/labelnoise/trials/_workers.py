@@ -1,6 +1,7 @@
 """What a worker process does: it runs one trial at a time, and ends with its parent.
 
-torch takes seconds to import, so only workers import it here, once each, when they start.
+torch takes seconds to import, so only what workers are made of imports it here: where there can be one, a process
+that does so once, and of which each worker is a copy.
 """
 
 from __future__ import annotations
@@ -9,21 +10,39 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from labelnoise.errors import InputError
 
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial
+
+_FORKS = sys.platform == "linux"  # elsewhere a copy of a process is not safe, or there is none
 
 # A trial seeds torch's global generator, so two in one process would mix their random numbers.
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def attempt(trial: Trial, given: Record | None, own_fit: Record | None, own: Sequence[str] = ()) -> Record:
+def check_device(device: str) -> None:
+    """Raise InputError unless trials can run on a device: "cpu", or "cuda" where torch finds a GPU."""
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"Unknown device {device!r}; use one of: cpu, cuda.")
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError("There is no GPU here that torch can use for the device 'cuda'; use cpu.")
+
+
+def attempt(
+    trial: Trial, given: Record | None, own_fit: Record | None, own: Sequence[str] = (), device: str = "cpu"
+) -> Record:
     """Run a trial, whose record is a failed one if it raises an exception.
 
     Args:
@@ -31,6 +50,7 @@ def attempt(trial: Trial, given: Record | None, own_fit: Record | None, own: Seq
         given: the record that it needs, as `run` takes it.
         own_fit: a record of the trial itself with its weights: it is not trained again, but read by all estimators.
         own: the reader's own estimators that read it too, by their names with hashes.
+        device: "cpu" or "cuda".
     """
     from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
     from labelnoise.trials import Record, _ideas, _running
@@ -38,10 +58,11 @@ def attempt(trial: Trial, given: Record | None, own_fit: Record | None, own: Seq
     with _ONE_AT_A_TIME:
         start = time.perf_counter()
         try:
+            where = {} if device == "cpu" else {"device": device}
             if own_fit is None:
-                return _running.run(trial, given)
+                return _running.run(trial, given, **where)
             if not own or not own_fit.has([*ESTIMATORS, *FEATURE_ESTIMATORS]):
-                own_fit = _running.reread(own_fit)
+                own_fit = _running.reread(own_fit, **where)
             return _ideas.with_own(own_fit, own) if own else own_fit
         except Exception:
             seconds = round(time.perf_counter() - start, 2)
@@ -50,8 +71,26 @@ def attempt(trial: Trial, given: Record | None, own_fit: Record | None, own: Seq
 
 def local_pool(workers: int) -> ProcessPoolExecutor:
     """Worker processes on this machine, one thread each."""
-    context = multiprocessing.get_context("spawn")  # a forked process hangs in torch
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start)
+    warm_up()
+    # The server's environment is that of when it was started.
+    return ProcessPoolExecutor(workers, mp_context=_context(), initializer=_start, initargs=(dict(os.environ),))
+
+
+def warm_up() -> None:
+    """Begin, in the background, what workers need before their first trial; a second call does nothing.
+
+    A command that is about to `sweep` may call it as soon as it knows this, and do something else meanwhile.
+    """
+    if _FORKS:
+        from multiprocessing import forkserver  # not on Windows
+
+        multiprocessing.get_context("forkserver").set_forkserver_preload(["labelnoise.trials._preloaded"])
+        forkserver.ensure_running()
+
+
+def _context() -> Any:
+    # A copy of this process would hang in torch if it has used threads by then; the server has not.
+    return multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 
 
 def stop(pool: Executor) -> None:
@@ -62,7 +101,9 @@ def stop(pool: Executor) -> None:
         process.terminate()
 
 
-def _start() -> None:
+def _start(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     # Ctrl-C reaches the whole process group; only the parent answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

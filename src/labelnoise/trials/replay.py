@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labelnoise import data, training
 from labelnoise.data import sources
@@ -15,8 +15,8 @@ from labelnoise.trials import provenance
 if TYPE_CHECKING:
     from labelnoise.trials import Ledger, Record
 
-# On another processor or torch build, sums are rounded differently and trainings drift apart; this
-# is how far the noisy validation loss at the best epoch may then differ, in nats.
+# On another processor or torch build, or in another precision, sums are rounded differently and trainings drift apart;
+# this is how far the noisy validation loss at the best epoch may then differ, in nats.
 LOSS_TOLERANCE = 0.02
 
 
@@ -26,11 +26,12 @@ class Comparison:
 
     recorded: Record
     replayed: Record
+    device: str = "cpu"  # of the replay
 
     @property
     def exact(self) -> bool:
         """Whether this machine should give the same bits."""
-        return provenance.same_build(self.recorded.provenance)
+        return provenance.same_build(self.recorded.provenance, self.device, self.recorded.trial.settings.precision)
 
     @property
     def loss_difference(self) -> float:
@@ -40,7 +41,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Bit for bit on the same kind of processor and torch build, within `LOSS_TOLERANCE` elsewhere."""
+        """Bit for bit on the same kind of processor, torch build and precision, within `LOSS_TOLERANCE` elsewhere."""
         if not self.exact:
             return self.loss_difference <= LOSS_TOLERANCE
         return all(
@@ -59,21 +60,29 @@ def choose(ledger: Ledger, n: int, seed: int) -> list[Record]:
     return random.Random(seed).sample(records, min(n, len(records)))
 
 
-def replay(records: Sequence[Record], ledger: Ledger) -> list[Comparison]:
+def replay(records: Sequence[Record], ledger: Ledger, device: str = "cpu") -> list[Comparison]:
     """Train each record's trial again, with the recorded estimate of T where it was given one.
 
     A fit that it started from is trained again too: kept weights may come from another machine.
 
+    Args:
+        records: what to train again.
+        ledger: where the records are that these were given.
+        device: "cpu" or "cuda".
+
     Raises:
-        InputError: the ledger has no record of the trial that one took its T or weights from.
+        InputError: the ledger has no record of the trial that one took its T or weights from, or there is no GPU.
     """
-    from labelnoise.trials import _running  # brings torch
+    from labelnoise.trials import _running, check_device  # brings torch
+
+    check_device(device)
+    where: dict[str, Any] = {} if device == "cpu" else {"device": device}
 
     comparisons = []
     for recorded in records:
         needed = recorded.trial.prerequisite()
         given = ledger.find(needed) if needed else None
         if needed and given and training.method(recorded.trial.method).warm_start:
-            given = dataclasses.replace(given, weights=_running.run(needed).weights)
-        comparisons.append(Comparison(recorded, _running.run(recorded.trial, given)))
+            given = dataclasses.replace(given, weights=_running.run(needed, **where).weights)
+        comparisons.append(Comparison(recorded, _running.run(recorded.trial, given, **where), device))
     return comparisons

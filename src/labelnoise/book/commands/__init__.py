@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from labelnoise.trials import Ledger, Trial, duration, epoch_costs, expected_seconds, missing, relative_speed
+from labelnoise.trials import Ledger, Trial, check_device, duration, epoch_costs, expected_seconds, missing, relative_speed
 
 
 def add_where(command: argparse.ArgumentParser) -> None:
@@ -16,18 +16,20 @@ def add_where(command: argparse.ArgumentParser) -> None:
     where = command.add_mutually_exclusive_group()
     where.add_argument("--workers", type=positive, help="how many trials at once (default one a core)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="run them on this Dask cluster: tcp://host:port")
+    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what trains (default cpu)")
 
 
 @contextmanager
 def where_to_run(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Where trials are to run, as `trials.sweep` takes it."""
     if options.scheduler is None:
-        yield {"workers": options.workers}
+        check_device(options.device)
+        yield {"workers": options.workers, "device": options.device}
     else:
         from labelnoise.trials import cluster
 
         with cluster.connect(options.scheduler) as (executor, workers):
-            yield {"executor": executor, "workers": workers}
+            yield {"executor": executor, "workers": workers, "device": options.device}
 
 
 def forecast(trials: Sequence[Trial], ledger: Ledger, estimators: Collection[str], workers: int | None) -> str:
