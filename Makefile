@@ -1,5 +1,6 @@
 # make book     set everything up, regenerate the chapters, build the site (the default)
 # make test     set everything up if need be, and run every check
+# make same     draw every page again, and fail if that changes a file of the repository
 # make browser  look at every page of the built site with Chromium, without a network
 # make pdf      print the whole book with Chromium, to book/_build/learning-from-noisy-labels.pdf
 # make clean    remove what was built; the environment, the records and runs/ stay
@@ -11,7 +12,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := book
-.PHONY: setup chapters book lint test browser pdf clean
+.PHONY: setup chapters book same lint test browser pdf clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -49,6 +50,10 @@ $(SITE): .make/chapters _config.yml _toc.yml CHANGELOG.md $(shell find book -pat
 
 book: $(SITE)
 	@echo "The book is built: open $(CURDIR)/$(SITE)"
+
+same: .make/chapters
+	@changed=$$(git status --porcelain -- book results); \
+	if [ -n "$$changed" ]; then echo "make: drawing the chapters again changed these files:" >&2; echo "$$changed" >&2; exit 1; fi
 
 lint: .make/setup
 	$(BIN)/ruff check

@@ -44,7 +44,7 @@ MISTAKES = {
     "no chapter": (["chapter"], "Name one chapter, or pass --all"),
     "a chapter and all": (["chapter", "01_noise", "--all"], "Name one chapter, or pass --all"),
     "unknown parameter": (["chapter", "03_correction", "-p", "rates", "[0.1]"], "has no parameter 'rates'; use one of"),
-    "a parameter of some chapters only": (["chapter", "--all", "-p", "warm_epochs", "[2]"], "has no parameter"),
+    "a parameter of some chapters only": (["chapter", "--all", "-p", "images", "[2000]"], "has no parameter"),
     "text for a list": (
         ["chapter", "03_correction", "-p", "noises", "symmetric-0.1,symmetric-0.3"],
         "must be list[str]",
@@ -64,10 +64,10 @@ MISTAKES = {
         ["chapter", "02_estimation", "-p", "estimators", "[magic]"],
         "Unknown estimator 'magic'; use",
     ),
-    "no estimator": (["chapter", "04_precision", "-p", "estimators", "[]"], "estimators is empty; pass at least one"),
-    "unknown method": (["chapter", "03_correction", "-p", "arms", "[magic]"], "Unknown method 'magic'"),
+    "no estimator": (["chapter", "02_estimation", "-p", "estimators", "[]"], "estimators is empty; pass at least one"),
+    "unknown method": (["chapter", "03_correction", "-p", "methods", "[magic]"], "Unknown method 'magic'"),
     "unknown source of T": (
-        ["chapter", "03_correction", "-p", "arms", "['forward, guess']"],
+        ["chapter", "03_correction", "-p", "methods", "['forward, guess']"],
         "from 'guess'; use one of",
     ),
     "unknown data set": (["chapter", "01_noise", "-p", "dataset", "mnist"], "Unknown data set 'mnist'"),
@@ -83,7 +83,22 @@ MISTAKES = {
     ),
     "no seed": (["chapter", "02_estimation", "-p", "seeds", "0"], "at least one seed, not 0"),
     "no seed to look at": (["chapter", "01_noise", "-p", "seeds", "0"], "at least one seed, not 0"),
-    "less than no seed": (["chapter", "03_correction", "-p", "sgd_seeds", "-1"], "at least one seed, not -1"),
+    "less than no seed": (["chapter", "sgd", "-p", "seeds", "-1"], "at least one seed, not -1"),
+    "a parameter of another chapter": (
+        ["chapter", "03_correction", "-p", "distortions", "[transposed]"],
+        "has no parameter 'distortions'; use one of",
+    ),
+    "its chapter is named": (["chapter", "sgd", "-p", "distortions", "[transposed]"], "It is one of wrong_t."),
+    "a parameter with another name": (["chapter", "03_correction", "-p", "sgd_seeds", "2"], "It is now seeds of sgd."),
+    "noises and rates": (
+        ["chapter", "03_correction", "-p", "noises", "[symmetric-0.2]", "-p", "noise_rates", "[0.1]"],
+        "Pass noises or noise_rates, not both",
+    ),
+    "a noise rate above 1": (["chapter", "03_correction", "-p", "noise_rates", "[1.5]"], "must lie in [0, 1], not 1.5"),
+    "unknown kind of noise": (
+        ["chapter", "03_correction", "-p", "noise_rates", "[0.1]", "-p", "noise_kind", "pink"],
+        "Unknown noise_kind 'pink'; use one of: symmetric, pair-flip, instance",
+    ),
     "a smoke run to publish": (
         ["chapter", "02_estimation", "-p", "profile", "smoke", "--publish"],
         "too small to publish",

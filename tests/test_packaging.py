@@ -23,13 +23,22 @@ def text(name: str) -> str:
 
 
 PROJECT = tomllib.loads(text("pyproject.toml"))["project"]
-LOCK_LINES = [line for line in text("requirements.lock").splitlines() if line and not line.startswith("#")]
+# One line per requirement, with its hashes.
+LOCK_LINES = [
+    line
+    for line in text("requirements.lock").replace("\\\n    --hash=", "--hash=").splitlines()
+    if line and not line.startswith("#")
+]
 ENVIRONMENT = yaml.safe_load(text("environment.yml"))["dependencies"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 
+def locked() -> list[Requirement]:
+    return [Requirement(line.partition(" --hash=")[0]) for line in LOCK_LINES]
+
+
 def pins() -> dict[str, str]:
-    return {canonicalize_name(name): version for name, version in (line.split("==") for line in LOCK_LINES)}
+    return {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in locked()}
 
 
 def ranges(*extras: str) -> list[Requirement]:
@@ -43,9 +52,20 @@ def code_lines(markdown: str) -> list[str]:
     return [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
 
 
-def test_every_line_of_the_lock_is_one_exact_pin() -> None:
-    assert [line for line in LOCK_LINES if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
+def test_every_line_of_the_lock_is_one_exact_pin_with_the_hashes_of_its_files() -> None:
+    line = r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+ ; [^@\\#]+?( --hash=sha256:[0-9a-f]{64})+"
+    assert [each for each in LOCK_LINES if not re.fullmatch(line, each)] == []
     assert len(pins()) == len(LOCK_LINES)
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+@pytest.mark.parametrize("python", ["3.11", "3.14"])
+def test_the_lock_is_for_each_system_and_python(platform: str, python: str) -> None:
+    where = {"sys_platform": platform, "python_version": python, "python_full_version": f"{python}.5"}
+    where |= {"platform_machine": "x86_64", "implementation_name": "cpython", "extra": ""}
+    found = {canonicalize_name(each.name) for each in locked() if each.marker and each.marker.evaluate(where)}
+    asked = ranges("own", "trials", "book", "test")
+    assert {canonicalize_name(each.name) for each in asked} <= found
 
 
 @pytest.mark.parametrize(
@@ -64,7 +84,8 @@ def test_what_a_cluster_needs_is_tested() -> None:
 def test_conda_installs_the_lock_and_no_package_beside_it() -> None:
     own = [entry for entry in ENVIRONMENT if isinstance(entry, str)]
     (pip,) = [entry["pip"] for entry in ENVIRONMENT if isinstance(entry, dict)]
-    assert pip == ["-r requirements.lock", "-e ."]
+    assert pip == ["-r requirements.lock"]  # with hashes, pip refuses a folder beside them
+    assert "pip install --no-deps -e ." in text("environment.yml")
     assert {entry.split("=")[0] for entry in own} == {"python", "make", "pip"}
     (python,) = [entry.split("=")[1] for entry in own if entry.startswith("python=")]
     assert SpecifierSet(PROJECT["requires-python"]).contains(python)
@@ -129,11 +150,19 @@ def test_the_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions
     parsed = yaml.safe_load(workflow)
     assert parsed["permissions"] == {}
     granted = {name: job["permissions"] for name, job in parsed["jobs"].items()}
-    assert granted == {"build": {"contents": "read"}, "deploy": {"pages": "write", "id-token": "write"}}
+    reading = {key: {"contents": "read"} for key in ["build", "systems", "windows"]}
+    assert granted == reading | {"deploy": {"pages": "write", "id-token": "write"}}
     commands = [step["run"] for step in parsed["jobs"]["build"]["steps"] if "run" in step]
     targets = set(re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE))
-    assert commands == ["make test", "make book", "make browser"]
+    assert commands == ["make test", "make book", "make same", "make browser"]
     assert {command.removeprefix("make ") for command in commands} <= targets
+
+
+def test_the_workflow_has_the_oldest_python_and_the_newest_of_the_lock() -> None:
+    pythons = yaml.safe_load(text(".github/workflows/book.yml"))["jobs"]["systems"]["strategy"]["matrix"]["python"]
+    uv = tomllib.loads(text("pyproject.toml"))["tool"]["uv"]
+    (end,) = {int(re.findall(r"python_full_version < '3\.(\d+)'", each)[0]) for each in uv["environments"]}
+    assert pythons == [PROJECT["requires-python"].removeprefix(">="), f"3.{end - 1}"]
 
 
 def test_the_picture_of_the_house_has_the_rooms_of_the_contract_in_its_order() -> None:

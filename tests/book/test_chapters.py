@@ -267,16 +267,20 @@ def test_what_was_spent_is_of_the_records_of_each_chapter_and_of_all_tries():
 
 def test_the_planned_trials_are_those_that_the_chapters_cell_makes_of_its_parameters():
     paper = ["paper-0.5", "paper-0.6"]
-    other = {"model": "alexnet", "learners": ["volminnet"], "profile": "smoke"}
-    plan = parameters.planned("02_estimation", {"noises": ["symmetric-0.2"], "seeds": 2, "estimators": ["hoc"], **other})
-    assert plan.groups["three"] == plans.estimation(noises=["symmetric-0.2"], seeds=2, **other)
-    assert {t.dataset for t in plan.groups["ten"]} == {"fashion-mnist"}
+    other = {"model": "alexnet", "profile": "smoke"}
+    given = {"noises": ["symmetric-0.2"], "seeds": 2, "estimators": ["hoc", "volminnet"], **other}
+    plan = parameters.planned("02_estimation", given)
+    assert plan.trials == plans.estimation(noises=["symmetric-0.2"], seeds=2, learners=["volminnet"], **other)
     assert plan.estimators == ["hoc"]
-    given = {"sgd_seeds": 1, "seeds": 1, "noises": [*paper, "paper-0.5", "symmetric-0.3"]}
-    plan = parameters.planned("03_correction", given)
+    given = {"seeds": 1, "noises": [*paper, "paper-0.5", "symmetric-0.3"]}
+    plan = parameters.planned("sgd", given)
     assert len(set(plan.trials)) == len(plan.trials)  # one noise is named twice
     assert set(plans.with_and_without(plans.CONSTANT_SGD, noises=paper, seeds=1)) <= set(plan.groups["sgd"])
-    assert {t.noise for t in plan.trials} == {"clean", *paper, "symmetric-0.3"}
+    assert {t.noise for t in plan.trials} == {*paper, "symmetric-0.3"}
+    plan = parameters.planned("03_correction", {"noise_rates": [0.1, 0.3], "noise_kind": "pair-flip"})
+    assert {t.noise for t in plan.trials} == {"clean", "pair-flip-0.1", "pair-flip-0.3"}
+    assert {t.seed for t in plan.trials} == set(range(3))  # fewer than are published
+    assert {t.seed for t in parameters.planned("03_correction", {"noise_rates": [0.1], "seeds": 5}).trials} == set(range(5))
     assert parameters.planned("01_noise").trials == parameters.planned("index").trials == []
 
 
@@ -340,26 +344,22 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("02_estimation", {"seeds": 2, "ten_seeds": 2}),
-        ("04_precision", {"draws": 2, "seeds": 2, "traced_seeds": 1}),
-        ("10_performance", {"seeds": 2, "long_seeds": 1, "warm_epochs": [3]}),
-        ("05_robustness", {"rate_seeds": 2, "ten_seeds": 1, "ten_noises": ["instance-0.2"]}),
-        (
-            "06_when_to_correct",
-            {"seeds": 2, "distorted_seeds": 2, "gentle_seeds": 1, "rate_seeds": 1, "long_seeds": 1, "sgd_seeds": 1},
-        ),
-        ("08_human_noise", {"seeds": 2, "ten_seeds": 2}),
-        (
-            "03_correction",
-            {
-                "seeds": 3,
-                "gentle_seeds": 2,
-                "close_seeds": 4,
-                "distorted_seeds": 2,
-                "ablation_seeds": 2,
-                "sgd_seeds": 2,
-            },
-        ),
+        ("02_estimation", {"seeds": 2}),
+        ("estimates_ten", {"seeds": 2}),
+        ("04_precision", {"seeds": 2}),
+        ("precision_depends", {"seeds": 2, "images": [1000]}),
+        ("10_performance", {"seeds": 2}),
+        ("05_robustness", {"seeds": 2}),
+        ("ten_classes", {"seeds": 1, "noises": ["instance-0.2"]}),
+        ("06_when_to_correct", {"seeds": 1}),
+        ("08_human_noise", {"seeds": 2}),
+        ("03_correction", {"seeds": 3}),
+        ("methods", {"seeds": 2}),
+        ("alexnet", {"seeds": 2}),
+        ("recipe", {"seeds": 2}),
+        ("wrong_t", {"seeds": 2}),
+        ("long_training", {"seeds": 2}),
+        ("sgd", {"seeds": 2}),
     ],
 )
 def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, capsys, name, values):
@@ -374,10 +374,14 @@ ON_TEN = {"noises": ["pair-flip-0.45", "instance-0.3"], "dataset": "fashion-mnis
     ("name", "values"),
     [
         ("01_noise", {"seeds": 1}),
-        ("02_estimation", {"seeds": 1, "ten_seeds": 1, "learners": ["volminnet"]}),
-        ("03_correction", {"seeds": 2, "gentle_noises": ["pair-flip-0.45"], "arms": ["forward, true", "hog-forward, alternating"], "close_noises": []}),
-        ("04_precision", {"draws": 2, "seeds": 1, "traced_seeds": 1}),
-        ("06_when_to_correct", {"seeds": 1, "gentle_noises": ["pair-flip-0.45"]}),
+        ("02_estimation", {"seeds": 1, "estimators": ["anchor-97", "hoc", "volminnet", "alternating"]}),
+        ("03_correction", {"seeds": 2, "methods": ["forward", "forward, alternating"]}),
+        ("methods", {"seeds": 2, "methods": ["hog-forward, alternating", "generalised"]}),
+        ("04_precision", {"seeds": 2, "learners": ["volminnet"]}),
+        ("05_robustness", {"seeds": 2, "methods": ["forward"]}),
+        ("06_when_to_correct", {"seeds": 1}),
+        ("wrong_t", {"seeds": 2}),
+        ("long_training", {"seeds": 2}),
     ],
 )
 def test_a_chapter_is_drawn_for_ten_classes_and_noise_that_depends_on_the_image(
@@ -385,7 +389,7 @@ def test_a_chapter_is_drawn_for_ten_classes_and_noise_that_depends_on_the_image(
 ):
     values = ON_TEN | values if name != "01_noise" else {k: v for k, v in (ON_TEN | values).items() if k != "profile"}
     _, variables = run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
-    if name == "03_correction":
+    if name == "wrong_t":
         # sum |T - U| / 10 of pair flips at 0.45 on ten classes, halfway to the uniform U: (.225 + .175 + 8 * .05).
         assert variables["errors"].loc["towards-uniform-0.5", "pair-flip-0.45"] == pytest.approx(0.8)
 
@@ -399,11 +403,9 @@ def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatc
     asked, variables = run_cells("index", monkeypatch, made_up, accuracy)
     assert set(asked) <= {trial for name in NUMBERED for trial in parameters.planned(name).trials}
     gains = variables["gains"]
-    defaults = {key: p.default for key, p in parameters.declared("03_correction").items()}
-    close = (gains["model"] + ", " + gains["method"] + ", " + gains["transition"]).isin(defaults["close_arms"])
-    close &= gains["noise"].isin(defaults["close_noises"])
-    assert gains["n"].tolist() == np.where(close, defaults["close_seeds"], defaults["seeds"]).tolist()
-    forward = [arm for arm in defaults["arms"] if arm.startswith("forward, ")]
+    defaults = parameters.defaults("methods")
+    assert set(gains["n"]) == {defaults["seeds"]}
+    forward = [arm for arm in defaults["methods"] if arm.startswith("forward, ")]
     assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 2 * 2 * len(forward))
 
 
@@ -648,7 +650,7 @@ def test_an_own_run_goes_to_runs_with_its_page_and_leaves_book_and_records_alone
 # A real chapter, from end to end.
 
 SMOKE = {"profile": "smoke", "seeds": 1, "noises": ["paper-0.5"]}
-SMOKE |= {"learners": ["volminnet"], "ten_noises": ["pair-flip-0.2"], "ten_seeds": 1}
+SMOKE |= {"estimators": ["anchor-max", "anchor-97", "volminnet"]}
 
 
 def outputs(notebook):
@@ -666,7 +668,7 @@ def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
     assert stamp["parameters"] == {key: p.default for key, p in parameters.declared("02_estimation").items()} | SMOKE
     shown = outputs(notebook)
     assert {o.output_type for o in shown} <= {"display_data", "execute_result"}  # no progress is left
-    assert sum("image/png" in o.data for o in shown) == 5
+    assert sum("image/png" in o.data for o in shown) == 4
     table, *_ = (o for o in shown if "text/html" in o.data)
     assert all(name in table.data["text/plain"] for name in ("oracle", "maximum anchor", "97th-percentile anchor"))
 
@@ -674,7 +676,7 @@ def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
 def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
     papermill = Path(sys.executable).with_name("papermill")
     small = "profile: smoke, seeds: 1, noises: [symmetric-0.2]"
-    text = f"{{{small}, learners: [volminnet], ten_seeds: 1, ten_noises: [pair-flip-0.2]}}"
+    text = f"{{{small}, estimators: [anchor-97, volminnet]}}"
     done = subprocess.run(
         [papermill, SOURCES["02_estimation"], "out.ipynb", "-y", text],
         cwd=tmp_path,
@@ -685,7 +687,7 @@ def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(tmp_path)) == ["mine.fits", "mine.jsonl", "out.ipynb"]
     recorded = Counter(record.trial.noise for record in Ledger(tmp_path / "mine.jsonl"))
-    assert recorded == {"symmetric-0.2": 2, "pair-flip-0.2": 2}
+    assert recorded == {"symmetric-0.2": 2}
     shown = outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4))
-    assert sum("image/png" in o.get("data", {}) for o in shown) == 5
+    assert sum("image/png" in o.get("data", {}) for o in shown) == 4
     assert not [o for o in shown if o.output_type in ("error", "stream")]

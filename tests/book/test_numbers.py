@@ -70,7 +70,7 @@ def written(thing, pattern):
 N_ROUNDS, FOLDS, V = len(ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
 TRUTH = np.array(PAPER["paper-0.6"])
 ESTIMATION, CORRECTION, ROBUSTNESS = (
-    parameters.defaults(name) for name in ("02_estimation", "03_correction", "05_robustness")
+    parameters.defaults(name) for name in ("02_estimation", "recipe", "ten_classes")
 )
 LONG = plans.LONG.epochs / PROTOCOL["lenet"].epochs
 
@@ -86,7 +86,7 @@ STATED = {
     r"on three classes and on ten": [len(data.PAPER_CLASSES), data.entry("fashion-mnist").n_classes],
     r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
     r"correction gains at 0\.4 already": [
-        instance_rate(name) for name in ROBUSTNESS["ten_noises"] if name == "instance-0.4"
+        instance_rate(name) for name in ROBUSTNESS["noises"] if name == "instance-0.4"
     ],
     r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
     r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
@@ -100,13 +100,13 @@ STATED = {
     r"Two more, shorter, rounds": [N_ROUNDS - 1],
     r"Three networks, each": [FOLDS],
     r"the other two thirds": [FOLDS - 1, 1 / FOLDS],
-    r"six matrices": [len(ESTIMATION["noises"] + ESTIMATION["ten_noises"])],
+    r"two matrices,": [len(ESTIMATION["noises"])],
     r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
     r"With 60 % of the labels wrong": [100 * noise_rate(TRUTH)],
     r"a hundredth of the information": [round(1 - scipy.stats.entropy(TRUTH[0], base=3), 2)],
     r"ten nearest neighbours": [graph.NEIGHBOURS],
     r"\b100 principal components": [graph.COMPONENTS],
-    r"Three seeds are few": [CORRECTION["ablation_seeds"]],
+    r"(?i)three seeds are few": [CORRECTION["seeds"]],
     r"half the published rate, and 10 epochs in place of 8": [
         plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate,
         plans.GENTLE.epochs,

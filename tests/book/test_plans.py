@@ -17,11 +17,9 @@ PAPER = ["paper-0.5", "paper-0.6"]
 CORRECTION = {
     "noises": PAPER,
     "models": ["lenet", "alexnet"],
-    "arms": ["forward, true", "forward, anchor-97", "mixup", "hog-forward, true"],
-    "alexnet_arms": ["forward, true"],
+    "methods": ["forward, true", "forward, anchor-97", "mixup", "hog-forward, true"],
     "seeds": 3,
 }
-CLOSE = {"close_noises": ["paper-0.6"], "close_arms": ["lenet, forward, true"]}
 LEARNERS = ["alternating", "t-revision", "volminnet", "total-variation"]
 ESTIMATION = {"noises": PAPER, "model": "lenet", "seeds": 3}
 EVERY = {
@@ -58,8 +56,7 @@ corrections = st.fixed_dictionaries(
     {
         "noises": subsets([*PAPER, "pair-flip-0.3", "clean"]),
         "models": subsets(["lenet", "alexnet"]),
-        "arms": subsets(ARMS),
-        "alexnet_arms": st.none() | subsets(ARMS),
+        "methods": subsets(ARMS),
         "seeds": st.integers(1, 4),
         "profile": st.sampled_from(["full", "smoke"]),
     }
@@ -82,10 +79,8 @@ def test_a_value_that_is_named_twice_is_asked_for_once(name):
 @given(corrections)
 def test_correction_has_as_many_trials_as_its_parameters_say(p):
     ceiling = "clean" not in p["noises"]
-    alexnet_arms = p["arms"] if p["alexnet_arms"] is None else p["alexnet_arms"]
-    cells = {"lenet": 1 + len(p["arms"]), "alexnet": 1 + len(alexnet_arms)}
-    found = Counter(trial.model for trial in correction(p))
-    assert found == {m: (ceiling + len(p["noises"]) * cells[m]) * p["seeds"] for m in p["models"]}
+    cells = (ceiling + len(p["noises"]) * (1 + len(p["methods"]))) * p["seeds"]
+    assert Counter(trial.model for trial in correction(p)) == dict.fromkeys(p["models"], cells)
 
 
 @settings(deadline=None, max_examples=30)
@@ -113,6 +108,8 @@ def test_an_arm_is_reported_with_what_was_chosen_for_it_and_one_with_a_graph_as_
 
 def test_an_arm_is_a_method_and_what_it_takes_t_from():
     assert plans.arm("mixup") == ("mixup", None)
+    assert plans.arm("forward") == ("forward", "true")
+    assert plans.arm("t-revision") == ("t-revision", None)  # its T has no default
     assert plans.arm("forward, true, towards-identity-0.5") == ("forward", "true, towards-identity-0.5")
 
 
@@ -219,7 +216,7 @@ SAID = {("precision", "noises"): "precision_noises", ("warm", "epochs"): "warm_e
     [
         (name, key)
         for name, (_, fields) in EVERY.items()
-        for key in ("noises", "models", "arms", "alexnet_arms", "epochs", "images")
+        for key in ("noises", "models", "methods", "epochs", "images")
         if key in fields
     ],
 )
@@ -233,8 +230,8 @@ def test_an_empty_list_is_named(name, key):
     [
         ({"noises": ["paper-0.7"]}, "Unknown noise 'paper-0.7'"),
         ({"models": ["resnet"]}, "Unknown model 'resnet'"),
-        ({"arms": ["magic"]}, "Unknown method 'magic'"),
-        ({"arms": ["forward, guess"]}, "can't take its transition matrix from 'guess'"),
+        ({"methods": ["magic"]}, "Unknown method 'magic'"),
+        ({"methods": ["forward, guess"]}, "can't take its transition matrix from 'guess'"),
         ({"dataset": "cifar-10"}, "Unknown data set 'cifar-10'"),
         ({"profile": "huge"}, "Unknown profile 'huge'"),
     ],
@@ -253,14 +250,6 @@ def test_a_rate_outside_of_0_to_1_is_named(rate):
 def test_a_tiny_rate_is_taken():
     more = plans.correction(**{**CORRECTION, "noises": [*CORRECTION["noises"], "symmetric-0.00001"]})
     assert {trial.noise for trial in more} == {"clean", *CORRECTION["noises"], "symmetric-0.00001"}
-
-
-def test_alexnet_has_its_own_arms_where_some_are_named():
-    found = asked("correction")
-    for model, arms in (("lenet", CORRECTION["arms"]), ("alexnet", CORRECTION["alexnet_arms"])):
-        noisy = itertools.product(PAPER, [("cross-entropy", None), *map(plans.arm, arms)])
-        cells = {(noise, arm) for noise, arm in noisy} | {("clean", ("cross-entropy", None))}
-        assert {(t.noise, (t.method, t.transition)) for t in found if t.model == model} == cells
 
 
 def test_bfloat16_and_float32_are_paired_and_one_of_them_is_published():
@@ -323,29 +312,19 @@ def test_held_out_trials_have_the_labels_of_the_plain_ones():
     assert [replace(t, method="cross-entropy") for t in plans.held_out(**ESTIMATION)] == plain
 
 
-@settings(deadline=None, max_examples=30)
-@given(corrections, st.integers(0, 6))
-def test_close_arms_have_more_runs_on_the_noises_that_are_named_and_others_as_many_as_before(p, n):
-    before, after = (set(correction({**p, **more})) for more in ({}, CLOSE | {"close_seeds": n}))
-    further = after - before
-    assert before <= after
-    assert {(t.model, t.noise) for t in further} <= {("lenet", "paper-0.6")}
-    assert {(t.method, t.transition) for t in further} <= {("cross-entropy", None), ("forward", "true")}
-    if "lenet" in p["models"] and "paper-0.6" in p["noises"] and "forward, true" in p["arms"]:
-        runs = Counter((t.method, t.transition) for t in after if (t.model, t.noise) == ("lenet", "paper-0.6"))
-        assert runs["cross-entropy", None] == runs["forward", "true"] == max(n, p["seeds"])
-
-
 @pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ({"close_seeds": -1}, "close_seeds must be a whole number from 0 up, not -1."),
-        ({"close_noises": ["paper-0.7"]}, "paper-0.7"),
-        ({"close_arms": ["lenet5, forward, true"]}, "lenet5"),
-        ({"close_arms": ["lenet, forwards, true"]}, "forwards"),
-        ({"close_arms": ["lenet"]}, "method ''"),
-    ],
-)
-def test_more_runs_of_what_is_not_known_are_refused(asked, said):
-    with pytest.raises(InputError, match=re.escape(said)):
-        plans.correction(**{**CORRECTION, **CLOSE, "close_seeds": 4, **asked})
+    ("rates", "kind", "expected"),
+    [([], "symmetric", PAPER), ([0.1, 0.3], "symmetric", ["symmetric-0.1", "symmetric-0.3"]),
+     ([0.45], "pair-flip", ["pair-flip-0.45"]), ([0, 1], "instance", ["instance-0.0", "instance-1.0"])],
+)  # fmt: skip
+def test_rates_stand_in_place_of_noises_by_name(rates, kind, expected):
+    assert plans.drawn(PAPER, rates, kind) == expected
+
+
+def test_trainings_of_other_chapters_keep_forward_correction_and_its_partner():
+    found = plans.forward_alone(asked("correction") + asked("distorted"), 1)
+    assert {t.seed for t in found} == {0}
+    assert {(t.method, t.transition) for t in found} == {
+        ("cross-entropy", None), ("forward", "true"), ("forward", "true, towards-identity-0.5"),
+        ("forward", "true, transposed"),
+    }  # fmt: skip

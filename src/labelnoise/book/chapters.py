@@ -21,7 +21,7 @@ from traitlets.config import Config
 from labelnoise.book import pages, parameters, project, stamps
 from labelnoise.book.plans import Plan
 from labelnoise.errors import InputError
-from labelnoise.trials import Progress, missing, sweep
+from labelnoise.trials import Progress, missing, shown, sweep
 
 # A kernel that is stopped says so on the terminal, as if somebody had interrupted it; what fails is in the notebook.
 QUIET = {"extra_arguments": ["--log-level=CRITICAL"]}
@@ -90,7 +90,7 @@ def train(
         own, ledger = ledger, project.published_ledger()
         for trial in missing(trials, ledger, estimators):
             if record := own.find(trial, estimators):
-                ledger.append(record)
+                ledger.append(shown(record))  # without T of the reader's own estimators
     sweep(trials, ledger, executor, workers=workers, estimators=estimators, progress=progress)
 
 

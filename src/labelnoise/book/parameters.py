@@ -19,6 +19,15 @@ from labelnoise.errors import InputError
 from labelnoise.trials import Record, Trial
 
 EMPTY: Mapping[str, Any] = types.MappingProxyType({})
+OWN_SEEDS = 3  # of a reader's own run, unless told otherwise
+# Names that parameters had before chapters had one question each, and what they are now.
+RENAMED = {
+    "arms": "methods", "rate_arms": "methods", "ten_arms": "methods of ten_classes", "rate_noises": "noises",
+    "ten_noises": "noises of ten_classes", "draws": "seeds", "rate_seeds": "seeds", "sgd_seeds": "seeds of sgd",
+    "long_seeds": "seeds of long_training", "ablation_seeds": "seeds of recipe", "distorted_seeds": "seeds of wrong_t",
+    "close_seeds": "seeds of 03_correction", "traced_seeds": "seeds of precision_depends", "gentle_seeds":
+    "seeds of alexnet", "unseen_noises": "noises", "unseen_seeds": "seeds",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,16 +97,28 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given parameters in the types the chapter declares.
+    """The given parameters in the types the chapter declares, and fewer seeds with them unless told otherwise.
 
     Raises:
-        InputError: an unknown name or a value of another type.
+        InputError: an unknown name, or one of another chapter; a value of another type; noises and rates of noise
+            together.
     """
     known = declared(name)
     for key in given:
         if key not in known:
-            raise InputError(f"Chapter {name} has no parameter {key!r}; use one of: {', '.join(known) or 'none'}.")
-    return {key: known[key].check(value) for key, value in given.items()}
+            others = [other for other in sources() if key in declared(other)]
+            moved = f" It is one of {' and '.join(others)}." if others else ""
+            moved = f" It is now {RENAMED[key]}." if key in RENAMED else moved
+            raise InputError(
+                f"Chapter {name} has no parameter {key!r}; use one of: {', '.join(known) or 'none'}.{moved}"
+            )
+    checked = {key: known[key].check(value) for key, value in given.items()}
+    if checked.get("noises") and checked.get("noise_rates"):
+        raise InputError(
+            f"Pass noises or noise_rates, not both: {checked['noises']} and {checked['noise_rates']} are two answers."
+        )
+    few = min(OWN_SEEDS, known["seeds"].default) if "seeds" in known else 0
+    return checked | ({"seeds": few} if few and checked and "seeds" not in checked else {})
 
 
 def planned(name: str, given: Mapping[str, Any] = EMPTY) -> Plan:

@@ -7,9 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labelnoise._imports import without_hash
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-from labelnoise.trials import Trial, tuning
+from labelnoise.estimators import try_estimator
+from labelnoise.training import METHODS
+from labelnoise.transitions import check_rate
+from labelnoise.trials import Trial, ideas, tuning
+
+KINDS = ("symmetric", "pair-flip", "instance")  # of noise that a rate draws
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,11 @@ class Plan:
     estimators: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        known = [*ESTIMATORS, *FEATURE_ESTIMATORS]
         if self.estimators is not None:
             check(1, estimators=self.estimators)
-        for name in self.estimators or ():
-            if name not in known:
-                raise InputError(f"Unknown estimator {name!r}; use one of: {', '.join(known)}.")
+        numbers = {trial.n_classes for trial in self.trials} or {3}
+        for name, n_classes in itertools.product(self.estimators or (), numbers):
+            try_estimator(name, n_classes)
         once = {name: list(dict.fromkeys(trials)) for name, trials in self.groups.items()}
         object.__setattr__(self, "groups", once)
 
@@ -38,6 +42,19 @@ class Plan:
     def trials(self) -> list[Trial]:
         """Those of all groups, each once."""
         return list(dict.fromkeys(itertools.chain(*self.groups.values())))
+
+
+def check_publishable(plan: Plan) -> None:
+    """Refuse what stays with the reader who made it.
+
+    Raises:
+        InputError: the plan has an own loss or estimator.
+    """
+    if own := ideas(plan.trials, plan.estimators or ()):
+        raise InputError(
+            f"{without_hash(own[0])} is your own and stays under runs/; run the chapter without --publish, or make it "
+            "a part of the book as CONTRIBUTING.md says."
+        )
 
 
 def check(seeds: int, **lists: Sequence[object]) -> None:
@@ -51,6 +68,24 @@ def check(seeds: int, **lists: Sequence[object]) -> None:
     for name, values in lists.items():
         if not values:
             raise InputError(f"{name} is empty; pass at least one.")
+
+
+def parted(estimators: Sequence[str]) -> tuple[list[str] | None, list[str]]:
+    """The names of estimators that read T from a fit, None without any, and of methods that learn it themselves."""
+    learners = [name for name in estimators if name in METHODS and METHODS[name].learns_transition]
+    check(1, estimators=estimators)
+    return [name for name in estimators if name not in learners] or None, learners
+
+
+def drawn(noises: Sequence[str], noise_rates: Sequence[float], noise_kind: str) -> list[str]:
+    """The noises by name: those that are named or, where rates are given, noise of a kind at these rates.
+
+    Raises:
+        InputError: a rate outside [0, 1], or an unknown kind.
+    """
+    if noise_kind not in KINDS:
+        raise InputError(f"Unknown noise_kind {noise_kind!r}; use one of: {', '.join(KINDS)}.")
+    return [f"{noise_kind}-{check_rate(rate)}" for rate in noise_rates] or list(noises)
 
 
 def check_tuned(noises: Sequence[str], models: Sequence[str]) -> None:

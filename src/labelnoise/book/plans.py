@@ -13,9 +13,11 @@ from labelnoise.book.plan import Plan as Plan
 from labelnoise.book.plan import check
 from labelnoise.book.plan import check_path as check_path
 from labelnoise.book.plan import check_tuned as check_tuned
+from labelnoise.book.plan import drawn as drawn
+from labelnoise.book.plan import parted as parted
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, Settings, protocol
+from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, Settings, method, protocol
 from labelnoise.trials import Trial, in_profile, trial, tuning
 
 # Patrini et al. 2017 and most papers since train with plain SGD; this is the common setting.
@@ -85,9 +87,11 @@ def learner(plain: Trial, name: str) -> Trial:
 
 
 def arm(text: str) -> Arm:
-    """An arm from ``METHOD`` or ``METHOD, SOURCE``, such as "forward, true"."""
-    method, _, source = text.partition(", ")
-    return method, source or None
+    """An arm from ``METHOD`` or ``METHOD, SOURCE``, such as "forward, true"; a method that needs T has the true one."""
+    name, _, source = text.partition(", ")
+    recipe = method(name)
+    given = recipe.needs_transition and not recipe.learns_transition
+    return name, source or ("true" if given else None)
 
 
 def correction(
@@ -95,43 +99,29 @@ def correction(
     dataset: str = "fashion-mnist-3",
     noises: Sequence[str],
     models: Sequence[str],
-    arms: Sequence[str],
-    alexnet_arms: Sequence[str] | None = None,
+    methods: Sequence[str],
     seeds: int,
-    close_noises: Sequence[str] = (),
-    close_arms: Sequence[str] = (),
-    close_seeds: int = 0,
     profile: str = "full",
 ) -> list[Trial]:
-    """Every arm on `noises` with the settings that were chosen for it, and the clean ceiling beside them.
+    """Cross-entropy and other methods on `noises`, with the settings that were chosen for each, and the clean ceiling.
 
-    AlexNet has the same arms, unless told otherwise.
-    Where `close_arms`, each ``NETWORK, METHOD`` or ``NETWORK, METHOD, SOURCE``, are too near to cross-entropy for so
-    few runs, on `close_noises`, they and it have `close_seeds`, or as many as the others if that is more.
+    Args:
+        dataset, noises, models: by name.
+        methods: each ``METHOD`` or ``METHOD, SOURCE of its T``.
+        seeds: independent runs of each.
+        profile: as `trials.in_profile` takes it.
 
     Raises:
         InputError: a list is empty, there are too few seeds, or a name is not known.
     """
-    alexnet_arms = arms if alexnet_arms is None else alexnet_arms
-    check(seeds, noises=noises, models=models, arms=arms, alexnet_arms=alexnet_arms)
-    if close_seeds < 0:
-        raise InputError(f"close_seeds must be a whole number from 0 up, not {close_seeds}.")
-    plain, common = "cross-entropy", {"dataset": dataset, "profile": profile}
-    close_pairs = [tuple(text.partition(", ")[::2]) for text in close_arms]
-    for noise, (model, each) in itertools.product(close_noises, close_pairs):
-        chosen_trial(noise=noise, model=model, arm=arm(each), seed=0, **common)  # refuses a name that is not known
-    close_pairs += [(model, plain) for model, _ in close_pairs]
-
-    def runs(model: str, noise: str, each: str) -> int:
-        close = noise in close_noises and (model, each) in close_pairs
-        return max(seeds, close_seeds) if close else seeds
-
+    check(seeds, noises=noises, models=models, methods=methods)
+    plain: Arm = ("cross-entropy", None)
+    cells = [("clean", plain), *itertools.product(noises, (plain, *map(arm, methods)))]
     return [
-        chosen_trial(noise=noise, model=model, arm=arm(each), seed=seed, **common)
+        chosen_trial(dataset=dataset, noise=noise, model=model, arm=each, seed=seed, profile=profile)
         for model in models
-        for noise in ("clean", *noises)
-        for each in ((plain, *(alexnet_arms if model == "alexnet" else arms)) if noise in noises else (plain,))
-        for seed in range(runs(model, noise, each))
+        for noise, each in cells
+        for seed in range(seeds)
     ]
 
 
@@ -147,13 +137,23 @@ def reported(arm: tuning.Arm, choice: tuning.Choice, seed: int) -> Trial:
     return dataclasses.replace(asked, refit=True) if arm.method in WITH_GRAPH else asked
 
 
+def forward_alone(trials: Sequence[Trial], seeds: int) -> list[Trial]:
+    """Those of cross-entropy and of forward correction, by the true T, a distorted one or alternating likelihood's."""
+    return [
+        asked
+        for asked in trials
+        if asked.seed < seeds and asked.method in ("cross-entropy", "forward")
+        if asked.transition in (None, "true", "alternating") or asked.distortion
+    ]
+
+
 def distorted(*, distortions: Sequence[str], **common: Any) -> list[Trial]:
     """LeNet with forward correction by a T that is wrong in a known way, beside the true one and none.
 
     `common` are dataset, noises, seeds and profile, as `correction` takes them.
     """
-    arms = ["forward, true", *(f"forward, true, {name}" for name in distortions)]
-    return correction(models=["lenet"], arms=arms, **common)
+    methods = ["forward, true", *(f"forward, true, {name}" for name in distortions)]
+    return correction(models=["lenet"], methods=methods, **common)
 
 
 def with_and_without(

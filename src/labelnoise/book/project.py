@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labelnoise.book.plans import Plan
 from labelnoise.errors import InputError
-from labelnoise.trials import Ledger, Progress, Record, Trial, sweep
+from labelnoise.trials import Ledger, Progress, Record, Trial, shown, sweep
 
 FRONT_PAGE = "index"
 OVERVIEWS = (FRONT_PAGE, "explore")  # drawn from the trials of all chapters; they have no parameters of their own
@@ -67,20 +67,25 @@ def ledger() -> Ledger:
     return Ledger(own if own else root() / "runs" / "trials.jsonl", base=published_ledger())
 
 
+def own_folder() -> Path:
+    """Where the run on the sample lies that the published chapter on one's own data is drawn from."""
+    return root() / "results" / "own"
+
+
 def given_path(text: str) -> Path:
     """A path that a reader gave a chapter, seen from ``$LABELNOISE_FOLDER``: where `labelnoise chapter` was called."""
     return Path(os.environ.get("LABELNOISE_FOLDER", ""), text)
 
 
-def _read(records: Iterable[Record]) -> list[Record]:
-    """The records, noted down in the file that ``$LABELNOISE_READ`` names, if any, as what a page is drawn from."""
+def _read(records: Iterable[Record], estimators: Sequence[str] = ()) -> list[Record]:
+    """The records as pages show them, noted down in the file that ``$LABELNOISE_READ`` names, if any, as what a page is drawn from."""
     found = list(records)
     if path := os.environ.get("LABELNOISE_READ"):
         with open(path, "a", encoding="utf-8") as file:
             for record in found:
                 date = record.provenance.get("date", "")
                 file.write(json.dumps([record.trial.key, record.weights_sha256, record.seconds, date]) + "\n")
-    return found
+    return [shown(record, estimators) for record in found]
 
 
 def every(name: str) -> list[Record]:
@@ -112,7 +117,9 @@ def obtain(plan: Plan) -> dict[str, list[Record]]:
         print(progress, flush=True)
 
     known = ledger()
-    found = {record.trial: record for record in _read(sweep(plan.trials, known, estimators=plan.estimators or (), progress=show))}
+    estimators = plan.estimators or ()
+    records = sweep(plan.trials, known, estimators=estimators, progress=show)
+    found = {record.trial: record for record in _read(records, estimators)}
     if shown:
         clear_output()
     return {name: [found[trial] for trial in trials] for name, trials in plan.groups.items()}

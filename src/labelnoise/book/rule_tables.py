@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from labelnoise.estimators import rule
-from labelnoise.training import METHODS
+from labelnoise.training import method
 from labelnoise.trials import n_validation
 from labelnoise.book.tables import ARM
 from labelnoise.trials import Record
@@ -30,7 +30,7 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         what cross-entropy has lost since the epoch with its highest noisy validation accuracy, as a practitioner would
         see it before any correction; the ``verdict``, whether one is ``told``, and whether it is ``right``.
     """
-    done = [record for record in records if not record.trial.refit and not METHODS[record.trial.method].folds]
+    done = [record for record in records if not record.trial.refit and not method(record.trial.method).folds]
     plain = {
         (r.trial.dataset, r.trial.model, r.trial.noise, r.trial.seed): r
         for r in done

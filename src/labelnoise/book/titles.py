@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from labelnoise._imports import without_hash
 from labelnoise.data import DATASETS
 from labelnoise.training import METHODS, MODELS
 
@@ -46,14 +47,16 @@ def noise_title(noise: str) -> str:
 
 
 def source_title(transition: str) -> str:
-    """How figures and tables name the source of a T; of a distorted one, how."""
+    """How figures and tables name the source of a T; of a distorted one, how; an own estimator as its author does."""
     source, _, distortion = transition.partition(", ")
-    return f"T {distortion.replace('-', ' ')}" if source == "true" and distortion else SOURCE_TITLES.get(source, source)
+    if source == "true" and distortion:
+        return f"T {distortion.replace('-', ' ')}"
+    return SOURCE_TITLES.get(source, without_hash(source))
 
 
 def method_title(method: str, transition: str) -> str:
     """How figures and tables name a method with the source of its T."""
-    title = METHOD_TITLES.get(method, method)
+    title = METHOD_TITLES.get(method, without_hash(method))
     return f"{title}, {source_title(transition)}" if transition else title
 
 

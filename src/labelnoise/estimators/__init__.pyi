@@ -5,6 +5,8 @@ from ._confident_learning import confident_learning as confident_learning
 from ._consensus import hoc as hoc
 from ._counts import argmax_counts as argmax_counts
 from ._dual_t import dual_t as dual_t
+from ._ideas import estimator as estimator
+from ._ideas import try_estimator as try_estimator
 from ._inputs import Floats as Floats
 from ._inputs import Opened as Opened
 from ._inputs import as_rows as as_rows

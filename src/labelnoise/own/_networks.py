@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pkgutil
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labelnoise import training
+from labelnoise._imports import imported
 from labelnoise.errors import InputError
 from labelnoise.noise import derive_seed
 
@@ -30,13 +28,7 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
     if ":" not in name:
         training.build(name, n_classes, channels, size, seed=0)
         return lambda number: training.build(name, n_classes, channels, size, seed=derive_seed("own", seed, number))
-    sys.path.insert(0, str(Path.cwd()))  # as python itself has it
-    try:
-        factory = pkgutil.resolve_name(name)
-    except Exception as error:  # whatever their code raises
-        raise InputError(f"The network {name} can't be imported: {error}.") from None
-    finally:
-        sys.path.remove(str(Path.cwd()))
+    factory = imported(name, "network")
 
     def make(number: int) -> nn.Module:
         with training.seeded(derive_seed("own", seed, number)):

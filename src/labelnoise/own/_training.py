@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,11 @@ from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
 from labelnoise.estimators import Floats, clean_posterior, confident_learning
 from labelnoise.estimators.rule import predicted_gain
-from labelnoise.noise import derive_seed
+from labelnoise.noise import Labels, derive_seed
 from labelnoise.statistics import Interval
 from labelnoise.training import (
     METHODS,
-    Alternation,
+    Epoch,
     Fit,
     Settings,
     Split,
@@ -43,24 +44,49 @@ Make = Callable[[int], nn.Module]  # a network with fresh weights by a number
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What came of training on noisy labels.
+class Findings:
+    """What came of training on noisy labels, without the networks.
 
     Attributes:
-        alternation: T by alternating likelihood, with its deviation.
-        posterior: P(clean | x, noisy) of each image by networks that did not see its label, shape (n, n_classes).
-        pred_probs: P(noisy | x) by the same networks and T, shape (n, n_classes).
-        fit: of the network that is handed over.
+        noisy_labels: of the images, shape (n,).
+        probs: P(clean | x) of each image by networks that did not see its label, shape (n, n_classes).
+        transition_matrix: T by alternating likelihood, shape (n_classes, n_classes).
+        deviation: of each of its entries.
+        history: of the network that is handed over.
+        best_epoch: its index in the history.
         gain: in accuracy over cross-entropy with the same settings, by the noisy labels that are held out; None if
             that is the method, or if T lets these labels tell nothing.
+    """
+
+    noisy_labels: Labels
+    probs: Floats
+    transition_matrix: Matrix
+    deviation: Matrix
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    gain: Interval | None
+
+    @cached_property
+    def posterior(self) -> Floats:
+        """P(clean | x, noisy) of each image, shape (n, n_classes)."""
+        return clean_posterior(self.probs, self.noisy_labels, self.transition_matrix)
+
+    @cached_property
+    def pred_probs(self) -> Floats:
+        """P(noisy | x) by the same networks and T, shape (n, n_classes)."""
+        return self.probs @ self.transition_matrix
+
+
+@dataclass(frozen=True)
+class Trained(Findings):
+    """What came of training on noisy labels, with the network that is handed over.
+
+    Attributes:
+        fit: of that network.
         scale: the mean and deviation by which images were normalised.
     """
 
-    alternation: Alternation
-    posterior: Floats
-    pred_probs: Floats
     fit: Fit
-    gain: Interval | None
     scale: tuple[float, float]
 
 
@@ -123,14 +149,14 @@ def train(
         networks, splits.noisy, splits.test, start, rounds(settings), seed=run_seed, after_epoch=after_epoch
     )
     matrix = turns.transition_matrix
-    posterior, pred_probs = np.empty((2, len(labels), n_classes))
-    pred_probs[rows] = turns.probs @ matrix
-    posterior[rows] = clean_posterior(turns.probs, labels, matrix)
+    probs = np.empty((len(labels), n_classes))
+    probs[rows] = turns.probs
     done, gain = plain, None
     if name != "cross-entropy":
         done = fitted(name, matrix, plain.best_model.state_dict())
         gain = _gain(done, plain, splits.validation, matrix)
-    return Trained(turns, posterior, pred_probs, done, gain, scale)
+    found = (data.noisy_labels, probs, matrix, turns.deviation, done.history, done.best_epoch, gain)
+    return Trained(*found, fit=done, scale=scale)
 
 
 def _gain(done: Fit, plain: Fit, held_out: Split, matrix: Matrix) -> Interval | None:

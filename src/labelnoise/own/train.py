@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-    from labelnoise.own._training import Trained
+    from labelnoise.own._training import Findings, Trained
     from labelnoise.own.report import Report
-    from labelnoise.training import Fit
 
 AUTO = "forward"  # with T by alternating likelihood, the estimator of least error in the book
 SINGLE = [name for name, recipe in METHODS.items() if not recipe.folds]  # methods that train one network
@@ -63,11 +62,11 @@ def check_method(name: str) -> str:
     return chosen
 
 
-def suggestions(own: OwnSet, trained: Trained) -> pd.DataFrame:
+def suggestions(own: OwnSet, found: Findings) -> pd.DataFrame:
     """One row per image, those whose label is likeliest to be wrong first."""
     import pandas as pd
 
-    labels, posterior = own.noisy_labels, trained.posterior
+    labels, posterior = own.noisy_labels, found.posterior
     names, rows = np.array(own.class_names, dtype=object), np.arange(len(labels))
     columns = {"row": rows, "image": own.image_names, "label": names[labels]}
     columns |= {"suggestion": names[posterior.argmax(axis=1)], "p_wrong": 1 - posterior[rows, labels]}
@@ -97,24 +96,40 @@ def trained_report(
     (n, channels, size, _), n_classes = own.images.shape, len(own.class_names)
     make = network_maker(network, n_classes, channels, size, seed)
     from labelnoise.own import _training
-    from labelnoise.own.report import Report, at_least_counted
 
     settings = _training.scaled_settings(protocol("", network if network in PROTOCOL else "lenet", name), n)
     after_epoch = progress(_training.epochs_in_all(name, settings)) if progress else None
     trained = _training.train(own.data, make, name, settings, seed=seed, after_epoch=after_epoch)
+    return trained, report_of(own, trained, network, name)
+
+
+def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
+    """What is told of the labels of a set after training on it.
+
+    Args:
+        own: the set.
+        found: what came of training.
+        network, name: as `trained_report` takes them.
+
+    Raises:
+        InputError: an unknown method.
+    """
+    from labelnoise.own.report import Report, at_least_counted
+
+    n, n_classes = len(own.noisy_labels), len(own.class_names)
     counts = np.bincount(own.noisy_labels, minlength=n_classes)
-    bounds = at_least_counted(trained.alternation.transition_matrix, trained.alternation.deviation, counts)
+    bounds = at_least_counted(found.transition_matrix, found.deviation, counts)
     model = MODELS[network].title if network in MODELS else network
-    title = f"{model} by {METHODS[name].title} on {n:,} images of {n_classes} classes"
-    return trained, Report(title, own.class_names, counts, bounds, NOTES, trained.gain)
+    title = f"{model} by {METHODS[check_method(name)].title} on {n:,} images of {n_classes} classes"
+    return Report(title, own.class_names, counts, bounds, NOTES, found.gain)
 
 
-def measured(own: OwnSet, fit: Fit) -> dict[str, float]:
+def measured(own: OwnSet, found: Findings) -> dict[str, float]:
     """How long the best epoch was in coming, and how accurate the network is then on held-out labels, a fraction."""
-    best = fit.history[fit.best_epoch]
-    found: dict[str, float] = {"epochs": len(fit.history), "best_epoch": fit.best_epoch + 1}
-    found |= {"noisy_validation_accuracy": round(best.noisy_validation_accuracy, 4)}
-    return found | ({} if own.test_images is None else {"clean_test_accuracy": round(best.clean_test_accuracy, 4)})
+    best = found.history[found.best_epoch]
+    facts: dict[str, float] = {"epochs": len(found.history), "best_epoch": found.best_epoch + 1}
+    facts |= {"noisy_validation_accuracy": round(best.noisy_validation_accuracy, 4)}
+    return facts | ({} if own.test_images is None else {"clean_test_accuracy": round(best.clean_test_accuracy, 4)})
 
 
 def as_table(facts: Mapping[str, float]) -> pd.DataFrame:
@@ -135,7 +150,7 @@ def run(options: argparse.Namespace) -> int:
     from labelnoise.own._page import page, pictures_of
     from labelnoise.own.report import as_json, as_text
 
-    ranked, found, best = suggestions(own, trained), measured(own, trained.fit), trained.fit.best_model
+    ranked, found, best = suggestions(own, trained), measured(own, trained), trained.fit.best_model
     channels, size = own.images.shape[1:3]
     about = {"network": options.network, "in_channels": channels, "image_size": size, "class_names": own.class_names}
     about |= {"mean": trained.scale[0], "deviation": trained.scale[1]}

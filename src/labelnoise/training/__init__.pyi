@@ -12,6 +12,7 @@ from ._graph import Smooth as Smooth
 from ._graph import by_graph as by_graph
 from ._graph import smooth_functions as smooth_functions
 from ._graph import smooth_probs as smooth_probs
+from ._ideas import try_method as try_method
 from ._loop import Epoch as Epoch
 from ._loop import Fit as Fit
 from ._loop import as_columns as as_columns

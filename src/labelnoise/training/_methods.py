@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from labelnoise import losses
+from labelnoise._imports import imported, is_own
 from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix
 
@@ -32,9 +33,9 @@ class Method:
 
     Attributes:
         title: what messages, reports, figures and tables call it.
-        loss: the name in `labelnoise.losses` of what makes its loss from what it `takes` and from its `options`.
-        takes: what else that is made from, of "transition_matrix", "soft_labels", "n_samples" and "n_classes", in this
-            order.
+        loss: the name in `labelnoise.losses`, or ``module:name``, of what makes its loss from what it `takes` and from
+            its `options`.
+        takes: what else that is made from, of "transition_matrix", "soft_labels", "n_samples" and "n_classes".
         compared: the features that its graph compares, by their name in `labelnoise.training.FEATURES`; None without a
             graph.
         warm_start: whether it starts from the best epoch of a cross-entropy fit, in place of random weights.
@@ -104,7 +105,9 @@ class Method:
             "n_classes": n_classes,
         }  # fmt: skip
         chosen = {name: option.default for name, option in self.options.items()} | options
-        return getattr(losses, self.loss)(*(given[name] for name in self.takes), **chosen)
+        make = imported(self.loss, "method") if is_own(self.loss) else getattr(losses, self.loss)
+        made: nn.Module = make(**{name: given[name] for name in self.takes}, **chosen)
+        return made
 
 
 _T = ("transition_matrix",)
@@ -156,11 +159,15 @@ METHODS: dict[str, Method] = {
 
 
 def method(name: str) -> Method:
-    """The recipe called `name`.
+    """The recipe called `name`: of the book, or with the reader's own loss ``module:name`` (see `own_method`).
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it can't be imported.
     """
+    if is_own(name):
+        from labelnoise.training._ideas import own_method
+
+        return own_method(name)
     if name not in METHODS:
         raise InputError(f"Unknown method {name!r}; use one of: {', '.join(METHODS)}.")
     return METHODS[name]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from labelnoise.training._alternation import Alternation, CrossFit, alternate, cross_fit, rounds
 from labelnoise.training._gradients import oriented_gradients
 from labelnoise.training._graph import by_graph
+from labelnoise.training._ideas import check_finite, told
 from labelnoise.training._loop import Fit, fit
 from labelnoise.training._methods import method
 from labelnoise.training._networks import Pair
@@ -38,7 +39,7 @@ def train_by(
     """Train by a method: one network or a pair, or one network per fold of all noisy images.
 
     Args:
-        name: a name in `METHODS`.
+        name: a name in `METHODS`, or ``module:name`` of an own loss.
         networks: the method's ``n_networks``, with fresh weights, on the device of the splits; trained in place.
         splits: what to learn from, to choose the epoch by, and to measure on.
         matrix: T, shape (n_classes, n_classes), where the method needs one.
@@ -55,7 +56,7 @@ def train_by(
         A `Fit`; with folds a `CrossFit`, or an `Alternation` where the method learns T.
 
     Raises:
-        InputError: as `Method.make_loss`, `by_graph` and `fit`.
+        InputError: as `Method.make_loss`, `by_graph` and `fit`; an own loss that fails, or is not finite.
     """
     recipe = method(name)
     learned = splits.noisy if refit or recipe.folds else splits.train
@@ -63,19 +64,21 @@ def train_by(
     if recipe.compared and matrix is not None:
         others = splits.validation.images[: 0 if refit else None]
         soft_labels = by_graph(learned, others, FEATURES[recipe.compared], matrix, graph_seed)
-    loss = recipe.make_loss(matrix, n_classes, len(learned.images), soft_labels, **(options or {}))
+    with told(name):
+        loss = recipe.make_loss(matrix, n_classes, len(learned.images), soft_labels, **(options or {}))
     loss = loss.to(learned.images.device)
     if recipe.folds and recipe.learns_transition and matrix is not None:
         turns = rounds(settings)
         return alternate(networks, learned, splits.test, matrix, turns, seed=seed, after_epoch=after_epoch)
     if recipe.folds:
-        seeds = {"folds": seed, "seed": seed}
-        return cross_fit(networks, loss, learned, splits.test, settings, after_epoch=after_epoch, **seeds)
+        return cross_fit(networks, loss, learned, splits.test, settings, folds=seed, seed=seed, after_epoch=after_epoch)
     network = Pair(*networks) if recipe.pair else networks[0]
     if recipe.warm_start and warm is not None:
         network.load_state_dict(warm)
     parts = (learned, splits.validation, splits.test)
-    done = fit(network, loss, *parts, settings, seed=seed, after_epoch=after_epoch)
+    with told(name):
+        done = fit(network, loss, *parts, settings, seed=seed, after_epoch=after_epoch)
+        check_finite(name, done)
     if not refit:
         return done
     return dataclasses.replace(done, best_model=done.model, best_epoch=len(done.history) - 1, best_loss=loss)

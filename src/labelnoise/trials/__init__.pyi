@@ -1,3 +1,8 @@
+from ._forecast import epoch_costs as epoch_costs
+from ._forecast import expected_seconds as expected_seconds
+from ._forecast import relative_speed as relative_speed
+from ._ideas import ideas as ideas
+from ._ideas import shown as shown
 from ._ledger import DamagedLine as DamagedLine
 from ._ledger import Ledger as Ledger
 from ._ledger import decode as decode

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from labelnoise import trials  # whose names come when they are used: a ledger opens without torch
+from labelnoise._imports import SourceGone
 
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial
@@ -141,8 +142,8 @@ class Ledger:
 
     def find_fit(self, trial: Trial) -> Record | None:
         """The last finished record of a trial with its weights, or None where these are not kept."""
-        record, weights = self._last(trial.key), self._weights(trial)
-        if record is not None and record.trial == trial and weights.is_file():
+        record, weights = self.find(trial), self._weights(trial)
+        if record is not None and weights.is_file():
             return dataclasses.replace(record, weights=weights.read_bytes())
         return self.base.find_fit(trial) if self.base else None
 
@@ -150,7 +151,10 @@ class Ledger:
         lines = self._lines.get(key, [])
         while lines:
             number, line = lines[-1]
-            record = decode(line)
+            try:
+                record = decode(line)
+            except SourceGone:  # of an own loss or estimator that it was made with
+                return None
             if record is not None and record.complete:
                 return record
             if record is None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load
 from torch import Tensor, nn
 
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, scaled, temperature
-from labelnoise.noise import derive_seed
+from labelnoise.noise import Labels, derive_seed
 from labelnoise.training import (
     Alternation,
     CrossFit,
@@ -185,11 +186,31 @@ def reread(record: Record, device: str = "cpu") -> Record:
         InputError: the data can't be found.
     """
     with _one_thread():
-        # Another memory layout would sum in another order.
-        model = initial_model(record.trial, device).to(memory_format=torch.channels_last)
-        model.load_state_dict(load(record.weights))
-        read = read_noise(record.trial, prepare(record.trial, device).noisy, model)
+        read = read_noise(record.trial, prepare(record.trial, device).noisy, _fit_of(record, device))
     return dataclasses.replace(record, **read)
+
+
+def probs_of(record: Record, device: str = "cpu") -> tuple[NDArray[np.float64], Labels]:
+    """What the fit of a cross-entropy record says of all its noisy images, and their noisy labels.
+
+    Args:
+        record: with its weights.
+        device: "cpu", on one thread, or "cuda".
+
+    Returns:
+        Shape (n, n_classes) and (n,).
+    """
+    with _one_thread():
+        model, noisy = _fit_of(record, device), prepare(record.trial, device).noisy
+        return predict_probs(model, noisy.images), noisy.noisy_labels.cpu().numpy()
+
+
+def _fit_of(record: Record, device: str) -> nn.Module:
+    """The network of a record, from its weights."""
+    # Another memory layout would sum in another order.
+    model = initial_model(record.trial, device).to(memory_format=torch.channels_last)
+    model.load_state_dict(load(record.weights))
+    return model
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
+from labelnoise._imports import is_own
 from labelnoise.errors import InputError
+from labelnoise.trials._ideas import own_sources, with_hashes
 from labelnoise.trials._ledger import Ledger
 from labelnoise.trials._progress import Progress, Tally
 from labelnoise.trials._workers import attempt, local_pool, stop
@@ -38,7 +40,7 @@ def missing(trials: Iterable[Trial], ledger: Ledger, estimators: Collection[str]
     Raises:
         InputError: an unknown estimator.
     """
-    _check(estimators)
+    estimators = with_hashes(estimators)
     found: dict[Trial, None] = {}
     for asked in trials:
         trial: Trial | None = asked
@@ -53,16 +55,6 @@ def missing(trials: Iterable[Trial], ledger: Ledger, estimators: Collection[str]
     return sorted(found, key=lambda trial: trial not in givers)
 
 
-def _check(names: Collection[str]) -> None:
-    """No record will ever hold the T of an estimator that there is not."""
-    if names:
-        from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-
-        known = [*ESTIMATORS, *FEATURE_ESTIMATORS]
-        if unknown := [name for name in names if name not in known]:
-            raise InputError(f"Unknown estimator {unknown[0]!r}; use one of: {', '.join(known)}.")
-
-
 def _given(trial: Trial, ledger: Ledger) -> Record | None:
     """The record that a trial is given, with weights if it starts from these; None if it needs none, or lacks it."""
     from labelnoise.estimators import ESTIMATORS
@@ -71,7 +63,7 @@ def _given(trial: Trial, ledger: Ledger) -> Record | None:
     needed, source = trial.prerequisite(), trial.transition
     if needed is None:
         return None
-    record = ledger.find(needed, [source] if source in ESTIMATORS else [])
+    record = ledger.find(needed, [source] if source and (source in ESTIMATORS or is_own(source)) else [])
     if record is None or not method(trial.method).warm_start:
         return record
     fit = ledger.find_fit(needed)
@@ -97,8 +89,9 @@ def sweep(
         ledger: where records are looked up and appended.
         executor: any PEP 3148 executor; by default a pool of processes on this machine.
         workers: how many trials run at once; by default one per core.
-        estimators: those whose T the records of cross-entropy trials must hold; a trial on record without one of
-            them is read again from its weights, or trained again where these are not kept.
+        estimators: those whose T the records of cross-entropy trials must hold, the reader's own as ``module:name``
+            among them; a trial on record without one of them is read again from its weights, or trained again where
+            these are not kept.
         progress: called when a trial starts or ends.
 
     Returns:
@@ -109,11 +102,13 @@ def sweep(
         InputError: an unknown estimator, or a worker died.
         KeyboardInterrupt: at Ctrl-C, with the workers stopped and finished trials kept.
     """
+    estimators = with_hashes(estimators)
     todo = missing(trials, ledger, estimators)
     if todo:
+        own = own_sources(todo, estimators)
         tally = Tally(todo, min(workers or os.cpu_count() or 1, len(todo)))
         with _pool(executor, tally.workers) as pool:
-            _run_all(todo, ledger, pool, tally, progress or (lambda _: None))
+            _run_all(todo, ledger, pool, tally, own, progress or (lambda _: None))
         if tally.failed:
             last_line = tally.failed[0].traceback.strip().splitlines()[-1]
             raise SweepFailed(
@@ -143,9 +138,17 @@ def _pool(executor: Executor | None, workers: int) -> Iterator[Executor]:
 
 
 def _run_all(
-    todo: Sequence[Trial], ledger: Ledger, pool: Executor, tally: Tally, report: Callable[[Progress], None]
+    todo: Sequence[Trial],
+    ledger: Ledger,
+    pool: Executor,
+    tally: Tally,
+    own: Sequence[str],
+    report: Callable[[Progress], None],
 ) -> None:
-    """Run trials, each as soon as what it needs is on record; those that need a failed one never start."""
+    """Run trials, each as soon as what it needs is on record; those that need a failed one never start.
+
+    The reader's own estimators read a fit once it is kept, so that it is not lost if they fail.
+    """
     graph: TopologicalSorter[Trial] = TopologicalSorter()
     for trial in todo:
         needed = trial.prerequisite()
@@ -155,7 +158,7 @@ def _run_all(
 
     def submit_ready() -> None:
         for trial in graph.get_ready():
-            running[pool.submit(attempt, trial, _given(trial, ledger), ledger.find_fit(trial))] = trial
+            running[pool.submit(attempt, trial, _given(trial, ledger), ledger.find_fit(trial), own)] = trial
 
     submit_ready()
     report(tally.progress())
@@ -164,7 +167,9 @@ def _run_all(
         for future in sorted(finished, key=lambda future: future.exception() is not None):
             trial, record = running.pop(future), future.result()
             _keep(record, ledger)
-            if record.complete:
+            if record.complete and record.weights and not record.has(own):
+                running[pool.submit(attempt, trial, None, record, own)] = trial
+            elif record.complete:
                 tally.add(record, [trial])
                 graph.done(trial)
                 submit_ready()

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from labelnoise import names
+from labelnoise._imports import is_own, pinned, without_hash
 from labelnoise.data import DATASETS, entry
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS
-from labelnoise.training import FUNCTIONS, Settings, method, model, protocol
+from labelnoise.estimators import ESTIMATORS, try_estimator
+from labelnoise.training import FUNCTIONS, Settings, method, model, protocol, try_method
 
 # Raise it with every change that alters what a trial computes; records of another protocol are not read.
 PROTOCOL_VERSION = 2
@@ -33,13 +34,16 @@ class Trial:
     Two trials with the same seed share the split and the order of images (a refit has another, of more images), the
     flips where their data set and noise agree, and the initial weights where their model and classes agree. So
     methods are compared in pairs.
+
+    The names of own losses and estimators get the hash of their source, so that they have other keys when it changes.
     """
 
     dataset: str  # a name in DATASETS
     noise: str  # a name that names.named reads, instance-RATE, or human
     model: str  # a name in MODELS
-    method: str  # a name in METHODS
-    transition: str | None = None  # T: "true", a name in ESTIMATORS or in GIVEN_BY_METHODS, or "true, DISTORTION"
+    method: str  # a name in METHODS, or module:name of an own loss
+    # T: "true", a name in ESTIMATORS, module:name of an own one, a name in GIVEN_BY_METHODS, or "true, DISTORTION"
+    transition: str | None = None
     seed: int
     settings: Settings
     images: int | None = None  # noisy images used, training and validation together; all by default
@@ -50,16 +54,23 @@ class Trial:
 
     def __post_init__(self) -> None:
         self._check_types()
+        for name, what in (("method", "method"), ("transition", "estimator")):
+            if is_own(getattr(self, name)):
+                object.__setattr__(self, name, pinned(getattr(self, name), what))
         recipe = method(self.method)
         people = entry(self.dataset).people
         model(self.model)
+        try_method(self.method, self.n_classes)
+        if is_own(self.transition):
+            try_estimator(str(self.transition), self.n_classes)
         given = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
         sources = ("true", *ESTIMATORS, *given) if recipe.needs_transition else (None,)
         if recipe.needs_transition and self.distortion:
             names.distorted(self.distortion, np.eye(self.n_classes), np.random.default_rng())
-        elif self.transition not in sources:
+        elif self.transition not in sources and not (recipe.needs_transition and is_own(self.transition)):
             allowed = f"use one of: {', '.join(map(str, sources))}" if sources != (None,) else "it takes none"
-            raise InputError(f"{self.method} can't take its transition matrix from {self.transition!r}; {allowed}.")
+            name, source = without_hash(self.method), self.transition and without_hash(self.transition)
+            raise InputError(f"{name} can't take its transition matrix from {source!r}; {allowed}.")
         if self.noise != names.HUMAN:
             names.nominal_rate(self.noise, self.n_classes)
         elif people is None:
@@ -124,7 +135,7 @@ class Trial:
         """The trial whose T or weights this one is given, if it needs one."""
         if self.transition in GIVEN_BY_METHODS:
             giver, source = self.transition, GIVEN_BY_METHODS[self.transition]
-        elif self.transition in ESTIMATORS or method(self.method).warm_start:
+        elif self.transition in ESTIMATORS or is_own(self.transition) or method(self.method).warm_start:
             giver, source = "cross-entropy", None
         else:
             return None

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -22,20 +23,26 @@ if TYPE_CHECKING:
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def attempt(trial: Trial, given: Record | None, own_fit: Record | None) -> Record:
+def attempt(trial: Trial, given: Record | None, own_fit: Record | None, own: Sequence[str] = ()) -> Record:
     """Run a trial, whose record is a failed one if it raises an exception.
 
     Args:
         trial: what to run.
         given: the record that it needs, as `run` takes it.
         own_fit: a record of the trial itself with its weights: it is not trained again, but read by all estimators.
+        own: the reader's own estimators that read it too, by their names with hashes.
     """
-    from labelnoise.trials import Record, _running
+    from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+    from labelnoise.trials import Record, _ideas, _running
 
     with _ONE_AT_A_TIME:
         start = time.perf_counter()
         try:
-            return _running.reread(own_fit) if own_fit else _running.run(trial, given)
+            if own_fit is None:
+                return _running.run(trial, given)
+            if not own or not own_fit.has([*ESTIMATORS, *FEATURE_ESTIMATORS]):
+                own_fit = _running.reread(own_fit)
+            return _ideas.with_own(own_fit, own) if own else own_fit
         except Exception:
             seconds = round(time.perf_counter() - start, 2)
             return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())

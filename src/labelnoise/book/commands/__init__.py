@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from labelnoise.trials import Ledger, Trial, duration, epoch_costs, expected_seconds, missing, relative_speed
 
 
 def add_where(command: argparse.ArgumentParser) -> None:
@@ -25,6 +28,19 @@ def where_to_run(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
         with cluster.connect(options.scheduler) as (executor, workers):
             yield {"executor": executor, "workers": workers}
+
+
+def forecast(trials: Sequence[Trial], ledger: Ledger, estimators: Collection[str], workers: int | None) -> str:
+    """How many trials are on record and how many are to be trained, and about how long that takes on this machine."""
+    todo = missing(trials, ledger, estimators)
+    text = f"{len(set(trials) - set(todo))} of {len(trials)} trials are on record in {ledger.path}."
+    if not todo:
+        return text
+    records = [*ledger, *(ledger.base or ())]
+    speeds = {model: relative_speed(model, records) for model in {trial.model for trial in todo}}
+    count = min(workers or os.cpu_count() or 1, len(todo))
+    seconds = expected_seconds(todo, epoch_costs(records), speeds) / count
+    return f"{text} To train: {len(todo)}, about {duration(seconds)} with {count} at once."
 
 
 def positive(text: str) -> int:

@@ -11,10 +11,12 @@ import yaml
 
 from labelnoise.book import parameters, project
 from labelnoise.book.commands import add_where, where_to_run
+from labelnoise.book.plan import check_publishable
+from labelnoise.book.commands import add_where, forecast, positive, where_to_run
 from labelnoise.errors import InputError
 
 DESCRIPTION = "Train the trials that are missing, execute the chapter and render its page under runs/."
-EXAMPLE = 'example: labelnoise chapter 05_robustness -p models "[lenet]" -p rate_noises "[symmetric-0.3]"'
+EXAMPLE = 'example: labelnoise chapter 03_correction -p noise_rates "[0.1, 0.3]"'
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -24,6 +26,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-p", dest="parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
     )
+    command.add_argument("--seeds", type=positive, metavar="N", help="independent runs of each, as -p seeds N")
+    command.add_argument("--dry-run", action="store_true", help="say what would be trained, and stop")
     command.add_argument("--publish", action="store_true", help="put it into the book, its records among the published")
     add_where(command)
 
@@ -44,10 +48,18 @@ def run(options: argparse.Namespace) -> int:
     """Check what is asked for, which is quick, then train and draw it."""
     if bool(options.name) == options.all:
         raise InputError(f"Name one chapter, or pass --all; the chapters are {', '.join(project.sources())}.")
-    given = _assignments(options.parameter)
+    given = _assignments(options.parameter) | ({"seeds": options.seeds} if options.seeds else {})
     plans = {name: parameters.planned(name, given) for name in ([options.name] if options.name else project.sources())}
     if options.publish and given.get("profile") == "smoke":
         raise InputError("A smoke run is too small to publish; run the chapter with profile full.")
+    for plan in plans.values() if options.publish else ():
+        check_publishable(plan)
+    trials = list(dict.fromkeys(trial for plan in plans.values() for trial in plan.trials))
+    estimators = {name for plan in plans.values() for name in plan.estimators or ()}
+    ledger = project.published_ledger() if options.publish else project.ledger()
+    print(forecast(trials, ledger, estimators, options.workers), flush=True)
+    if options.dry_run:
+        return 0
     from labelnoise.book import chapters  # papermill and torch, after what may be wrong
     from labelnoise.trials import on_terminal
 

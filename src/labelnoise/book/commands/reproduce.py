@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from labelnoise.book import parameters, project
-from labelnoise.book.commands import add_where, where_to_run
-from labelnoise.trials import Ledger, missing, on_terminal, sweep
+from labelnoise.book.commands import _headline, add_where, forecast, where_to_run
+from labelnoise.trials import Ledger, on_terminal, sweep
 
 DESCRIPTION = None
 EXAMPLE = "example: labelnoise reproduce --workers 2 --fresh /tmp/again"
@@ -14,18 +14,21 @@ EXAMPLE = "example: labelnoise reproduce --workers 2 --fresh /tmp/again"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
     command.add_argument("--fresh", metavar="DIR", help="train all of them, into a new ledger in this folder")
+    command.add_argument("--headline", action="store_true", help="train the answer to the main question from nothing")
     add_where(command)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train what is missing."""
-    ledger = project.published_ledger()
-    if options.fresh:
-        Path(options.fresh).mkdir(parents=True, exist_ok=True)
-        ledger = Ledger(Path(options.fresh) / "trials.jsonl")
-    asked = parameters.planned_by_all()
-    todo = missing(asked, ledger)
-    print(f"{len(asked) - len(todo)} of {len(asked)} trials are on record in {ledger.path}.", flush=True)
+    published = ledger = project.published_ledger()
+    folder = options.fresh or (project.root() / "runs" / "headline" if options.headline else None)
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        ledger = Ledger(Path(folder) / "trials.jsonl")
+    asked = _headline.trials() if options.headline else parameters.planned_by_all()
+    print(forecast(asked, ledger, (), options.workers), flush=True)
     with where_to_run(options) as where:
         sweep(asked, ledger, progress=on_terminal, **where)
+    if options.headline:
+        print(_headline.comparison(asked, published, ledger))
     return 0

@@ -1,0 +1,88 @@
+"""What training on a set found, kept in files: its page can be drawn again without training, on any processor."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from labelnoise._files import write_whole
+from labelnoise.own.images import OwnSet
+
+if TYPE_CHECKING:
+    from labelnoise.own._training import Findings
+
+FACTS, PROBS = "sample.json", "sample.npz"
+
+
+def _of_set(own: OwnSet, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked, and of which images and labels."""
+    digests = {
+        f"{name}_sha256": hashlib.sha256(np.ascontiguousarray(array, dtype=kind).tobytes()).hexdigest()
+        for name, array, kind in (("images", own.images, np.uint8), ("labels", own.noisy_labels, "<i8"))
+    }
+    return {**asked, **digests}
+
+
+def write(
+    folder: Path, own: OwnSet, found: Findings, asked: Mapping[str, Any], provenance: Mapping[str, str]
+) -> None:
+    """Keep what was found in two files of a folder: probabilities as float32 in one, all else as JSON in the other.
+
+    Args:
+        folder: where to.
+        own: the set.
+        found: what came of training on it.
+        asked: by what network, method, seed and so on, as JSON has it; `read` compares it.
+        provenance: what the bits depend on besides.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, probs=found.probs.astype(np.float32))
+    facts = {
+        "asked": _of_set(own, asked),
+        "provenance": dict(provenance),
+        "transition_matrix": found.transition_matrix.tolist(),
+        "deviation": found.deviation.tolist(),
+        "history": [dataclasses.asdict(epoch) for epoch in found.history],
+        "best_epoch": found.best_epoch,
+        "gain": found.gain and dataclasses.asdict(found.gain),
+        "probs_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+    }
+    write_whole(folder / PROBS, buffer.getvalue())
+    write_whole(folder / FACTS, (json.dumps(facts, indent=1) + "\n").encode())
+
+
+def read(folder: Path, own: OwnSet, asked: Mapping[str, Any]) -> Findings | None:
+    """What a folder keeps of a set, or None if it keeps nothing of this set for what is asked.
+
+    Args:
+        folder: where `write` wrote to.
+        own: the set.
+        asked: as it was given to `write`.
+    """
+    if not (folder / FACTS).exists() or not (folder / PROBS).exists():
+        return None
+    facts, content = json.loads((folder / FACTS).read_bytes()), (folder / PROBS).read_bytes()
+    if facts["asked"] != _of_set(own, asked) or facts["probs_sha256"] != hashlib.sha256(content).hexdigest():
+        return None
+    from labelnoise.own._training import Findings
+    from labelnoise.statistics import Interval
+    from labelnoise.training import Epoch
+
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        probs = arrays["probs"].astype(np.float64)
+    return Findings(
+        noisy_labels=own.noisy_labels,
+        probs=probs / probs.sum(axis=1, keepdims=True),  # they were rounded
+        transition_matrix=np.array(facts["transition_matrix"]),
+        deviation=np.array(facts["deviation"]),
+        history=tuple(Epoch(**epoch) for epoch in facts["history"]),
+        best_epoch=facts["best_epoch"],
+        gain=facts["gain"] and Interval(**facts["gain"]),
+    )

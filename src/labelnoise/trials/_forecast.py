@@ -1,0 +1,81 @@
+"""How long trials will take on this machine, before one is run."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labelnoise.trials._trial import Record, Trial
+
+PLAIN = "cross-entropy"
+IMAGES = 2048  # that the speed of this machine is measured on
+Costs = dict[tuple[str, ...], float]
+
+
+def epoch_costs(records: Iterable[Record]) -> Costs:
+    """Seconds per epoch on record: the median of each data set, network and method, and of each network and method."""
+    found: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for record in records:
+        asked = record.trial
+        if asked.images is None:
+            for key in ((asked.dataset, asked.model, asked.method), (asked.model, asked.method), (asked.model,)):
+                found[key].append(record.seconds / asked.settings.epochs)
+    return {key: statistics.median(each) for key, each in found.items()}
+
+
+def expected_seconds(trials: Sequence[Trial], costs: Costs, speeds: Mapping[str, float]) -> float:
+    """Seconds of one thread for all the trials together.
+
+    Args:
+        trials: that are to be run.
+        costs: as `epoch_costs` gives them.
+        speeds: network to how many times as long as on record this machine takes (see `relative_speed`).
+    """
+    total = 0.0
+    for asked in trials:
+        keys = ((asked.dataset, asked.model, asked.method), (asked.model, asked.method), (asked.model,))
+        cost = next((costs[key] for key in keys if key in costs), 1.0)
+        share = 1.0 if asked.images is None else min(asked.images / 18_000, 1.0)
+        total += cost * asked.settings.epochs * share * speeds.get(asked.model, 1.0)
+    return total
+
+
+def relative_speed(model: str, records: Iterable[Record]) -> float:
+    """How many times as long as on record this machine takes for an epoch of a network, by a second of training.
+
+    Records of cross-entropy on the source paper's data say what one epoch of 14,400 images took; 1 without any.
+    """
+    import torch
+
+    from labelnoise.losses import CrossEntropy
+    from labelnoise.training import PROTOCOL, Split, build, fit
+
+    on_record = [
+        record.seconds / record.trial.settings.epochs
+        for record in records
+        if record.trial.dataset == "fashion-mnist-3" and record.trial.method == PLAIN and record.trial.model == model
+        if record.trial.images is None
+    ]
+    if not on_record:
+        return 1.0
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(IMAGES, 1, 28, 28, generator=generator)
+    labels = torch.randint(3, (IMAGES,), generator=generator)
+    whole = Split(images, labels, labels)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        spent = []
+        for _ in range(2):  # the first warms up
+            network, started = build(model, 3, seed=0), time.perf_counter()
+            settings = dataclasses.replace(PROTOCOL[model], epochs=1)
+            fit(network, CrossEntropy(), whole, whole[: IMAGES // 4], whole[: IMAGES // 5], settings, seed=0)
+            spent.append(time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return spent[-1] * 14_400 / IMAGES / statistics.median(on_record)

@@ -1,0 +1,93 @@
+"""T by estimators of a reader's own, beside the others in the records of a reader's own runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from labelnoise._imports import is_own, pinned, without_hash
+from labelnoise.estimators import estimator
+
+if TYPE_CHECKING:
+    from labelnoise.trials._trial import Record, Trial
+
+Value = TypeVar("Value")
+
+
+def with_hashes(estimators: Iterable[str]) -> list[str]:
+    """The names as records have them: those of own estimators with the hash of their source.
+
+    Raises:
+        InputError: an estimator that there is not.
+    """
+    names = list(estimators)
+    for name in names:
+        estimator(name)
+    return [pinned(name, "estimator") if is_own(name) else name for name in names]
+
+
+def ideas(trials: Iterable[Trial], estimators: Iterable[str] = ()) -> list[str]:
+    """The own losses and estimators that trials are made of, and those among the estimators, each once."""
+    named = [name for trial in trials for name in (trial.method, trial.transition)]
+    return list(dict.fromkeys(name for name in (*named, *estimators) if name and is_own(name)))
+
+
+def own_sources(trials: Iterable[Trial], estimators: Iterable[str] = ()) -> list[str]:
+    """Those of the `ideas` whose T is read from a cross-entropy fit."""
+    sources = [trial.transition for trial in trials]
+    return list(dict.fromkeys(name for name in (*sources, *estimators) if name and is_own(name)))
+
+
+def with_own(record: Record, estimators: Collection[str], device: str = "cpu") -> Record:
+    """A cross-entropy record with the T of own estimators too, from its weights; the rest stays as it is.
+
+    Args:
+        record: with its weights.
+        estimators: their names, with hashes.
+        device: "cpu", on one thread, or "cuda".
+
+    Raises:
+        InputError: one of them fails or gives no T, or the data can't be found.
+    """
+    from labelnoise.estimators import RESAMPLES, bootstrap_deviation
+    from labelnoise.noise import derive_seed
+    from labelnoise.trials import _running  # brings torch
+    from labelnoise.trials._reading import all_listed
+
+    asked = record.trial
+    probs, noisy_labels = _running.probs_of(record, device)
+    seed = derive_seed("resamples", asked.dataset, asked.seed)
+    functions = {name: estimator(name) for name in estimators}
+    matrices = {name: estimate(probs, noisy_labels) for name, estimate in functions.items()}
+    deviations = {
+        name: bootstrap_deviation(estimate, probs, noisy_labels, resamples=RESAMPLES, seed=seed)
+        for name, estimate in functions.items()
+    }
+    return dataclasses.replace(
+        record,
+        transition_matrices={**record.transition_matrices, **all_listed(matrices)},
+        deviations={**record.deviations, **all_listed(deviations)},
+    )
+
+
+def shown(record: Record, estimators: Collection[str] = ()) -> Record:
+    """The record as a page shows it: T of own estimators only if they are asked for, under names without a hash.
+
+    Args:
+        record: of any trial.
+        estimators: those asked for, as their authors write them.
+
+    Raises:
+        InputError: an own estimator that there is not.
+    """
+    if not any(is_own(name) for name in record.transition_matrices):
+        return record
+    kept = {*with_hashes(estimators), record.trial.method}
+
+    def of(found: Mapping[str, Value]) -> dict[str, Value]:
+        return {without_hash(name): each for name, each in found.items() if not is_own(name) or name in kept}
+
+    return dataclasses.replace(
+        record, transition_matrices=of(record.transition_matrices), deviations=of(record.deviations)
+    )
