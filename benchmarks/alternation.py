@@ -14,6 +14,7 @@ import dataclasses
 import itertools
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def kept() -> list[dict[str, Any]]:
 
 def keep(noise: str, seed: int, found: dict[str, float], seconds: float) -> None:
     """Add a run's errors by arm to the file, which another process may write to."""
-    with FileLock(RESULT.with_suffix(".lock")):
+    with FileLock(Path(tempfile.gettempdir()) / "labelnoise-alternation.lock"):
         new = [
             {"noise": noise, "seed": seed, "arm": arm, "l1": error, "seconds": seconds} for arm, error in found.items()
         ]

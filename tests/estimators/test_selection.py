@@ -125,3 +125,19 @@ def test_a_coverage_is_a_share(coverage):
 def test_costs_are_spaced_within_one(spacing):
     with pytest.raises(InputError, match=re.escape(f"spacing must lie in (0, 0.5], not {spacing!r}.")):
         selective_costs(np.eye(2), [0, 1], spacing=spacing)
+
+
+# What the authors' own code in Python (github.com/MachineLearningBCAM/label-noise-T-estimation) gives for these samples
+# with its defaults: the labels of those that its algorithm 1 accepts by these scores, and that its algorithm 2 accepts by
+# scikit-learn's logistic regression, which is regularised.
+def test_the_threshold_accepts_what_the_authors_code_accepts():
+    features, labels, _ = gaussian(transitions.symmetric(2, 0.3), 1000, 0, distance=1.5)
+    share = 1 / (1 + np.exp(features[:, 1] - features[:, 0]))
+    estimate = selective_threshold(np.stack([share, 1 - share], axis=1), labels)
+    np.testing.assert_allclose(estimate, [[11 / 13, 2 / 13], [22 / 65, 43 / 65]], atol=1e-12)
+
+
+def test_the_costs_choose_what_the_authors_code_chooses():
+    features, labels, _ = gaussian(names.named("pair-flip-0.2", 3), 3000, 1, distance=6)
+    theirs = [[31 / 38, 7 / 38, 0], [0, 32 / 38, 6 / 38], [76 / 436, 0, 360 / 436]]
+    np.testing.assert_allclose(selective_costs(features, labels, seed=0), theirs, atol=1e-12)
