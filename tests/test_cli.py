@@ -10,6 +10,7 @@ import pytest
 import labelnoise
 from labelnoise import cli
 from labelnoise.book import chapters, parameters, plans, project
+from labelnoise.book.commands import _headline, reproduce
 from labelnoise.data import sources
 from labelnoise.trials import Ledger, provenance
 from labelnoise.trials import _sweep as sweep
@@ -218,12 +219,51 @@ def test_parameters_are_read_as_values_with_their_type(asked, capsys):
     assert cli.main(["chapter", "03_correction", *given, "--workers", "3"]) == 0
     expected = {"noises": ["symmetric-0.1"], "seeds": 2, "profile": "smoke", "models": ["lenet"]}
     assert asked == [(["03_correction"], expected, False, 3)]
-    assert capsys.readouterr().out == "03_correction: 03_correction.html\n"
+    assert capsys.readouterr().out.endswith("\n03_correction: 03_correction.html\n")
 
 
 def test_the_last_value_of_a_parameter_counts(asked):
     cli.main(["chapter", "03_correction", "-p", "seeds", "2", "-p", "seeds", "3", "--publish"])
     assert asked == [(["03_correction"], {"seeds": 3}, True, None)]
+
+
+def test_seeds_have_an_argument_of_their_own(asked):
+    cli.main(["chapter", "03_correction", "-p", "noise_rates", "[0.1]", "--seeds", "5"])
+    assert asked == [(["03_correction"], {"noise_rates": [0.1], "seeds": 5}, False, None)]
+
+
+def test_a_dry_run_says_what_would_be_trained_and_does_nothing(checkout, capsys):
+    before = sorted(checkout.rglob("*"))
+    assert cli.main(["chapter", "sgd", "-p", "noise_rates", "[0.1, 0.3]", "--dry-run", "--workers", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "0 of 12 trials are on record in " in said  # two rates, with and without correction, three seeds
+    assert "To train, with what they need: 12, about " in said
+    assert said.endswith(" with 2 at once.\n")
+    assert sorted(checkout.rglob("*")) == before
+
+
+def test_the_headline_is_trained_anew_and_held_beside_the_records(checkout, made_up, monkeypatch, capsys):
+    for trial in _headline.trials():
+        made = made_up(trial)
+        made.history["clean_test_accuracy"][-1] = 0.9 if trial.method == "forward" else 0.8
+        project.published_ledger().append(made)
+
+    def sweep(trials, ledger, **options):
+        for trial in trials:
+            made = made_up(trial)
+            made.history["clean_test_accuracy"][-1] = 0.95
+            ledger.append(made)
+
+    monkeypatch.setattr(reproduce, "sweep", sweep)
+    published = project.published_ledger().path.read_bytes()
+    assert cli.main(["reproduce", "--headline"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if line.startswith("paper-0.5")] == [
+        ["paper-0.5", "cross-entropy", "80.0", "95.0", "+15.0"],
+        ["paper-0.5", "forward", "90.0", "95.0", "+5.0"],
+        ["paper-0.5", "hog-forward", "80.0", "95.0", "+15.0"],
+    ]
+    assert project.published_ledger().path.read_bytes() == published
 
 
 def test_all_chapters_run_in_order_with_those_that_show_the_others_last(asked):

@@ -42,7 +42,7 @@ def forecast(trials: Sequence[Trial], ledger: Ledger, estimators: Collection[str
     speeds = {model: relative_speed(model, records) for model in {trial.model for trial in todo}}
     count = min(workers or os.cpu_count() or 1, len(todo))
     seconds = expected_seconds(todo, epoch_costs(records), speeds) / count
-    return f"{text} To train: {len(todo)}, about {duration(seconds)} with {count} at once."
+    return f"{text} To train, with what they need: {len(todo)}, about {duration(seconds)} with {count} at once."
 
 
 def positive(text: str) -> int:
