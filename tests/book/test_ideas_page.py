@@ -1,5 +1,6 @@
 """The page "Try your own idea": its code and commands as they stand, and that ideas stay out of the book."""
 
+import dataclasses
 import re
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_chapters
 
 from labelnoise import cli
 from labelnoise.book import chapters, matrix_tables, parameters, plans, project, tables, titles
@@ -150,6 +152,38 @@ except ValueError as error:
     assert done.returncode == 0, done.stderr
     told = f"The estimator nowhere:idea can't be imported: No module named 'nowhere'; it was looked for in {folder}."
     assert done.stdout.splitlines() == [f"[{OWN!r}]", told]
+
+
+def with_ideas(name):
+    """A chapter's lists of estimators and of corrections, each with one of the page among few others."""
+    found = {}
+    for parameter in parameters.declared(name).values():
+        if isinstance(parameter.default, list) and "anchor-97" in parameter.default:
+            found[parameter.name] = ["anchor-97", "confident-learning", OWN]
+        elif isinstance(parameter.default, list) and "forward, true" in parameter.default:
+            found[parameter.name] = ["forward, true", "forward, alternating", f"forward, {OWN}", f"{LOSS}, true"]
+        elif parameter.name.endswith("seeds") or parameter.name == "draws":
+            found[parameter.name] = min(parameter.default, 2)
+    return found
+
+
+@pytest.mark.parametrize("name", ["03_correction", "04_precision", "05_robustness", "06_when_to_correct", "08_human_noise"])
+def test_a_chapter_is_drawn_with_ideas(folder, made_up, monkeypatch, capsys, name):
+    full = test_chapters.made_up_in_full
+
+    def with_own(trial, *args):
+        record = full(trial, *args)
+        if trial.method != "cross-entropy":
+            return record
+        found = [record.transition_matrices, record.deviations]
+        matrices, deviations = ({**each, OWN: each["anchor-97"]} for each in found)
+        return dataclasses.replace(record, transition_matrices=matrices, deviations=deviations)
+
+    monkeypatch.setattr(test_chapters, "made_up_in_full", with_own)
+    values = with_ideas(name)
+    assert OWN in str(values)
+    asked, _ = test_chapters.run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
+    assert any(trial.method.startswith(LOSS) for trial in asked) or name == "04_precision"
 
 
 def test_titles_are_without_the_hash():
