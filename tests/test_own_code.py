@@ -85,11 +85,13 @@ def test_a_name_with_the_hash_of_another_source_is_refused(write):
         ("empty:idea", "has no attribute 'idea'"),
         ("failing:idea", "division by zero"),
         ("unreadable:idea", "invalid syntax"),
+        ("ending:idea", "no arguments"),
     ],
 )
 def test_what_can_t_be_imported_is_told_with_the_folder_that_was_looked_in(write, tmp_path, name, reason):
     write("empty.py", "")
     write("failing.py", "1 / 0\n")
+    write("ending.py", "raise SystemExit('no arguments')\n")
     write("unreadable.py", "def def\n")
     with pytest.raises(
         InputError, match=f"^The loss {name} can't be imported: .*{reason}.*; it was looked for in .*"

@@ -99,7 +99,7 @@ def _import(name: str, what: str) -> str:
                     sys.modules.pop(each, None)  # it may be of an older source, or of another folder
             _imported[f"{name}@{digest}"] = _resolved(name, here)
             _loaded[module] = digest
-    except Exception as error:  # whatever their code raises
+    except (Exception, SystemExit) as error:  # whatever their code raises, a script's own end among it
         raise InputError(f"The {what} {name} can't be imported: {error}; it was looked for in {here}.") from None
     return digest
 

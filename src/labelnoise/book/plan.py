@@ -32,7 +32,7 @@ class Plan:
     def __post_init__(self) -> None:
         if self.estimators is not None:
             check(1, estimators=self.estimators)
-        numbers = {trial.n_classes for trial in self.trials} or {3}
+        numbers = sorted({trial.n_classes for trial in self.trials}) or [3]
         for name, n_classes in itertools.product(self.estimators or (), numbers):
             try_estimator(name, n_classes)
         once = {name: list(dict.fromkeys(trials)) for name, trials in self.groups.items()}

@@ -1,14 +1,16 @@
 """The page "Try your own idea": its code and commands as they stand, and that ideas stay out of the book."""
 
+import dataclasses
 import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_sweep import InProcess
+import test_chapters
 
 from labelnoise import cli
 from labelnoise.book import chapters, matrix_tables, parameters, plans, project, tables, titles
@@ -20,7 +22,8 @@ from labelnoise.trials import _running as running
 
 PAGE = (Path(__file__).parents[2] / "book" / "ideas.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```\{code-block\} python\n:caption: (\S+)\n\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE))
-COMMANDS = [shlex.split(block)[1:] for block in re.findall(r"^```bash\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)]
+BLOCKS = re.findall(r"^```bash\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+COMMANDS = [shlex.split(block.replace("\\\n", " "))[1:] for block in BLOCKS]
 OWN, LOSS = "my_estimator:top_tenth", "my_loss:Trimmed"
 
 
@@ -82,7 +85,8 @@ def test_the_ideas_of_the_page_come_out_beside_the_others(folder, tiny, monkeypa
     plan = plans.Plan({"all": trials}, ["anchor-97", OWN])
     ledger = project.ledger()
     assert ledger.path.is_relative_to(folder)
-    chapters.train([plan], executor=InProcess())
+    with ThreadPoolExecutor(1) as executor:
+        chapters.train([plan], executor=executor)
     assert missing(plan.trials, project.ledger(), plan.estimators) == []
     records = project.obtain(plan)["all"]
 
@@ -150,6 +154,38 @@ except ValueError as error:
     assert done.stdout.splitlines() == [f"[{OWN!r}]", told]
 
 
+def with_ideas(name):
+    """A chapter's lists of estimators and of corrections, each with one of the page among few others."""
+    found = {}
+    for parameter in parameters.declared(name).values():
+        if isinstance(parameter.default, list) and "anchor-97" in parameter.default:
+            found[parameter.name] = ["anchor-97", "confident-learning", OWN]
+        elif isinstance(parameter.default, list) and "forward, true" in parameter.default:
+            found[parameter.name] = ["forward, true", "forward, alternating", f"forward, {OWN}", f"{LOSS}, true"]
+        elif parameter.name.endswith("seeds") or parameter.name == "draws":
+            found[parameter.name] = min(parameter.default, 2)
+    return found
+
+
+@pytest.mark.parametrize("name", ["03_correction", "04_precision", "05_robustness", "06_when_to_correct", "08_human_noise"])
+def test_a_chapter_is_drawn_with_ideas(folder, made_up, monkeypatch, capsys, name):
+    full = test_chapters.made_up_in_full
+
+    def with_own(trial, *args):
+        record = full(trial, *args)
+        if trial.method != "cross-entropy":
+            return record
+        found = [record.transition_matrices, record.deviations]
+        matrices, deviations = ({**each, OWN: each["anchor-97"]} for each in found)
+        return dataclasses.replace(record, transition_matrices=matrices, deviations=deviations)
+
+    monkeypatch.setattr(test_chapters, "made_up_in_full", with_own)
+    values = with_ideas(name)
+    assert OWN in str(values)
+    asked, _ = test_chapters.run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
+    assert any(trial.method.startswith(LOSS) for trial in asked) or name == "04_precision"
+
+
 def test_titles_are_without_the_hash():
     assert titles.method_title("a.b:C@01234567", "d:e@01234567") == "a.b:C, d:e"
     assert titles.source_title("d:e@01234567") == "d:e"
@@ -159,5 +195,5 @@ def test_titles_are_without_the_hash():
 
 def test_the_page_types_no_result():
     prose = re.sub(r"^```.*?^```", "", PAGE, flags=re.DOTALL | re.MULTILINE)
-    numbers = re.findall(r"\d[\d.]*", re.sub(r"\{doc\}`[^`]*`", "", prose))
-    assert sorted(numbers) == ["0", "0.05.", "1.", "95"] or sorted(n.rstrip(".") for n in numbers) == ["0", "0.05", "1", "95"]
+    numbers = re.findall(r"\d+(?:\.\d+)?", re.sub(r"\{doc\}`[^`]*`", "", prose))
+    assert sorted(numbers) == ["0", "0.05", "1", "95"]  # labels from 0, rows sum to 1, the level, the interval
