@@ -117,7 +117,10 @@ def obtain(plan: Plan) -> dict[str, list[Record]]:
         print(progress, flush=True)
 
     known = ledger()
-    found = {record.trial: record for record in _read(sweep(plan.trials, known, estimators=plan.estimators or (), progress=show))}
+    found = {
+        record.trial: record
+        for record in _read(sweep(plan.trials, known, estimators=plan.estimators or (), progress=show))
+    }
     if shown:
         clear_output()
     return {name: [found[trial] for trial in trials] for name, trials in plan.groups.items()}
