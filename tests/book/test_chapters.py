@@ -592,6 +592,70 @@ def test_a_chapter_that_fails_says_why_in_a_sentence_and_leaves_the_book_alone(r
     assert os.listdir(place.parent) == ["01_toy.ipynb"]
 
 
+# The same page on every machine.
+
+ELSEWHERE = {
+    "LC_ALL": "de_DE.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "7",
+    "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MPLBACKEND": "svg",
+}  # fmt: skip
+OPTIONS = """
+import pandas
+pandas.set_option("display.precision", 1, "display.max_rows", 2, "display.max_colwidth", 5)
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Another language and place, more threads, and a reader's own settings of pandas and matplotlib."""
+    startup = tmp_path / "ipython" / "profile_default" / "startup" / "options.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text(OPTIONS)
+    (tmp_path / "startup.py").write_text(OPTIONS)
+    (tmp_path / "matplotlibrc").write_text("font.family: serif\naxes.facecolor: red\nsavefig.dpi: 50\n")
+    own = {"IPYTHONDIR": str(tmp_path / "ipython"), "PYTHONSTARTUP": str(tmp_path / "startup.py")}
+    for name, value in (ELSEWHERE | own | {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}).items():
+        monkeypatch.setenv(name, value)
+
+
+SEEN = """
+import locale, os, time
+import matplotlib, pandas
+print(pandas.get_option("display.precision"), pandas.get_option("display.max_rows"), time.tzname[0], hash("a"))
+print(matplotlib.rcParams["axes.facecolor"], matplotlib.rcParams["font.family"], locale.setlocale(locale.LC_ALL, ""))
+print({name: os.environ[name] for name in ("OMP_NUM_THREADS", "MPLBACKEND")})
+"""
+
+
+@pytest.fixture
+def plain(toy):
+    """What a chapter sees of where it is executed, here."""
+    save(toy, "01_toy", code(SEEN.strip(), 1))
+    return outputs(chapters.execute("01_toy", {}, toy / "none.jsonl"))
+
+
+def test_a_chapter_sees_nothing_of_where_it_is_executed(toy, plain, elsewhere):
+    assert outputs(chapters.execute("01_toy", {}, toy / "none.jsonl")) == plain
+
+
+def test_a_published_page_is_the_same_byte_by_byte_elsewhere(elsewhere):
+    notebook = chapters.execute("01_noise", {}, project.published_ledger().path)
+    assert outputs(notebook) == outputs(published("01_noise"))
+
+
+def test_the_page_on_your_own_data_does_not_train_while_it_is_drawn(monkeypatch):
+    def refuse(*args, **kwargs):
+        pytest.fail("It trains.")
+
+    monkeypatch.setattr("labelnoise.own._training.train", refuse)
+    variables = {}
+    for cell in code_cells(nbformat.read(SOURCES["09_your_data"], as_version=4)):
+        exec(cell.source, variables)
+    names, (kept,) = list(project.own_folder().iterdir()), project.own_folder().glob("*.json")
+    assert sum(file.stat().st_size for file in names) < 300_000
+    recorded = json.loads(kept.read_text())
+    assert variables["bounds"].estimate == pytest.approx(np.array(recorded["transition_matrix"]))
+
+
 # Publishing, and an own run.
 
 

@@ -26,6 +26,16 @@ from labelnoise.trials import Progress, missing, shown, sweep
 # A kernel that is stopped says so on the terminal, as if somebody had interrupted it; what fails is in the notebook.
 QUIET = {"extra_arguments": ["--log-level=CRITICAL"]}
 
+# What a page must not depend on: a reader's language, place, settings and number of cores.
+PLAIN = {
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "PYTHONSTARTUP": "",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"),
+}
+
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
@@ -39,6 +49,13 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _empty(folder: str) -> dict[str, str]:
+    """Files and folders of an execution's own, where else there could be a reader's settings."""
+    settings = Path(folder) / "matplotlibrc"
+    settings.touch()
+    return {"LABELNOISE_READ": f"{folder}/read", "IPYTHONDIR": f"{folder}/ipython", "MATPLOTLIBRC": str(settings)}
 
 
 def _refuse_noise(notebook: nbformat.NotebookNode, name: str) -> None:
@@ -146,7 +163,7 @@ def execute(name: str, given: Mapping[str, Any], ledger: Path) -> nbformat.Noteb
         "LABELNOISE_FOLDER": os.environ.get("LABELNOISE_FOLDER", str(Path.cwd())),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a kernel's debugger warns about frozen modules on stderr
     }
-    with tempfile.TemporaryDirectory() as folder, _environment(variables | {"LABELNOISE_READ": f"{folder}/read"}):
+    with tempfile.TemporaryDirectory() as folder, _environment(variables | PLAIN | _empty(folder)):
         output, read = Path(folder) / f"{name}.ipynb", Path(folder) / "read"
         # Sockets in a folder of its own: a kernel over TCP warns on the terminal that anyone here may listen.
         sockets = {"transport": "ipc", "ip": f"{folder}/kernel"}
