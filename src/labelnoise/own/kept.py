@@ -30,9 +30,7 @@ def _of_set(own: OwnSet, asked: Mapping[str, Any]) -> dict[str, Any]:
     return {**asked, **digests}
 
 
-def write(
-    folder: Path, own: OwnSet, found: Findings, asked: Mapping[str, Any], provenance: Mapping[str, str]
-) -> None:
+def write(folder: Path, own: OwnSet, found: Findings, asked: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
     """Keep what was found in two files of a folder: probabilities as float32 in one, all else as JSON in the other.
 
     Args:
