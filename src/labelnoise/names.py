@@ -169,5 +169,6 @@ def nominal_rate(name: str, n_classes: int) -> float:
     """
     rate = parse(name, n_classes).rate
     if rate is None:
-        raise InputError(f"Noise {name!r} has no rate of its own; use one of: {FORMS}, or instance-RATE.")
+        known = f"{FORMS}, instance-RATE or instance-raw-RATE"
+        raise InputError(f"Noise {name!r} has no rate of its own; use one of: {known}.")
     return rate

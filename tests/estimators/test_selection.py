@@ -127,9 +127,9 @@ def test_costs_are_spaced_within_one(spacing):
         selective_costs(np.eye(2), [0, 1], spacing=spacing)
 
 
-# What the code of the authors in Python (github.com/MachineLearningBCAM/label-noise-T-estimation) gives for these
-# samples with its defaults: the labels of those that its algorithm 1 accepts by these scores, and that its algorithm 2
-# accepts by the logistic regression of scikit-learn, which is regularised.
+# What the authors' own code in Python (github.com/MachineLearningBCAM/label-noise-T-estimation) gives for these samples
+# with its defaults: the labels of those that its algorithm 1 accepts by these scores, and that its algorithm 2 accepts
+# by scikit-learn's logistic regression, which is regularised.
 def test_the_threshold_accepts_what_the_authors_code_accepts():
     features, labels, _ = gaussian(transitions.symmetric(2, 0.3), 1000, 0, distance=1.5)
     share = 1 / (1 + np.exp(features[:, 1] - features[:, 0]))

@@ -14,7 +14,7 @@ WHOLE = "all parts"
 
 
 def parts(result: Mapping[str, Any]) -> pd.DataFrame:
-    """The mean error of T with all parts, and how it changes without each, one row a noise and part that is left out.
+    """The mean error of T with all parts, and how it changes without each, a row a noise, number of images and part.
 
     Differences are paired by seed, over the seeds that both have, with their 95 % intervals.
 
@@ -22,18 +22,21 @@ def parts(result: Mapping[str, Any]) -> pd.DataFrame:
         result: as `costs.measured` gives it, of ``alternation``.
 
     Returns:
-        Columns ``noise``, ``arm``, ``l1``, ``difference``, ``low``, ``high`` and ``n``; with all parts, no difference.
+        Columns ``noise``, ``images``, ``arm``, ``l1``, ``difference``, ``low``, ``high`` and ``n``; with all parts no
+        difference.
     """
-    runs = pd.DataFrame(result["runs"]).set_index(["noise", "arm", "seed"])["l1"]
+    runs = pd.DataFrame(result["runs"])
     rows: list[list[object]] = []
-    for noise in runs.index.unique("noise"):
-        whole = runs[noise, WHOLE]
-        rows.append([noise, WHOLE, whole.mean(), None, None, None, len(whole)])
-        for arm in runs[noise].index.unique("arm").drop(WHOLE):
-            both = pd.concat([runs[noise, arm], whole], axis=1, join="inner").to_numpy()
+    for (noise, images), cell in runs.groupby(["noise", "images"], sort=False):
+        errors = cell.pivot(index="seed", columns="arm", values="l1")
+        whole = errors[WHOLE].dropna()
+        rows.append([noise, images, WHOLE, whole.mean(), None, None, None, len(whole)])
+        for arm in errors.columns.drop(WHOLE):
+            both = errors[[arm, WHOLE]].dropna().to_numpy()
             found = paired_difference(*both.T)
-            rows.append([noise, arm, both[:, 0].mean(), found.mean, found.low, found.high, len(both)])
-    return pd.DataFrame(rows, columns=["noise", "arm", "l1", "difference", "low", "high", "n"])
+            rows.append([noise, images, arm, both[:, 0].mean(), found.mean, found.low, found.high, len(both)])
+    columns = ["noise", "images", "arm", "l1", "difference", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -43,5 +46,5 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
         for mean, low, high in table[["difference", "low", "high"]].astype(float).to_numpy().tolist()
     ]
     named = table.assign(noise=table["noise"].map(titles.noise_title), change=spans, l1=table["l1"].round(4))
-    named = named.rename(columns={"arm": "with", "l1": "error", "change": "difference to all parts"})
-    return named[["noise", "with", "error", "difference to all parts", "n"]].set_index(["noise", "with"])
+    named = named.rename(columns={"arm": "parts", "l1": "error", "change": "difference to all parts"})
+    return named[["noise", "images", "parts", "error", "difference to all parts", "n"]].set_index(["noise", "parts"])
