@@ -63,7 +63,7 @@ def attempt(
                 return _running.run(trial, given, **where)
             if not own or not own_fit.has([*ESTIMATORS, *FEATURE_ESTIMATORS]):
                 own_fit = _running.reread(own_fit, **where)
-            return _ideas.with_own(own_fit, own) if own else own_fit
+            return _ideas.with_own(own_fit, own, **where) if own else own_fit
         except Exception:
             seconds = round(time.perf_counter() - start, 2)
             return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
