@@ -39,7 +39,7 @@ $(BIN)/python:
 	$(BIN)/labelnoise data
 	@mkdir -p $(@D) && touch $@
 
-.make/chapters: .make/setup $(wildcard notebooks/*.ipynb results/*.jsonl results/benchmarks/*.json) $(shell find src -name '*.*' -type f)
+.make/chapters: .make/setup $(wildcard notebooks/*.ipynb results/*.jsonl results/benchmarks/*.json results/own/*) $(shell find src -name '*.*' -type f)
 	$(BIN)/labelnoise chapter --all --publish
 	@touch $@
 

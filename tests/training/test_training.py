@@ -13,6 +13,7 @@ from labelnoise.training import (
     Pair,
     Settings,
     Split,
+    _precision,
     as_columns,
     build,
     fit,
@@ -21,6 +22,13 @@ from labelnoise.training import (
     predict_probs,
     seeded,
 )
+
+
+@pytest.fixture(autouse=True)
+def in_the_precision_asked_for(monkeypatch):
+    """Whatever this processor has instructions for."""
+    monkeypatch.setattr(_precision, "has_bfloat16", lambda device="cpu": True)
+
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 QUICK = Settings(epochs=3, batch_size=32, learning_rate=1e-2, weight_decay=1e-2)

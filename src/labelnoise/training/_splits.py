@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from labelnoise.noise import Labels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 VALIDATION_SHARE = 0.2  # of the noisy images
 
@@ -34,6 +36,8 @@ class Split:
 
     def __add__(self, others: Split) -> Split:
         """These, then the others."""
+        import torch
+
         mine, theirs = ((s.images, s.noisy_labels, s.clean_labels) for s in (self, others))
         return Split(*map(torch.cat, zip(mine, theirs, strict=True)))
 
@@ -68,6 +72,8 @@ def normalised(
     images: Tensor, noisy: Labels, clean: Labels, scale: tuple[Tensor, Tensor], device: str = "cpu"
 ) -> Split:
     """Images, uint8, and their labels, shape (n,), as a network takes them: by a scale as `scale_of` gives it."""
+    import torch
+
     mean, deviation = scale
     labels = (torch.from_numpy(noisy), torch.from_numpy(clean))
     return Split(*(t.to(device) for t in ((images.float() - mean) / deviation, *labels)))

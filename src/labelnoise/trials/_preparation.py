@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from labelnoise import names, transitions
+from labelnoise import names, training, transitions
 from labelnoise.data import corruption, loaded, n_images
 from labelnoise.noise import derive_seed
-from labelnoise.training import Split, Splits, build, normalised, parted, scale_of
+from labelnoise.training import Split, Splits, normalised, parted, scale_of
 from labelnoise.trials._trial import Trial
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -60,4 +63,4 @@ def initial_model(trial: Trial, device: str = "cpu", number: int | None = None) 
     channels, size = loaded(trial.dataset).train_images.shape[1:3]
     numbers = () if number is None else (number,)
     seed = derive_seed("weights", trial.model, trial.n_classes, trial.seed, *numbers)
-    return build(trial.model, trial.n_classes, channels, size, seed=seed).to(device)
+    return training.build(trial.model, trial.n_classes, channels, size, seed=seed).to(device)
