@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelnoise.book import parts
+from labelnoise.book import costs, parts
+from labelnoise.names import PAPER
 
 
 def result(**arms):
@@ -36,3 +37,15 @@ def test_readers_see_the_noise_by_its_title_and_a_difference_with_its_interval()
     table = parts.shown(parts.parts(result(all_parts=[0.01, 0.02], without_it=[0.02, 0.03])))
     assert table.index.tolist() == [("“0.5”", "all parts"), ("“0.5”", "without it")]
     assert table["difference to all parts"].tolist() == ["", "+0.0100 (+0.0100 to +0.0100)"]
+
+
+def test_what_was_measured_has_each_part_with_the_same_seeds():
+    measured = costs.measured("alternation")
+    runs = pd.DataFrame(measured["runs"])
+    arms = {"all parts", "without pooling", "without cross-fitting", "without the temperature"}
+    for _, cell in runs.groupby(["noise", "images"]):
+        seeds = cell.groupby("arm")["seed"].apply(sorted)
+        assert set(seeds.index) == arms
+        assert all(each == seeds.iloc[0] and len(set(each)) == len(each) for each in seeds)
+    assert set(runs["noise"]) <= set(PAPER)
+    assert set(measured["provenance"]) >= {"processor", "torch", "date"}
