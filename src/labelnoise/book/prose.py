@@ -208,20 +208,22 @@ def recipe_sentence(table: pd.DataFrame) -> str:
 
 
 def standing_sentence(gains: pd.DataFrame) -> str:
-    """How many methods gain and lose on each noise, and which gains most, our own recipe left out.
+    """How many methods gain and lose on each noise, and which gains most; our own recipe is said to be left out.
 
-    It has more than the others: epochs, changed images and the validation images.
+    A method counts once with each T that it is given. The recipe has more than the others: epochs, changed images and
+    the validation images.
 
     Args:
         gains: as `tables.gains` gives it.
     """
-    parts = []
+    parts, ours = [], (gains["method"] == OURS).any()
     for noise in dict.fromkeys(gains["noise"]):
         rows = gains[(gains["noise"] == noise) & (gains["method"] != OURS)]
         best, told = rows.loc[rows["gain"].idxmax()].to_dict(), rows["gain"][rows["corrected"] < 0.05]
         parts.append(
-            f"on {titles.noise_title(noise)}, of {len(rows)} methods {(told > 0).sum()} gain on cross-entropy beyond "
-            f"chance and {(told < 0).sum()} lose; the largest gain is {with_interval(_gain(best))} "
+            f"on {titles.noise_title(noise)}, of {len(rows)} methods, each counted with each T that it is given, "
+            f"{(told > 0).sum()} gain on cross-entropy beyond chance and {(told < 0).sum()} lose; the largest gain is {with_interval(_gain(best))} "
             f"({titles.method_title(best['method'], best['transition'])})"
         )
-    return f"{sentence('; '.join(parts))}."
+    left_out = " Our own recipe has more than the others and is left out of this count." if ours else ""
+    return f"{sentence('; '.join(parts))}.{left_out}"
