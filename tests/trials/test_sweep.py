@@ -335,7 +335,17 @@ def test_a_worker_has_the_environment_of_when_its_pool_was_made(monkeypatch):
 
 def test_a_worker_imports_nothing_that_a_trial_does_not_need(pool, tiny):
     assert pool.submit(attempt, tiny(images=300), None, None).result().complete
-    unneeded = ["pandas", "sklearn", "matplotlib", "papermill", "nbformat", "IPython", "cleanlab"]
+    unneeded = [
+        "torchvision",
+        "torch._dynamo",
+        "pandas",
+        "sklearn",
+        "matplotlib",
+        "papermill",
+        "nbformat",
+        "IPython",
+        "cleanlab",
+    ]
     assert pool.submit(eval, f"sorted(set({unneeded}) & set(__import__('sys').modules))").result() == []
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torchvision.datasets import CIFAR10
 
 from labelnoise.data import sources
 from labelnoise.data._registry import HUMAN_LABELS
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels, check_labels
+
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10
 
 HUMAN = "CIFAR-10_human.pt"
 HUMAN_URL = f"https://github.com/UCSC-REAL/cifar-10-100n/raw/main/data/{HUMAN}"
@@ -28,6 +30,8 @@ def read(*, train: bool) -> CIFAR10:
     Raises:
         InputError: no source at all, or a file with another content that can't be fetched again.
     """
+    from torchvision.datasets import CIFAR10  # here, as it takes seconds and few trials need it
+
     names = (CIFAR10.base_folder, CIFAR10.filename)
     roots = [place for place in sources.folders() if any((place / name).exists() for name in names)]
     root = roots[0] if roots else sources.cache_folder()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.special
+import scipy  # not its submodules: each is loaded when it is first used
 import torch
 from numpy.typing import NDArray
 from torch import nn
