@@ -18,6 +18,7 @@ from labelnoise.noise import derive_seed
 from labelnoise.statistics import QUANTILES
 from labelnoise.training import METHODS, PROTOCOL, ROUNDS, WITH_GRAPH, Method, Settings, _precision, protocol
 from labelnoise.trials import GIVEN_BY_METHODS, Record, Trial, initial_model, prepare, run, trial
+from labelnoise.trials import _reading as reading
 from labelnoise.trials import _running as running
 from labelnoise.trials import _trial as trials
 
@@ -60,7 +61,8 @@ def in_place_of(name, dataset):
 def small():
     """A data set of numbered images in place of the paper's."""
     dataset = data.Dataset(*numbered(N_TRAIN, 0), *numbered(N_TEST, 1), ("a", "b", "c"))
-    with in_place_of("fashion-mnist-3", dataset):
+    with in_place_of("fashion-mnist-3", dataset), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "RESAMPLES", 4)  # the bootstrap takes longer than so small a training
         yield dataset
 
 
