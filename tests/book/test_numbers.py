@@ -15,12 +15,11 @@ from labelnoise.book import costs, drawn, figures, parameters, plans
 from labelnoise.book.matrix_tables import LEVEL
 from labelnoise.data import sources
 from labelnoise.estimators import rule
-from labelnoise.names import instance_rate
+from labelnoise.names import PAPER, instance_rate
 from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, LeNet
 from labelnoise.training import _graph as graph
-from labelnoise.training import _loop as training
+from labelnoise.training import _optimizers as optimizers
 from labelnoise.transitions import l1_error, noise_rate
-from labelnoise.names import PAPER
 from labelnoise.trials import tuning
 
 ROOT = Path(__file__).parents[2]
@@ -77,12 +76,14 @@ LONG = plans.LONG.epochs / PROTOCOL["lenet"].epochs
 # Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.
 STATED = {
     r"95 % (t )?intervals?|nominal 95 %": [100 * LEVEL],
+    r"number of comparisons, is below 0\.05": [1 - LEVEL],
+    r"there are three seeds unless": [parameters.OWN_SEEDS],
     r"at 5 %": [100 * (1 - LEVEL)],
     r"one in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],
     r"± 1\.96|1\.96 standard": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
     r"three classes of Fashion-MNIST with two matrices": [len(data.PAPER_CLASSES), len(PAPER)],
-    r"(?i)(all|on|of|in) ten classes|^ten classes|## Ten classes": [data.entry("fashion-mnist").n_classes],
-    r"(?i)(on|with|of|##) three classes(?! (of|and on ten))|Three classes are": [len(data.PAPER_CLASSES)],
+    r"(?i)(all|on|of|in) ten classes|(^|# )ten classes": [data.entry("fashion-mnist").n_classes],
+    r"(?i)(on|with|of|##|network,) three classes(?! (of|and on ten))|Three classes are": [len(data.PAPER_CLASSES)],
     r"on three classes and on ten": [len(data.PAPER_CLASSES), data.entry("fashion-mnist").n_classes],
     r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
     r"correction gains at 0\.4 already": [
@@ -113,8 +114,8 @@ STATED = {
         PROTOCOL["alexnet"].epochs,
     ],
     r"at half (its|the|AlexNet)": [plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate],
-    r"momentum 0\.9": [written(training, r"momentum=([\d.]+)")],
-    r"five times (as many|the published epochs|the epochs)": [LONG],
+    r"momentum 0\.9": [written(optimizers, r"momentum=([\d.]+)")],
+    r"five times (as many|as long|the published epochs|the epochs)": [LONG],
     r"train for 8 epochs": [PROTOCOL["lenet"].epochs],
     r"on 256 images": [PROTOCOL["alexnet"].batch_size],
     r"the six channels": [LeNet(n_classes=3).features[0].out_channels],
@@ -136,13 +137,14 @@ STATED = {
 # What is neither a setting nor a result, and why it may stand.
 OTHER = {
     r"sums? to 1|[Bb]etween 0 and 1,?|from 0 to 1|is not 0 at|seed 0": "probabilities, scales and names",
-    r"further from 0 than|the p-value, 0 where|at the rate 0 stands|integers from 0,": "where a scale starts",
+    r"further from 0 than|the p-value, 0 where|at the rate 0 stands|integers from 0[,.]": "where a scale starts",
     r"(version|after) 1\.0": "names of versions",
     r"a millinat is a thousandth|A thousandth of a nat": "a unit",
     r"(equations?|theorem) \d+( and \d+)?": "of the work that is cited",
     r"starts eight processes|asks for forty jobs": "the command or script beside it says so",
     r"Grey: 0\.90 to 0\.99": "a goal, drawn by the same cell",
     r"3 × 3 kernels|four strided slices|A 6 × 6 kernel of stride 2 that gives all four": "layers",
+    r"spread of the first ten": "told of the seeds that were run before the others",
     r"has three steps": "they are listed below it",
     r"tried on five seeds that are neither": "a small trial that set the number of runs, not on record",
     r"worked out on three seeds": "told of a study before this protocol, not on record",
