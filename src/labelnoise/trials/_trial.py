@@ -39,7 +39,7 @@ class Trial:
     """
 
     dataset: str  # a name in DATASETS
-    noise: str  # a name that names.named reads, instance-RATE, or human
+    noise: str  # a name that names.named reads, instance-RATE, instance-raw-RATE, or human
     model: str  # a name in MODELS
     method: str  # a name in METHODS, or module:name of an own loss
     # T: "true", a name in ESTIMATORS, module:name of an own one, a name in GIVEN_BY_METHODS, or "true, DISTORTION"
