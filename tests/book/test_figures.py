@@ -63,7 +63,7 @@ def images(n_classes, columns=3):
     return figures.image_grid(pixels, labels, np.roll(labels, 1), NAMES[n_classes], columns=columns)
 
 
-def heatmaps(n_classes, difference=False):
+def of_matrices(n_classes, difference=False):
     matrix = transitions.symmetric(n_classes, 0.3)
     shift = matrix if difference else 0
     rows = {"first": {"true": matrix - shift, "estimated": np.eye(n_classes) - shift}, "second": {"true": matrix}}
@@ -108,9 +108,9 @@ def parts(seeds):
 DRAWINGS = {
     "images of 3 classes": lambda records: images(3),
     "images of 10 classes": lambda records: images(10, columns=1),
-    "heatmaps of 3 classes": lambda records: heatmaps(3),
+    "heatmaps of 3 classes": lambda records: of_matrices(3),
     "a heatmap of 10 classes": lambda records: heatmaps.transition_heatmaps({"": {"a": np.eye(10)}}, NAMES[10]),
-    "differences": lambda records: heatmaps(3, difference=True),
+    "differences": lambda records: of_matrices(3, difference=True),
     "probabilities of 3 classes": lambda records: probabilities(3, NOISES),
     "probabilities of 10 classes": lambda records: probabilities(10, ["symmetric-0.3"]),
     "errors": lambda records: matrix_figures.estimation_errors(
@@ -185,11 +185,11 @@ def meshes(figure):
 
 
 def test_heatmaps_of_one_call_share_one_scale_from_zero_to_one():
-    assert [mesh.get_clim() for mesh in meshes(heatmaps(3))] == [(0, 1)] * 3
+    assert [mesh.get_clim() for mesh in meshes(of_matrices(3))] == [(0, 1)] * 3
 
 
 def test_differences_share_one_scale_around_zero():
-    assert [mesh.get_clim() for mesh in meshes(heatmaps(3, difference=True))] == [(-0.2, 0.2)] * 3
+    assert [mesh.get_clim() for mesh in meshes(of_matrices(3, difference=True))] == [(-0.2, 0.2)] * 3
 
 
 @pytest.mark.parametrize(("difference", "scale"), [(True, (-0.5, 0.5)), (False, (0, 0.5))])
@@ -422,14 +422,14 @@ def test_accuracies_stand_in_a_row_a_method_and_a_column_a_cell(records):
 
 
 def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
-    n = matrix_figures.PANELS_A_ROW + 2
+    n = heatmaps.PANELS_A_ROW + 2
     rows = {"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}
     drawn = heatmaps.transition_heatmaps(rows, NAMES[3])
     shown = [ax for ax in drawn.axes if ax.axison]
     assert [ax.get_title() for ax in shown] == [*(f"x: {k}" for k in range(n)), "y: a"]
     lines = [ax.get_subplotspec().rowspan.start for ax in shown]
-    assert lines == [0] * matrix_figures.PANELS_A_ROW + [1, 1, 2]
-    assert [bool(ax.get_ylabel()) for ax in shown] == [k % matrix_figures.PANELS_A_ROW == 0 for k in range(n)] + [True]
+    assert lines == [0] * heatmaps.PANELS_A_ROW + [1, 1, 2]
+    assert [bool(ax.get_ylabel()) for ax in shown] == [k % heatmaps.PANELS_A_ROW == 0 for k in range(n)] + [True]
 
 
 def test_a_distorted_matrix_is_named_by_its_distortion():

@@ -203,8 +203,8 @@ def test_a_difference_is_paired_by_seed_and_arm(tiny, made_up):
 
 
 def test_a_distorted_matrix_has_the_error_that_its_share_says():
-    noises, names = ["symmetric-0.3", "paper-0.6"], ["towards-identity-0.5", "transposed", "at-random-0.2"]
-    found = tables.distortion_errors("fashion-mnist-3", noises, names, seeds=2)
+    noises, changes = ["symmetric-0.3", "paper-0.6"], ["towards-identity-0.5", "transposed", "at-random-0.2"]
+    found = tables.distortion_errors("fashion-mnist-3", noises, changes, seeds=2)
     # The identity is off by 2 * 0.3 in each row of three, half of it is half of that.
     assert found.loc["towards-identity-0.5", "symmetric-0.3"] == pytest.approx(0.3)
     assert found.loc["transposed"].tolist() == pytest.approx([0, 0])

@@ -57,13 +57,14 @@ def run(options: argparse.Namespace) -> int:
     trials = list(dict.fromkeys(trial for plan in plans.values() for trial in plan.trials))
     estimators = {name for plan in plans.values() for name in plan.estimators or ()}
     ledger = project.published_ledger() if options.publish else project.ledger()
-    print(forecast(trials, ledger, estimators, options.workers), flush=True)
     if options.dry_run:
+        print(forecast(trials, ledger, estimators, options.workers))
         return 0
     from labelnoise.book import chapters  # papermill and torch, after what may be wrong
     from labelnoise.trials import on_terminal
 
     with where_to_run(options) as where:
+        print(forecast(trials, ledger, estimators, options.workers), flush=True)
         chapters.train(plans.values(), publish=options.publish, progress=on_terminal, **where)
     for name, path in chapters.draw(list(plans), given, publish=options.publish):
         print(f"{name}: {os.path.relpath(path)}", flush=True)

@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
         Path(folder).mkdir(parents=True, exist_ok=True)
         ledger = Ledger(Path(folder) / "trials.jsonl")
     asked = _headline.trials() if options.headline else parameters.planned_by_all()
-    print(forecast(asked, ledger, (), options.workers), flush=True)
     with where_to_run(options) as where:
+        print(forecast(asked, ledger, (), options.workers), flush=True)
         sweep(asked, ledger, progress=on_terminal, **where)
     if options.headline:
         print(_headline.comparison(asked, published, ledger))
