@@ -38,15 +38,7 @@ class NoisySet:
 
 
 def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> NoisySet:
-    """Read the ``.npz`` form in which noisy sets circulate; arguments and errors as `npz_arrays`."""
-    images, labels, *tests = npz_arrays(path, n_classes)
-    import torch  # here, so that a mistake in a file is told without it
-
-    return NoisySet(torch.from_numpy(images), labels, *(torch.from_numpy(tests[0]), tests[1]) if tests else ())
-
-
-def npz_arrays(path: str | os.PathLike[str], n_classes: int | None = None) -> tuple[np.ndarray, ...]:
-    """The images and labels of such a file as NumPy arrays, in the order and shapes of a `NoisySet`: two, or four.
+    """Read the ``.npz`` form in which noisy sets circulate.
 
     Args:
         path: a file with ``Xtr`` (n, height, width[, channels]) uint8 and ``Str`` (n,) integers, the
@@ -57,6 +49,14 @@ def npz_arrays(path: str | os.PathLike[str], n_classes: int | None = None) -> tu
     Raises:
         InputError: not such a file; the message names the key and what is wrong with it.
     """
+    images, labels, *tests = npz_arrays(path, n_classes)
+    import torch  # here, so that a mistake in a file is told without it
+
+    return NoisySet(torch.from_numpy(images), labels, *(torch.from_numpy(tests[0]), tests[1]) if tests else ())
+
+
+def npz_arrays(path: str | os.PathLike[str], n_classes: int | None = None) -> tuple[np.ndarray, ...]:
+    """What `read_npz` reads, as NumPy arrays in the order of a `NoisySet`: two, or four."""
     found = _checked(_arrays(path), path, n_classes)
     return tuple(
         np.ascontiguousarray(found[key].transpose(0, 3, 1, 2)) if key == x else found[key]
