@@ -549,7 +549,21 @@ def test_a_record_survives_json(ran, tiny):
         assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
-def test_an_estimated_matrix_comes_from_the_record_of_the_cross_entropy_trial(small, tiny, made_up, monkeypatch):
+@pytest.fixture
+def given_to_forward(monkeypatch):
+    """The matrices that forward correction was made with, as they come."""
+    used = []
+    forward = Forward.__init__
+
+    def noted(self, transition_matrix):
+        used.append(transition_matrix)
+        forward(self, transition_matrix)
+
+    monkeypatch.setattr(Forward, "__init__", noted)
+    return used
+
+
+def test_an_estimated_matrix_comes_from_the_record_of_the_cross_entropy_trial(small, tiny, made_up, given_to_forward):
     asked = tiny(method="forward", transition="anchor-97", images=200)
     estimate = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.1, 0.6]]
     others = {name: np.eye(3).tolist() for name in (*ESTIMATORS, *FEATURE_ESTIMATORS)}
@@ -562,11 +576,8 @@ def test_an_estimated_matrix_comes_from_the_record_of_the_cross_entropy_trial(sm
         with pytest.raises(InputError, match=f"Trial {asked.key} needs the record of its cross-entropy trial"):
             run(asked, wrong)
 
-    used = []
-    forward = Forward.__init__
-    monkeypatch.setattr(Forward, "__init__", lambda self, matrix: (used.append(matrix), forward(self, matrix))[1])
     assert run(asked, base).status == "done"
-    np.testing.assert_array_equal(used, [estimate])
+    np.testing.assert_array_equal(given_to_forward, [estimate])
 
 
 def test_a_record_that_lacks_the_matrix_is_refused(small, tiny, made_up):
@@ -591,12 +602,9 @@ def test_a_finished_record_is_complete_whatever_estimators_there_are(made_up, ti
     assert not dataclasses.replace(record, status="failed").complete
 
 
-def test_the_true_matrix_is_the_one_that_labels_were_corrupted_with(small, tiny, monkeypatch):
-    used = []
-    forward = Forward.__init__
-    monkeypatch.setattr(Forward, "__init__", lambda self, matrix: (used.append(matrix), forward(self, matrix))[1])
+def test_the_true_matrix_is_the_one_that_labels_were_corrupted_with(small, tiny, given_to_forward):
     run(tiny(method="forward", transition="true", images=200))
-    np.testing.assert_array_equal(used, [[[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]])
+    np.testing.assert_array_equal(given_to_forward, [[[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]]])
 
 
 def test_settings_differ_by_data_set_where_they_were_chosen_for_it():
@@ -705,7 +713,7 @@ def test_a_method_records_the_matrices_that_it_learns(ran, tiny, fields, named):
 
 
 @pytest.mark.parametrize("giver", GIVEN_BY_METHODS)
-def test_a_matrix_comes_from_the_record_of_the_method_that_learned_it(small, tiny, made_up, monkeypatch, giver):
+def test_a_matrix_comes_from_the_record_of_the_method_that_learned_it(small, tiny, made_up, given_to_forward, giver):
     asked = tiny(method="forward", transition=giver, images=100)
     learned = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.1, 0.6]]
     base = made_up(asked.prerequisite(), transition_matrices={"oracle": np.eye(3).tolist(), giver: learned})
@@ -713,11 +721,8 @@ def test_a_matrix_comes_from_the_record_of_the_method_that_learned_it(small, tin
     for wrong in (None, plain, dataclasses.replace(base, status="failed")):
         with pytest.raises(InputError, match=f"Trial {asked.key} needs the record of its {giver} trial"):
             run(asked, wrong)
-    used = []
-    forward = Forward.__init__
-    monkeypatch.setattr(Forward, "__init__", lambda self, matrix: (used.append(matrix), forward(self, matrix))[1])
     assert run(asked, base).status == "done"
-    np.testing.assert_array_equal(used, [learned])
+    np.testing.assert_array_equal(given_to_forward, [learned])
 
 
 def test_the_networks_of_the_folds_start_apart_and_from_the_seed_alone(small, tiny):
