@@ -5,7 +5,6 @@ import pytest
 
 from labelnoise.training import METHODS, PROTOCOL, method, protocol
 from labelnoise.trials import Ledger, Record, tuning
-from labelnoise.trials import _sweep as sweeping
 from labelnoise.trials.tuning import Arm, Choice, chosen, losses, read_chosen, settled, study, tried, write_chosen
 
 FORWARD = Arm("fashion-mnist-3", "paper-0.5", "lenet", "forward", "true")
@@ -31,7 +30,7 @@ def swept(monkeypatch, made_up):
                 loss = 1 + np.log2(rate / 2) ** 2 + trial.seed / 1e6
                 ledger.append(made_up(trial, refitted_loss=float(loss)))
 
-    monkeypatch.setattr(sweeping, "sweep", sweep)
+    monkeypatch.setattr(tuning, "sweep", sweep)
     return asked
 
 
@@ -111,7 +110,7 @@ def test_a_failed_trial_stops_a_study(ledger, monkeypatch):
         raise tuning_error
 
     tuning_error = RuntimeError("one of them failed")
-    monkeypatch.setattr(sweeping, "sweep", sweep)
+    monkeypatch.setattr(tuning, "sweep", sweep)
     with pytest.raises(RuntimeError, match="one of them failed"):
         study([FORWARD], ledger, tries=2)
 
