@@ -515,20 +515,6 @@ def runnable(toy):
     return toy
 
 
-@pytest.fixture
-def trained(monkeypatch, made_up):
-    """Training is replaced by a made-up record, in this process; lists the trials run."""
-    trials = []
-
-    def run(trial, given=None):
-        trials.append(trial)
-        return made_up(trial)
-
-    monkeypatch.setattr("labelnoise.trials._running.run", run)
-    monkeypatch.setattr(sweep, "local_pool", lambda workers: ThreadPoolExecutor(1))
-    return trials
-
-
 def run(name, given, *, publish=False, progress=None):
     """As `labelnoise chapter` does it, in this process."""
     chapters.train([parameters.planned(name, given)], publish=publish, progress=progress)

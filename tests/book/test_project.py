@@ -78,20 +78,6 @@ def test_the_environment_names_another_ledger(at_checkout, tmp_path, monkeypatch
     assert not (at_checkout / "runs").exists()
 
 
-@pytest.fixture
-def trained(monkeypatch, made_up):
-    """Training is replaced by a made-up record, in this process; lists the trials run."""
-    trials = []
-
-    def run(trial, given=None):
-        trials.append(trial)
-        return made_up(trial)
-
-    monkeypatch.setattr("labelnoise.trials._running.run", run)
-    monkeypatch.setattr(sweep, "local_pool", lambda workers: ThreadPoolExecutor(1))
-    return trials
-
-
 def test_records_are_obtained_in_order_and_trained_once(at_checkout, tiny, made_up, trained, capsys):
     on_record = made_up(tiny(seed=1))
     project.published_ledger().append(on_record)

@@ -1,7 +1,6 @@
 """Nothing is trained twice: fits are shared by the estimators that read them and the methods that start from them."""
 
 import dataclasses
-import functools
 import shutil
 
 import numpy as np
@@ -16,12 +15,6 @@ from labelnoise.training import _loop as training
 from labelnoise.training import _recipes as recipes
 from labelnoise.trials import Ledger, Record, missing, sweep
 from labelnoise.trials import _running as running
-
-
-@pytest.fixture
-def small(tiny):
-    """As `tiny`, but on half as many images."""
-    return functools.partial(tiny, images=300)
 
 
 @pytest.fixture

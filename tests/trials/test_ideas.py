@@ -1,7 +1,6 @@
 """Trials with a reader's own losses and estimators: the same fits, splits and flips, and keys of their own."""
 
 import dataclasses
-import functools
 import hashlib
 import json
 import shutil
@@ -55,11 +54,6 @@ def source(tmp_path, monkeypatch):
     path = folder / "ideas_of_test.py"
     path.write_text(SOURCE)
     return path
-
-
-@pytest.fixture
-def small(tiny):
-    return functools.partial(tiny, images=300)
 
 
 @pytest.fixture

@@ -17,13 +17,18 @@ IMAGES = 2048  # that the speed of this machine is measured on
 Costs = dict[tuple[str, ...], float]
 
 
+def _alike(asked: Trial) -> tuple[tuple[str, ...], ...]:
+    """What trials of like cost have in common, the nearest likeness first."""
+    return (asked.dataset, asked.model, asked.method), (asked.model, asked.method), (asked.model,)
+
+
 def epoch_costs(records: Iterable[Record]) -> Costs:
     """Seconds per epoch on record: the median of each data set, network and method, and of each network and method."""
     found: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for record in records:
         asked = record.trial
         if asked.images is None:
-            for key in ((asked.dataset, asked.model, asked.method), (asked.model, asked.method), (asked.model,)):
+            for key in _alike(asked):
                 found[key].append(record.seconds / asked.settings.epochs)
     return {key: statistics.median(each) for key, each in found.items()}
 
@@ -38,8 +43,7 @@ def expected_seconds(trials: Sequence[Trial], costs: Costs, speeds: Mapping[str,
     """
     total = 0.0
     for asked in trials:
-        keys = ((asked.dataset, asked.model, asked.method), (asked.model, asked.method), (asked.model,))
-        cost = next((costs[key] for key in keys if key in costs), 1.0)
+        cost = next((costs[key] for key in _alike(asked) if key in costs), 1.0)
         share = 1.0 if asked.images is None else min(asked.images / 18_000, 1.0)
         total += cost * asked.settings.epochs * share * speeds.get(asked.model, 1.0)
     return total
