@@ -63,6 +63,24 @@ class CrossEntropy(nn.Module):
         return F.cross_entropy(widened(logits), noisy_labels)
 
 
+class SoftCrossEntropy(CrossEntropy):
+    """Cross-entropy to soft labels of the training images; where it is validated, cross-entropy to noisy labels.
+
+    Args:
+        soft_labels: a distribution over the classes for each training image; shape (n_samples, n_classes), rows sum
+            to 1.
+    """
+
+    soft_labels: Tensor
+
+    def __init__(self, soft_labels: ArrayLike) -> None:
+        super().__init__()
+        self.register_buffer("soft_labels", torch.as_tensor(np.asarray(soft_labels), dtype=torch.float32))
+
+    def on_batch(self, predict: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
+        return F.cross_entropy(widened(predict(batch.images)), self.soft_labels[batch.rows])
+
+
 class _Corrected(nn.Module):
     transition: Tensor
 

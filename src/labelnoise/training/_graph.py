@@ -113,15 +113,19 @@ def smooth_probs(
 
 
 def by_graph(
-    labelled: Split, others: Tensor, features: Callable[[Tensor], Tensor], matrix: Matrix, seed: int
+    labelled: Split, others: Tensor, features: Callable[[Tensor], Tensor], matrix: Matrix | None, n_classes: int, seed: int
 ) -> Floats:
     """P(clean | x, noisy) of images with labels, from a graph of these and of others by what `features` says of them.
+
+    Without T it is P(noisy | x), as smooth, which has its largest entry at the clean class where T has it on the
+    diagonal and the classes do not overlap.
 
     Args:
         labelled: n images with their noisy labels.
         others: further images that join the graph, shape (m, channels, height, width).
         features: maps images to what is compared, shape (n + m, ...).
-        matrix: T, shape (n_classes, n_classes).
+        matrix: T, shape (n_classes, n_classes), or None.
+        n_classes: the number of classes.
         seed: gives the start of the eigensolver.
 
     Returns:
@@ -135,8 +139,9 @@ def by_graph(
     # Its sums depend on the number of threads, and those of BLAS are not torch's.
     with threadpool_limits(1, user_api="blas"):
         smooth = smooth_functions(compared, seed=seed)
-        probs = smooth_probs(smooth, np.arange(len(labels)), labels, matrix)[: len(labels)]
-    return clean_posterior(probs, labels, matrix)
+        to_noisy = np.eye(n_classes) if matrix is None else matrix
+        probs = smooth_probs(smooth, np.arange(len(labels)), labels, to_noisy)[: len(labels)]
+    return probs if matrix is None else clean_posterior(probs, labels, matrix)
 
 
 def _graph(points: Floats) -> Any:

@@ -125,6 +125,7 @@ METHODS: dict[str, Method] = {
     "graph-forward": Method(
         "forward from a graph of pixels", "Guided", _T_AND_SOFT, "pixels", options={"share": Option(0.2, 0.8, 0.5)}
     ),
+    "hog-labels": Method("labels of the graph, without T", "SoftCrossEntropy", ("soft_labels",), "gradients"),
     "backward": Method("backward", "Backward", _T),
     "reweighting": Method("reweighting", "Reweighted", _T),
     "resampling": Method("resampling", "Resampled", _T),

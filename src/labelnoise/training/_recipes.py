@@ -61,9 +61,9 @@ def train_by(
     recipe = method(name)
     learned = splits.noisy if refit or recipe.folds else splits.train
     soft_labels = None
-    if recipe.compared and matrix is not None:
+    if recipe.compared:
         others = splits.validation.images[: 0 if refit else None]
-        soft_labels = by_graph(learned, others, FEATURES[recipe.compared], matrix, graph_seed)
+        soft_labels = by_graph(learned, others, FEATURES[recipe.compared], matrix, n_classes, graph_seed)
     with told(name):
         loss = recipe.make_loss(matrix, n_classes, len(learned.images), soft_labels, **(options or {}))
     loss = loss.to(learned.images.device)
