@@ -18,7 +18,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from labelnoise.book import pages, parameters, project, stamps
+from labelnoise.book import claims, pages, parameters, project, stamps
 from labelnoise.book.plans import Plan
 from labelnoise.errors import InputError
 from labelnoise.trials import Progress, missing, shown, sweep
@@ -134,11 +134,15 @@ def draw(names: Sequence[str], given: Mapping[str, Any], *, publish: bool = Fals
             for name, future in running.items():
                 yield name, future.result()
     if publish:
-        (project.root() / "book" / "figures.md").write_text(stamps.figures_page(), encoding="utf-8")
+        book = project.root() / "book"
+        (book / "figures.md").write_text(stamps.figures_page(), encoding="utf-8")
+        (book / "claims.md").write_text(claims.page(), encoding="utf-8")
 
 
 def _draw(name: str, given: Mapping[str, Any], publish: bool) -> Path:
     notebook = execute(name, given, (project.published_ledger() if publish else project.ledger()).path)
+    if publish:
+        claims.refuse_denied(notebook, name)
     path = project.published_path(name) if publish else project.root() / "runs" / name / f"{name}.ipynb"
     write(notebook, path)
     stamps.write_data(notebook, path)

@@ -227,3 +227,16 @@ def difference(
             gain = paired_difference(cell[column] / unit, cell[f"{column}_other"] / unit)
             rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
     return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
+
+
+def where(table: pd.DataFrame, **fields: object) -> pd.DataFrame:
+    """The rows whose columns have these values."""
+    asked = np.ones(len(table), dtype=bool)
+    for name, value in fields.items():
+        asked &= (table[name] == value).to_numpy()
+    return table[asked]
+
+
+def mean(table: pd.DataFrame, column: str = "last_accuracy", **fields: object) -> float:
+    """The mean in percent of a column over the rows whose columns have these values; NaN without any."""
+    return float(100 * where(table, **fields)[column].mean())

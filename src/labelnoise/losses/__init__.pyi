@@ -3,9 +3,9 @@ from ._corrected import Batch as Batch
 from ._corrected import CrossEntropy as CrossEntropy
 from ._corrected import Forward as Forward
 from ._corrected import Guided as Guided
-from ._corrected import SoftCrossEntropy as SoftCrossEntropy
 from ._corrected import Resampled as Resampled
 from ._corrected import Reweighted as Reweighted
+from ._corrected import SoftCrossEntropy as SoftCrossEntropy
 from ._corrected import log_noisy_probs as log_noisy_probs
 from ._learned import Revised as Revised
 from ._learned import TotalVariation as TotalVariation

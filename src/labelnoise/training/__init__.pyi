@@ -43,8 +43,8 @@ from ._settings import PROTOCOL as PROTOCOL
 from ._settings import RECIPE_EPOCHS as RECIPE_EPOCHS
 from ._settings import RECIPE_RATE as RECIPE_RATE
 from ._settings import WITH_GRAPH as WITH_GRAPH
-from ._settings import modern as modern
 from ._settings import Settings as Settings
+from ._settings import modern as modern
 from ._settings import protocol as protocol
 from ._splits import VALIDATION_SHARE as VALIDATION_SHARE
 from ._splits import Split as Split

@@ -113,7 +113,12 @@ def smooth_probs(
 
 
 def by_graph(
-    labelled: Split, others: Tensor, features: Callable[[Tensor], Tensor], matrix: Matrix | None, n_classes: int, seed: int
+    labelled: Split,
+    others: Tensor,
+    features: Callable[[Tensor], Tensor],
+    matrix: Matrix | None,
+    n_classes: int,
+    seed: int,
 ) -> Floats:
     """P(clean | x, noisy) of images with labels, from a graph of these and of others by what `features` says of them.
 

@@ -1,0 +1,45 @@
+"""The table of accuracies and gains, as readers see it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from labelnoise.book import tables, titles
+
+
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """What each method reaches after the last epoch, and what it gains over cross-entropy, the best first.
+
+    p-values are corrected for all comparisons of this table (see `statistics.holm`).
+
+    Args:
+        table: as `tables.as_table` gives it, of one network, with cross-entropy.
+
+    Returns:
+        One row per noise and method: the mean accuracy in percent with its standard deviation, the lowest of the runs,
+        the gain in points with its 95 % interval, and p. The heading of the methods says how many runs each has, or a
+        column does where they differ.
+    """
+    noisy = table[table["noise"] != "clean"]
+    gains = tables.gains(noisy).drop(columns="n")
+    rows = tables.accuracies(noisy).merge(gains, how="left", on=tables.ARM)
+    noises = list(dict.fromkeys(rows["noise"]))
+    rows = rows.assign(cell=rows["noise"].map(noises.index), order=-rows["gain"].fillna(0.0))
+    rows = rows.sort_values(["cell", "order"])
+    plain = rows["gain"].isna()
+    shown = pd.DataFrame(
+        {
+            "noise": rows["noise"].map(titles.noise_title),
+            "method": [titles.method_title(*arm) for arm in zip(rows["method"], rows["transition"], strict=True)],
+            "accuracy (%)": rows["last_accuracy"],
+            "lowest": rows["lowest"],
+            "gain (points)": [titles.spanned(*row) for row in rows[["gain", "low", "high"]].to_numpy()],
+            "p": rows["corrected"].map(titles.p_value),
+            "n": rows["n"],
+        }
+    )
+    shown.loc[plain, "gain (points)"] = ""
+    shown.loc[rows["corrected"].isna(), "p"] = ""
+    if shown["n"].nunique() == 1:
+        shown = shown.rename(columns={"method": f"method, n = {shown['n'].iloc[0]}"}).drop(columns="n")
+    return shown.set_index(list(shown.columns[:2]))
