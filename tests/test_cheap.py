@@ -35,7 +35,7 @@ def test_methods_networks_and_settings_are_known():
 from labelnoise.training import FUNCTIONS, METHODS, MODELS, Settings, protocol
 print(METHODS["hog-forward"].title, MODELS["lenet"].title, protocol("fashion-mnist", "lenet").learning_rate, FUNCTIONS)
 """
-    assert said(code) == "forward from a graph LeNet 0.006 100"
+    assert said(code) == "graph-guided training LeNet 0.006 100"
 
 
 def test_data_sets_are_known_and_a_mistake_in_a_file_is_told():

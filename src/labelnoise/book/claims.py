@@ -55,7 +55,7 @@ def _glued(name: str, text: str, **more: Any) -> None:
     display({"application/papermill.record/text/plain": repr(text)}, raw=True, metadata=about)
 
 
-def values(digits: int = 1, **numbers: float | str) -> None:
+def values(digits: int = 1, /, **numbers: float | str) -> None:
     """Hand numbers to the sentences of the page, by name.
 
     Args:
@@ -67,9 +67,9 @@ def values(digits: int = 1, **numbers: float | str) -> None:
         _glued(name, text)
 
 
-def differences(digits: int = 1, **numbers: float) -> None:
+def differences(digits: int = 1, /, **numbers: float) -> None:
     """As `values`, with the sign of each."""
-    values(**{name: NOT_THERE if np.isnan(number) else titles.signed(number, digits) for name, number in numbers.items()})
+    values(digits, **{name: NOT_THERE if np.isnan(number) else titles.signed(number, digits) for name, number in numbers.items()})
 
 
 def claim(name: str, sentence: str, holds: ArrayLike, figure: str = "") -> None:

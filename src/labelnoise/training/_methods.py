@@ -120,10 +120,10 @@ METHODS: dict[str, Method] = {
     # The share is the best of three by noisy validation losses after the last epoch, on two tuning seeds of both of
     # the paper's sets.
     "hog-forward": Method(
-        "forward from a graph", "Guided", _T_AND_SOFT, "gradients", options={"share": Option(0.4, 1.0, 0.75)}
+        "graph-guided training", "Guided", _T_AND_SOFT, "gradients", options={"share": Option(0.4, 1.0, 0.75)}
     ),
     "graph-forward": Method(
-        "forward from a graph of pixels", "Guided", _T_AND_SOFT, "pixels", options={"share": Option(0.2, 0.8, 0.5)}
+        "graph-guided training, pixels", "Guided", _T_AND_SOFT, "pixels", options={"share": Option(0.2, 0.8, 0.5)}
     ),
     "hog-labels": Method("labels of the graph, without T", "SoftCrossEntropy", ("soft_labels",), "gradients"),
     "backward": Method("backward", "Backward", _T),
