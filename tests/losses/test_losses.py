@@ -197,6 +197,17 @@ def test_a_guided_loss_learns_from_soft_labels_first_and_from_noisy_ones_then():
     assert at(0.25) == at(0.99) == losses.Forward(T)(logits, labels).item() == loss(logits, labels).item()
 
 
+def test_soft_cross_entropy_learns_from_soft_labels_and_is_validated_by_noisy_ones():
+    logits, labels = drawn(16)
+    soft_labels = np.random.default_rng(0).dirichlet(np.ones(3), size=40)
+    rows = torch.arange(39, 23, -1)
+    loss = losses.SoftCrossEntropy(soft_labels)
+    learned = loss.on_batch(lambda images: images, losses.Batch(logits, labels, rows, 0.99)).item()
+    by_hand = -(soft_labels[rows.numpy()] * torch.log_softmax(logits, dim=1).numpy()).sum(axis=1).mean()
+    assert learned == pytest.approx(by_hand, rel=1e-5)
+    assert loss(logits, labels).item() == losses.CrossEntropy()(logits, labels).item()
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_a_share_outside_0_to_1_is_refused(share):
     with pytest.raises(InputError, match=f"share must be a number from 0 to 1, not {share}"):

@@ -13,10 +13,10 @@ import torch
 from labelnoise import data
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-from labelnoise.losses import Forward, Guided
+from labelnoise.losses import Forward, Guided, SoftCrossEntropy
 from labelnoise.noise import derive_seed
 from labelnoise.statistics import QUANTILES
-from labelnoise.training import METHODS, PROTOCOL, ROUNDS, WITH_GRAPH, Method, Settings, _precision, protocol
+from labelnoise.training import FEATURES, METHODS, PROTOCOL, ROUNDS, WITH_GRAPH, Method, Settings, _precision, protocol
 from labelnoise.trials import GIVEN_BY_METHODS, Record, Trial, initial_model, prepare, run, trial
 from labelnoise.trials import _reading as reading
 from labelnoise.trials import _running as running
@@ -285,16 +285,20 @@ def test_a_refit_is_given_the_fit_of_a_trial_that_is_none(tiny):
     assert tiny(method="forward", transition="anchor-97", refit=True).prerequisite() == tiny()
 
 
+@pytest.mark.parametrize(("name", "given"), [("graph-forward", "true"), ("hog-labels", None)])
 @pytest.mark.parametrize("refit", [None, True])
-def test_a_graph_speaks_of_the_images_that_are_learned_from_in_their_order(small, tiny, monkeypatch, refit):
+def test_a_graph_speaks_of_the_images_that_are_learned_from_in_their_order(
+    small, tiny, monkeypatch, refit, name, given
+):
     made = []
 
     def make_loss(self, matrix, n_classes, n_samples, soft_labels=None, **options):
         made.append((n_samples, soft_labels))
-        return Guided(matrix, soft_labels)
+        return Guided(matrix, soft_labels) if name == "graph-forward" else SoftCrossEntropy(soft_labels)
 
     monkeypatch.setattr(Method, "make_loss", make_loss)
-    asked = tiny(method="graph-forward", transition="true", refit=refit)
+    monkeypatch.setitem(FEATURES, "gradients", FEATURES["pixels"])  # the small images have no edges
+    asked = tiny(method=name, transition=given, refit=refit)
     prepared = prepare(asked)
     learned = prepared.noisy if refit else prepared.train
     running.train(asked, prepared)
@@ -311,7 +315,8 @@ def test_a_recipe_with_a_graph_has_settings_of_its_own(name):
     assert (ours.epochs, ours.learning_rate) == (20, 2e-3)
     assert (ours.augmentation, ours.averaging) == ("shift-flip", 0.99)
     assert ours.batch_size == plain.batch_size
-    assert trial(noise="paper-0.5", model="lenet", method=name, transition="true", seed=0).settings == ours
+    source = "true" if METHODS[name].needs_transition else None
+    assert trial(noise="paper-0.5", model="lenet", method=name, transition=source, seed=0).settings == ours
     assert protocol("fashion-mnist-3", "lenet", "forward") == plain
 
 
