@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -20,7 +19,6 @@ from labelnoise.book import chapters, pages, parameters, plans, project, stamps
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.trials import Ledger
-from labelnoise.trials import _sweep as sweep
 
 SOURCES = project.sources()
 NUMBERED = [name for name in SOURCES if name not in project.OVERVIEWS]
@@ -280,7 +278,8 @@ def test_the_planned_trials_are_those_that_the_chapters_cell_makes_of_its_parame
     plan = parameters.planned("03_correction", {"noise_rates": [0.1, 0.3], "noise_kind": "pair-flip"})
     assert {t.noise for t in plan.trials} == {"clean", "pair-flip-0.1", "pair-flip-0.3"}
     assert {t.seed for t in plan.trials} == set(range(3))  # fewer than are published
-    assert {t.seed for t in parameters.planned("03_correction", {"noise_rates": [0.1], "seeds": 5}).trials} == set(range(5))
+    five = parameters.planned("03_correction", {"noise_rates": [0.1], "seeds": 5})
+    assert {t.seed for t in five.trials} == set(range(5))
     assert parameters.planned("01_noise").trials == parameters.planned("index").trials == []
 
 
@@ -563,7 +562,7 @@ def test_an_own_run_is_executed_and_stamped_and_the_same_each_time(runnable):
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
-        ("raise", "Chapter 01_toy failed in cell 4: ValueError: too big"),  # the second has -p's values, the third the trials
+        ("raise", "Chapter 01_toy failed in cell 4: ValueError: too big"),  # after the cells of parameters and trials
         ("warn", r"Chapter 01_toy wrote to stderr in cell 5: .*UserWarning: too loud"),
         ("refuse", r"The number is too small; pass a larger one\."),
     ],

@@ -9,14 +9,20 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from labelnoise.book import tuning_tables
-from labelnoise.book import rule_figures
-from labelnoise.book import heatmaps
-from labelnoise import names
-from labelnoise.statistics import interval
-from labelnoise import transitions
-from labelnoise.book import figures, matrix_figures, matrix_tables, style, tables, titles
+from labelnoise import names, transitions
+from labelnoise.book import (
+    figures,
+    heatmaps,
+    matrix_figures,
+    matrix_tables,
+    rule_figures,
+    style,
+    tables,
+    titles,
+    tuning_tables,
+)
 from labelnoise.book.drawn import as_csv
+from labelnoise.statistics import interval
 from labelnoise.trials import tuning
 
 matplotlib.use("agg")
@@ -422,14 +428,14 @@ def test_accuracies_stand_in_a_row_a_method_and_a_column_a_cell(records):
 
 
 def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
-    n = heatmaps.PANELS_A_ROW + 2
+    n = heatmaps.PANELS_PER_ROW + 2
     rows = {"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}
     drawn = heatmaps.transition_heatmaps(rows, NAMES[3])
     shown = [ax for ax in drawn.axes if ax.axison]
     assert [ax.get_title() for ax in shown] == [*(f"x: {k}" for k in range(n)), "y: a"]
     lines = [ax.get_subplotspec().rowspan.start for ax in shown]
-    assert lines == [0] * heatmaps.PANELS_A_ROW + [1, 1, 2]
-    assert [bool(ax.get_ylabel()) for ax in shown] == [k % heatmaps.PANELS_A_ROW == 0 for k in range(n)] + [True]
+    assert lines == [0] * heatmaps.PANELS_PER_ROW + [1, 1, 2]
+    assert [bool(ax.get_ylabel()) for ax in shown] == [k % heatmaps.PANELS_PER_ROW == 0 for k in range(n)] + [True]
 
 
 def test_a_distorted_matrix_is_named_by_its_distortion():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from labelnoise import names
-from labelnoise import transitions
+from labelnoise import names, transitions
 from labelnoise.book import matrix_tables
 
 TRUTH = names.named("paper-0.5", 3)

@@ -5,10 +5,8 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from labelnoise.book import tuning_tables
-from labelnoise import names
-from labelnoise import transitions
-from labelnoise.book import plans, rule_tables, tables, titles
+from labelnoise import names, transitions
+from labelnoise.book import plans, rule_tables, tables, titles, tuning_tables
 from labelnoise.errors import InputError
 from labelnoise.estimators import rule
 from labelnoise.statistics import paired_difference

@@ -16,7 +16,7 @@ from labelnoise.book.style import PALETTE, new_axes, styled
 
 @styled
 def throughput(rates: pd.DataFrame) -> Figure:
-    """Images trained a second, a panel a network: every round a dot, bars at the medians.
+    """Images trained per second, a panel per network: every round a dot, bars at the medians.
 
     Args:
         rates: as `costs.throughput` gives it.
@@ -37,7 +37,7 @@ def throughput(rates: pd.DataFrame) -> Figure:
 
 @styled
 def profile(milliseconds: pd.DataFrame) -> Figure:
-    """Where a training step's time goes: one stacked bar a network and way.
+    """Where a training step's time goes: one stacked bar per network and way.
 
     Args:
         milliseconds: as `costs.profile` gives it.

@@ -15,11 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from labelnoise.noise import Labels
-from labelnoise.names import by_image
 from labelnoise.book.style import PALETTE, new_axes, styled
 from labelnoise.book.tables import ARM
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
+from labelnoise.noise import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +92,7 @@ def accuracy_curves(
 
 @styled
 def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> Figure:
-    """Error against the noise rate, on a logarithmic scale, a panel a network and kind of noise: seeds and their means.
+    """Error against the noise rate, on a logarithmic scale: seeds and means, a panel per network and family of noise.
 
     Args:
         table: as `tables.by_rate` gives it.
@@ -132,7 +131,7 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
 
 @styled
 def gains(rows: pd.DataFrame) -> Figure:
-    """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel a network and noise.
+    """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel per network and noise.
 
     Each has its own scale, as failed runs of one would hide what there is to see of the others. A dot is filled where
     the difference is not 0 at 5 % after correction for the number of rows.
@@ -154,7 +153,7 @@ def gains(rows: pd.DataFrame) -> Figure:
 def _a_row_an_arm(
     rows: pd.DataFrame, label: str, **options: Any
 ) -> tuple[Figure, list[tuple[Axes, pd.DataFrame, list[Any]]]]:
-    """A panel a network and noise, each with its rows and with the arms of its network from the top down."""
+    """A panel per network and noise, each with its rows and with the arms of its network from the top down."""
     models, noises = (list(dict.fromkeys(rows[name])) for name in ("model", "noise"))
     arms = {
         m: list(dict.fromkeys(map(tuple, rows[rows["model"] == m][["method", "transition"]].values))) for m in models
@@ -179,7 +178,7 @@ def _a_row_an_arm(
 
 @styled
 def ablation(rows: pd.DataFrame) -> Figure:
-    """Accuracy after the last epoch with a part of a recipe left out: a dot a seed and a line at the mean.
+    """Accuracy after the last epoch with a part of a recipe left out: a dot per seed and a line at the mean.
 
     Args:
         rows: as `tables.ablation` gives it.
@@ -201,7 +200,7 @@ def ablation(rows: pd.DataFrame) -> Figure:
 
 @styled
 def tries(rows: pd.DataFrame) -> Figure:
-    """How far each configuration is behind its arm's best, a panel a network and noise.
+    """How far each configuration is behind its arm's best, a panel per network and noise.
 
     The protocol's dot is filled, and the reported one is orange.
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from labelnoise.book.plan import Plan as Plan
@@ -15,8 +13,6 @@ from labelnoise.book.plan import check_path as check_path
 from labelnoise.book.plan import check_tuned as check_tuned
 from labelnoise.book.plan import drawn as drawn
 from labelnoise.book.plan import parted as parted
-from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, Settings, method, protocol
 from labelnoise.trials import Trial, in_profile, trial, tuning
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -78,7 +78,10 @@ def given_path(text: str) -> Path:
 
 
 def _read(records: Iterable[Record], estimators: Sequence[str] = ()) -> list[Record]:
-    """The records as pages show them, noted down in the file that ``$LABELNOISE_READ`` names, if any, as what a page is drawn from."""
+    """The records as pages show them.
+
+    They are noted in the file that ``$LABELNOISE_READ`` names, if there is one, as what a page is drawn from.
+    """
     found = list(records)
     if path := os.environ.get("LABELNOISE_READ"):
         with open(path, "a", encoding="utf-8") as file:

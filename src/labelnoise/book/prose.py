@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from labelnoise.statistics import Interval, interval
 from labelnoise.book import titles
-from labelnoise.trials import tuning
+from labelnoise.statistics import Interval, interval
 from labelnoise.training import OURS
 
 
@@ -222,7 +221,8 @@ def standing_sentence(gains: pd.DataFrame) -> str:
         best, told = rows.loc[rows["gain"].idxmax()].to_dict(), rows["gain"][rows["corrected"] < 0.05]
         parts.append(
             f"on {titles.noise_title(noise)}, of {len(rows)} methods, each counted with each T that it is given, "
-            f"{(told > 0).sum()} gain on cross-entropy beyond chance and {(told < 0).sum()} lose; the largest gain is {with_interval(_gain(best))} "
+            f"{(told > 0).sum()} gain on cross-entropy beyond chance and {(told < 0).sum()} lose; "
+            f"the largest gain is {with_interval(_gain(best))} "
             f"({titles.method_title(best['method'], best['transition'])})"
         )
     left_out = " Our own recipe has more than the others and is left out of this count." if ours else ""

@@ -125,7 +125,7 @@ def orientation() -> pd.DataFrame:
 
 
 def on_the_papers_sets(errors: pd.DataFrame, network: str) -> pd.DataFrame:
-    """Relative Frobenius errors on the paper's sets: the published ones, then ours, a row an estimator and network.
+    """Relative Frobenius errors on the paper's sets: the published ones, then ours, a row per estimator and network.
 
     Args:
         errors: as `matrix_tables.errors` gives it.

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from labelnoise.book.tables import ARM
 from labelnoise.estimators import rule
 from labelnoise.training import method
-from labelnoise.trials import n_validation
-from labelnoise.book.tables import ARM
-from labelnoise.trials import Record
+from labelnoise.trials import Record, n_validation
 
 
 def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFrame:

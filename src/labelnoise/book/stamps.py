@@ -14,14 +14,13 @@ import nbformat
 import labelnoise
 from labelnoise.book import parameters, project
 from labelnoise.trials import provenance
-from labelnoise.trials import Record
 
 VOLATILE = ("processor", "python", "seconds", "date")
 CSV = "text/csv"
 FIGURES_PAGE = """# Figures
 
-Every figure of the book, by chapter, with the data that it draws: comma-separated text, a row a seed where a figure
-draws seeds or their means from a table, else a row a thing drawn. Numbers have six significant digits. Below each
+Every figure of the book, by chapter, with the data that it draws: comma-separated text, a row per seed where a figure
+draws seeds or their means from a table, else a row per thing drawn. Numbers have six significant digits. Below each
 figure stands what its chapter was made from.
 """
 

@@ -11,8 +11,8 @@ import pandas as pd
 import yaml
 
 import labelnoise
-from labelnoise.data import sources
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
+from labelnoise.data import sources
 from labelnoise.trials import Record
 
 MACHINE = ["processor", "instructions", "torch", "python", "labelnoise"]

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
-from labelnoise import transitions
-from labelnoise import data
-from labelnoise.trials import tuning
-from labelnoise.errors import InputError
-from labelnoise.training import METHODS
-from labelnoise.training import MODELS
+from labelnoise import data, transitions
 from labelnoise.data import corruption
-from labelnoise.training import OURS, protocol
+from labelnoise.errors import InputError
+from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
+from labelnoise.training import OURS
 from labelnoise.trials import Record, Trial
 
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record: the trial's fields, accuracies at the best and last epoch."""
+    """One row per record: the trial's fields, accuracies at the best and last epoch."""
     rows = []
     for record in records:
         asked = record.trial
@@ -40,7 +35,7 @@ def as_table(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def as_curves(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record and epoch, counted from 1: the trial's fields and what was measured."""
+    """One row per record and epoch, counted from 1: the trial's fields and what was measured."""
     frames = []
     for record in records:
         asked = record.trial
@@ -73,7 +68,7 @@ def gains(table: pd.DataFrame, column: str = "last_accuracy") -> pd.DataFrame:
         column: "best_accuracy", "last_accuracy" or "memorised".
 
     Returns:
-        One row a network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``,
+        One row per network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``,
         ``p_value`` of a gain of 0, ``corrected``, that for the number of rows (see `statistics.holm`), and ``median``,
         ``median_low``, ``median_high`` (see `statistics.median_interval`).
 
@@ -115,7 +110,7 @@ def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], co
 
 
 def accuracies(table: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy in percent at the best and the last epoch, and memorised labels at the last, one row a cell.
+    """Accuracy in percent at the best and the last epoch, and memorised labels at the last, one row per cell.
 
     Returns:
         Text such as ``93.5 ± 0.4``, the mean and the sample standard deviation over seeds; of the accuracy after the
@@ -177,7 +172,7 @@ def ablation(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def distortion_errors(dataset: str, noises: Sequence[str], distortions: Sequence[str], seeds: int) -> pd.DataFrame:
-    """The relative L1 error of T once it is distorted, the mean of seeds, a row a distortion and a column a noise."""
+    """Mean relative L1 error of T over seeds once it is distorted, a row per distortion and a column per noise."""
     from labelnoise.trials import distorted  # what begins a trial imports torch
 
     def error(noise: str, name: str, seed: int) -> float:
@@ -192,7 +187,7 @@ def distortion_errors(dataset: str, noises: Sequence[str], distortions: Sequence
 
 
 def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFrame:
-    """Chi-square p-values of the flips under their T and under its transpose, one row a noise and seed."""
+    """Chi-square p-values of the flips under their T and under its transpose, one row per noise and seed."""
     clean = data.load(dataset)
     rows = []
     for noise in noises:
@@ -217,7 +212,7 @@ def difference(
         unit: what the difference is counted in; points of a fraction, unless told otherwise.
 
     Returns:
-        One row an arm that both have: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
+        One row per arm that both have: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
     """
     one, other = list(first), list(second)
     rows = []

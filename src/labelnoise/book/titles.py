@@ -77,7 +77,9 @@ def titled(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
-    """A row a method and a column a network and noise: ``+0.8 (+0.5 to +1.1) *``, with a star where corrected p < 0.05.
+    """A row per method and a column per network and noise: ``+0.8 (+0.5 to +1.1) *``.
+
+    The star stands where the corrected p is below 0.05.
 
     Args:
         gains: as `tables.gains` or `tables.difference` gives it, which corrects nothing.
@@ -90,7 +92,7 @@ def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
 
 
 def accuracies_by_method(accuracies: pd.DataFrame, column: str = "last_accuracy") -> pd.DataFrame:
-    """A row a method and a column a network and noise: ``93.5 ± 0.4``.
+    """A row per method and a column per network and noise: ``93.5 ± 0.4``.
 
     Args:
         accuracies: as `tables.accuracies` gives it.
@@ -100,7 +102,7 @@ def accuracies_by_method(accuracies: pd.DataFrame, column: str = "last_accuracy"
 
 
 def _by_method(table: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
-    """The texts of the table's rows, a row a method and a column a network and noise.
+    """The texts of the table's rows, a row per method and a column per network and noise.
 
     The column says how many seeds most of its rows have; a row with another number says so itself.
     """

@@ -139,7 +139,7 @@ def read_labels(path: Path) -> LabelColumn:
     with reading(path):
         values, codes = _npy_labels(path) if path.suffix.lower() == ".npy" else _encoded(read_column(path))
     if not len(codes):
-        raise InputError(f"{path} has no labels, a header at most; write one label a row.")
+        raise InputError(f"{path} has no labels, a header at most; write one label per row.")
     texts = ["" if value is None or value != value else str(value).strip() for value in values]
     texts = [str(int(float(text))) if re.fullmatch(r"-?\d{1,15}(\.0*)?", text) else text for text in texts]
     missing = np.flatnonzero(np.array([not text for text in texts])[codes])
@@ -153,7 +153,7 @@ def read_labels(path: Path) -> LabelColumn:
 def _npy_labels(path: Path) -> tuple[list[Any], NDArray[np.int64]]:
     array = _npy(path)
     if array.shape[:1] != (array.size,) or array.dtype.kind not in "biufUS":
-        raise InputError(f"{path} must hold one label a sample, not {array.dtype} of shape {array.shape}.")
+        raise InputError(f"{path} must hold one label per sample, not {array.dtype} of shape {array.shape}.")
     values, codes = np.unique(array.astype(str) if array.dtype.kind == "S" else array, return_inverse=True)
     return list(values.tolist()), codes.astype(np.int64)
 

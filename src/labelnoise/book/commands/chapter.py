@@ -10,9 +10,8 @@ from typing import Any
 import yaml
 
 from labelnoise.book import parameters, project
-from labelnoise.book.commands import add_where, where_to_run
-from labelnoise.book.plan import check_publishable
 from labelnoise.book.commands import add_where, forecast, positive, where_to_run
+from labelnoise.book.plan import check_publishable
 from labelnoise.errors import InputError
 
 DESCRIPTION = "Train the trials that are missing, execute the chapter and render its page under runs/."
