@@ -169,15 +169,14 @@ def png(figure):
 
 
 @every
-def test_a_drawing_is_a_figure_the_same_each_time_and_leaves_no_trace(draw, records):
+def test_a_drawing_is_a_figure_with_its_data_and_leaves_no_trace(draw, records):
     before = dict(matplotlib.rcParams)
-    first = draw(records)
-    assert isinstance(first, Figure)
+    figure = draw(records)
+    assert isinstance(figure, Figure)
+    assert png(figure).startswith(b"\x89PNG")
     assert matplotlib.pyplot.get_fignums() == []
-    second = draw(records)
-    assert png(first) == png(second)
-    assert len(first.drawn)
-    assert as_csv(first.drawn) == as_csv(second.drawn)
+    lines = as_csv(figure.drawn).splitlines()
+    assert len(lines) == len(figure.drawn) + 1 > 1
     assert dict(matplotlib.rcParams) == before
 
 

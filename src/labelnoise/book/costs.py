@@ -132,7 +132,7 @@ def estimators(result: Mapping[str, Any]) -> pd.DataFrame:
         result: what `benchmarks/estimators.py` wrote.
 
     Returns:
-        One row an input and estimator: median seconds, their ratio to cleanlab's (NaN from features), and
+        One row per input and estimator: median seconds, their ratio to cleanlab's (NaN from features), and
         the largest extra memory as a share of the input.
     """
     rows = []

@@ -12,7 +12,7 @@ from labelnoise.names import by_image
 
 @styled
 def gains_by_margin(rows: pd.DataFrame, bound: float) -> Figure:
-    """The gain over cross-entropy against the margin of T: a pale dot a run, a full one the mean of a cell.
+    """The gain over cross-entropy against the margin of T: a pale dot per run, a full one the mean of a cell.
 
     Args:
         rows: as `rule_tables.predicted_gains` gives it.
@@ -38,7 +38,7 @@ def gains_by_margin(rows: pd.DataFrame, bound: float) -> Figure:
 
 @styled
 def predicted_gains(rows: pd.DataFrame) -> Figure:
-    """The gain over cross-entropy against what noisy labels foretell: a pale dot a run, a full one the mean of a cell.
+    """The gain over cross-entropy against what noisy labels foretell: pale dots of runs, full ones of cells' means.
 
     Args:
         rows: as `rule_tables.predicted_gains` gives it.

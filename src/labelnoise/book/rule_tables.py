@@ -14,7 +14,7 @@ from labelnoise.trials import Record, n_validation
 
 
 def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFrame:
-    """What noisy validation labels say of each gain over cross-entropy, beside the gain itself, a row a run.
+    """What noisy validation labels say of each gain over cross-entropy, beside the gain itself, one row per run.
 
     Both are of the last epoch. T is what confident learning reads from the cross-entropy fit, so no clean label has a
     part in the prediction. A refit is left out, as it has learned from the validation images.
@@ -78,7 +78,7 @@ def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def rightness(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often the rule is right, by the size of the gain or loss that it is to foretell, a row a size, and over all.
+    """How often the rule is right, by the size of the gain or loss to foretell: one row per size and one of all.
 
     Args:
         rows: as `predicted_gains` gives it.

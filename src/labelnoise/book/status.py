@@ -19,7 +19,7 @@ MACHINE = ["processor", "instructions", "torch", "python", "labelnoise"]
 
 
 def made_on(ledgers: Mapping[str, Iterable[Record]]) -> pd.DataFrame:
-    """How many records were made with each processor and set of versions, one row a ledger and these.
+    """How many records were made with each processor and set of versions, one row per ledger and these.
 
     Args:
         ledgers: the name of each, and its records.

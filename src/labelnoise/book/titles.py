@@ -125,7 +125,7 @@ def _by_method(table: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
 
 
 def means_and_medians(gains: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The mean and the median of the differences, with their 95 % intervals, a row a training, network and noise.
+    """The mean and the median of the differences, with their 95 % intervals, one row per training, network and noise.
 
     Args:
         gains: training to rows of `tables.gains`, all of one method and source of T.
