@@ -61,6 +61,16 @@ def named(noise: str, n_classes: int) -> Matrix:
 DISTORTIONS = "transposed, towards-identity-SHARE, towards-uniform-SHARE, at-random-SHARE"
 
 
+def distortion(transition: str | None) -> str | None:
+    """How the true T is distorted before it is given, by the name of a source of T; None of any other source.
+
+    >>> distortion("true, transposed")
+    'transposed'
+    """
+    source, _, name = (transition or "").partition(", ")
+    return name if source == "true" and name else None
+
+
 def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Generator) -> Matrix:
     """A T that is wrong in a known way.
 

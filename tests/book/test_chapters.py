@@ -20,7 +20,7 @@ from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.trials import Ledger
 
-SOURCES = project.sources()
+SOURCES = project.notebook_names()
 NUMBERED = [name for name in SOURCES if name not in project.OVERVIEWS]
 CHAPTERS = [name for name in NUMBERED if name[0].isdigit()]
 KEYS_OF_A_RUN = re.compile(r"papermill|execut|iopub|shell|(start|end)_time|duration|timestamp", re.IGNORECASE)

@@ -123,7 +123,7 @@ def test_new_noises_show_up_by_kind_and_rate_and_the_ceiling_beside_them(record)
 def notebook():
     """The variables that the notebook's cells leave."""
     variables = {}
-    for cell in nbformat.read(project.source("explore"), as_version=4).cells:
+    for cell in nbformat.read(project.notebook_path("explore"), as_version=4).cells:
         if cell.cell_type == "code":
             exec(cell.source, variables)
     return variables

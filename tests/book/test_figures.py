@@ -141,7 +141,7 @@ DRAWINGS = {
                 for noise in ("paper-0.5", "instance-0.2")
                 for seed in (0, 4)
             ],
-            columns=["dataset", *tables.ARM, "seed", "margin", "gain"],
+            columns=["dataset", *tables.ARM_COLUMNS, "seed", "margin", "gain"],
         ),
         0.3,
     ),
@@ -151,7 +151,7 @@ DRAWINGS = {
                 ["here", "fashion-mnist-3", "lenet", "paper-0.5", "forward", "true", seed, seed - 1.0, seed]
                 for seed in (0, 4)
             ],
-            columns=["training", "dataset", *tables.ARM, "seed", "predicted", "gain"],
+            columns=["training", "dataset", *tables.ARM_COLUMNS, "seed", "predicted", "gain"],
         )
     ),
     "tries": lambda records: figures.tries(tuning_tables.tries(TRIED, SETTLED)),

@@ -304,7 +304,7 @@ def test_what_the_rule_says_is_counted_by_what_runs_have_in_common():
 def test_a_cell_has_the_mean_margin_and_gain_of_its_runs():
     cell = ["d", "lenet", "paper-0.5", "forward", "true"]
     rows = pd.DataFrame([[*cell, 0.2, 1.0], [*cell, 0.4, 3.0], [*cell[:-1], "oracle", 0.2, -1.0]],
-                        columns=["dataset", *tables.ARM, "margin", "gain"])  # fmt: skip
+                        columns=["dataset", *tables.ARM_COLUMNS, "margin", "gain"])  # fmt: skip
     assert rule_tables.by_margin(rows).values.tolist() == [
         [*cell, pytest.approx(0.3), 2.0, 2],
         [*cell[:-1], "oracle", 0.2, -1.0, 1],

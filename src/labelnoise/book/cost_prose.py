@@ -64,7 +64,7 @@ def costs_sentence(costs: pd.DataFrame) -> str:
         costs: as `costs.by_method` gives it, cross-entropy and another method among the rows of each network.
     """
     parts = []
-    for model in dict.fromkeys(costs["model"]):
+    for model in costs["model"].unique():
         rows = costs[costs["model"] == model].to_dict("records")
         plain = next(row["alone"] for row in rows if row["method"] == "cross-entropy")
         arms = [row for row in rows if row["method"] != "cross-entropy"]

@@ -56,9 +56,9 @@ def transition_heatmaps(
         limit: the end of the scale; by default 1, or 0.2 for differences.
     """
     lines = [
-        (title, list(panels.items())[start : start + PANELS_PER_ROW])
+        (title, list(panels.items())[first : first + PANELS_PER_ROW])
         for title, panels in rows.items()
-        for start in range(0, len(panels), PANELS_PER_ROW)
+        for first in range(0, len(panels), PANELS_PER_ROW)
     ]
     columns = max(len(panels) for _, panels in lines)
     side = 2.5 if len(class_names) <= 4 else 3.6

@@ -75,7 +75,7 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: i
         estimators: from the top down.
         columns: panels per row.
     """
-    noises = list(dict.fromkeys(table["noise"]))
+    noises = table["noise"].unique().tolist()
     lines = -(-len(noises) // columns)
     height = 0.26 * len(estimators) + 0.9
     drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", "l1"]]
@@ -109,7 +109,7 @@ def error_curves(table: pd.DataFrame, x: str, label: str, estimators: Sequence[s
         label: of the x axis.
         estimators: which to draw.
     """
-    noises = list(dict.fromkeys(table["noise"]))
+    noises = table["noise"].unique().tolist()
     drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", x, "l1"]]
     figure, axes = new_axes(drawn, 1, len(noises), 4.2 * len(noises), 3.6, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
@@ -137,8 +137,8 @@ def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
         table: as `matrix_tables.precision` gives it.
         goal: the band that is shaded.
     """
-    noises = list(dict.fromkeys(table["noise"]))
-    names = list(dict.fromkeys(table["estimator"]))
+    noises = table["noise"].unique().tolist()
+    names = table["estimator"].unique().tolist()
     figure, axes = new_axes(table, 1, len(noises), 8.4, 0.3 * len(names) + 1, sharex=True, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         rows = table[table["noise"] == noise].set_index("estimator")
@@ -166,8 +166,8 @@ def bias_and_spread(table: pd.DataFrame) -> Figure:
     Args:
         table: as `matrix_tables.precision` gives it.
     """
-    noises = list(dict.fromkeys(table["noise"]))
-    names = list(dict.fromkeys(table["estimator"]))
+    noises = table["noise"].unique().tolist()
+    names = table["estimator"].unique().tolist()
     figure, axes = new_axes(table, 1, len(noises), 8.4, 0.32 * len(names) + 1.3, sharex=True, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         rows = table[table["noise"] == noise].set_index("estimator").loc[names]
@@ -188,7 +188,7 @@ def traces(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
         table: as `matrix_tables.traces` gives it.
         estimators: which to draw.
     """
-    noises = list(dict.fromkeys(table["noise"]))
+    noises = table["noise"].unique().tolist()
     drawn = table[table["estimator"].isin(estimators)]
     estimators = [name for name in estimators if name in set(drawn["estimator"])]  # records keep those that there were
     figure, axes = new_axes(drawn, 2, len(noises), 4.2 * len(noises), 5.4, sharex=True, sharey="row")

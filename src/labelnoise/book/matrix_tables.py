@@ -152,7 +152,7 @@ def precision(records: Iterable[Record]) -> pd.DataFrame:
         several = len(errors) > 1
         at_best = (np.abs(errors) <= quantile * errors.std(axis=0, ddof=1)).mean() if several else np.nan
         rows.append([noise, name, bias, spread, stated, *covered, at_best, len(errors)])
-    noises = list(dict.fromkeys(noise for noise, _ in drawn))
+    noises = [noise for noise, _ in drawn]
     rows.sort(key=lambda row: noises.index(row[0]))
     columns = ["noise", "estimator", "bias", "spread", "stated", "coverage", "low", "high", "at_best", "n"]
     return pd.DataFrame(rows, columns=columns)
@@ -193,20 +193,20 @@ def orientation(records: Iterable[Record], estimators: Sequence[str]) -> pd.Data
     return pd.DataFrame(rows, columns=["noise", "estimator", "to_t", "to_transpose", "nearer", "n"])
 
 
-def held_out(in_sample: pd.DataFrame, folds: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
+def held_out(in_sample: pd.DataFrame, cross_fitted: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
     """Mean relative L1 error of T from probabilities in sample, held out and calibrated.
 
     There is one row per noise and estimator.
 
     Args:
         in_sample: as `matrix_errors` gives it, of cross-entropy.
-        folds: the same, of cross-fitting.
+        cross_fitted: the same, of cross-fitting.
         estimators: which to list.
     """
-    means = pd.concat([in_sample, folds]).groupby(["noise", "estimator"], sort=False)["l1"].mean()
+    means = pd.concat([in_sample, cross_fitted]).groupby(["noise", "estimator"], sort=False)["l1"].mean()
     rows = [
         [noise, name, means[noise, name], means[noise, f"{name}, held out"], means[noise, f"{name}, calibrated"]]
-        for noise in dict.fromkeys(in_sample["noise"])
+        for noise in in_sample["noise"].unique()
         for name in estimators
         if (noise, f"{name}, held out") in means  # networks in folds keep the estimators that there were
     ]

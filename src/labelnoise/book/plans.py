@@ -25,7 +25,7 @@ LONG = Settings(epochs=40, batch_size=256, learning_rate=2.5e-4, weight_decay=1e
 # At AlexNet's published rate a run on "0.6" can stay at chance; this is half of it, with the steps to make up for it.
 GENTLE = dataclasses.replace(PROTOCOL["alexnet"], epochs=10, learning_rate=3e-4)
 
-Arm = tuple[str, str | None]  # a method and the source of its T
+MethodAndT = tuple[str, str | None]  # the source of T by name
 
 
 def estimation(
@@ -82,7 +82,7 @@ def learner(plain: Trial, name: str) -> Trial:
     return dataclasses.replace(plain, method=name)
 
 
-def arm(text: str) -> Arm:
+def arm(text: str) -> MethodAndT:
     """An arm from ``METHOD`` or ``METHOD, SOURCE``, such as "forward, true"; a method that needs T has the true one."""
     name, _, source = text.partition(", ")
     recipe = method(name)
@@ -111,7 +111,7 @@ def correction(
         InputError: a list is empty, there are too few seeds, or a name is not known.
     """
     check(seeds, noises=noises, models=models, methods=methods)
-    plain: Arm = ("cross-entropy", None)
+    plain: MethodAndT = ("cross-entropy", None)
     cells = [("clean", plain), *itertools.product(noises, (plain, *map(arm, methods)))]
     return [
         chosen_trial(dataset=dataset, noise=noise, model=model, arm=each, seed=seed, profile=profile)
@@ -132,7 +132,7 @@ def modern(
 ) -> list[Trial]:
     """As `correction`, in modern training: all with the settings of our own recipe, and from all noisy images."""
     check(seeds, noises=noises, models=models, methods=methods)
-    plain: Arm = ("cross-entropy", None)
+    plain: MethodAndT = ("cross-entropy", None)
     cells = [("clean", plain), *itertools.product(noises, (plain, *map(arm, methods)))]
     trials = []
     for seed, model, (noise, each) in itertools.product(range(seeds), models, cells):
@@ -141,7 +141,7 @@ def modern(
     return trials
 
 
-def chosen_trial(*, dataset: str, noise: str, model: str, arm: Arm, seed: int, profile: str = "full") -> Trial:
+def chosen_trial(*, dataset: str, noise: str, model: str, arm: MethodAndT, seed: int, profile: str = "full") -> Trial:
     """An arm's trial with the settings that were chosen for it (see `tuning.chosen`)."""
     whole = tuning.Arm(dataset, noise, model, *arm)
     return in_profile(reported(whole, tuning.chosen(whole), seed), profile)

@@ -28,19 +28,19 @@ def root() -> Path:
     raise InputError(f"{here} is not in a checkout of the book; clone it and run this command there.")
 
 
-def sources() -> dict[str, Path]:
+def notebook_names() -> dict[str, Path]:
     """Every chapter's name and source notebook, in the order of the book."""
     paths = sorted((root() / "notebooks").glob("*.ipynb"))
     return {path.stem: path for path in paths}
 
 
-def source(name: str) -> Path:
+def notebook_path(name: str) -> Path:
     """The source notebook of a chapter.
 
     Raises:
         InputError: there is no such chapter.
     """
-    known = sources()
+    known = notebook_names()
     if name not in known:
         raise InputError(f"There is no chapter {name!r}; use one of: {', '.join(known)}.")
     return known[name]

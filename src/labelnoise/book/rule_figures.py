@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labelnoise.book.style import PALETTE, new_axes, styled
-from labelnoise.book.tables import ARM
+from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.names import by_image
 
 
@@ -18,7 +18,7 @@ def gains_by_margin(rows: pd.DataFrame, bound: float) -> Figure:
         rows: as `rule_tables.predicted_gains` gives it.
         bound: of the margin, drawn as a line.
     """
-    cells = ["dataset", *ARM]
+    cells = ["dataset", *ARM_COLUMNS]
     figure, axes = new_axes(rows[[*cells, "seed", "margin", "gain"]], 1, 1, 6.4, 4)
     ax = axes[0, 0]
     ax.axhline(0, color="0.3", linewidth=1)
@@ -43,7 +43,7 @@ def predicted_gains(rows: pd.DataFrame) -> Figure:
     Args:
         rows: as `rule_tables.predicted_gains` gives it.
     """
-    cells = ["training", "dataset", *ARM]
+    cells = ["training", "dataset", *ARM_COLUMNS]
     figure, axes = new_axes(rows[[*cells, "seed", "predicted", "gain"]], 1, 1, 5.2, 4.6)
     ax = axes[0, 0]
     ax.axhline(0, color="0.3", linewidth=1)

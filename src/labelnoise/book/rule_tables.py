@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from labelnoise.book.tables import ARM
+from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.estimators import rule
 from labelnoise.training import method
 from labelnoise.trials import Record, n_validation
@@ -73,7 +73,7 @@ def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns dataset, model, noise, method, transition, ``margin``, ``gain`` and ``n``.
     """
-    cells = rows.groupby(["dataset", *ARM], sort=False)
+    cells = rows.groupby(["dataset", *ARM_COLUMNS], sort=False)
     return cells.agg(margin=("margin", "mean"), gain=("gain", "mean"), n=("gain", "size")).reset_index()
 
 

@@ -47,11 +47,11 @@ def as_curves(records: Iterable[Record]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-ARM = ["model", "noise", "method", "transition"]
+ARM_COLUMNS = ["model", "noise", "method", "transition"]
 
 
 def _refuse_repeats(table: pd.DataFrame) -> None:
-    repeated = table[table.duplicated([*ARM, "seed"])]
+    repeated = table[table.duplicated([*ARM_COLUMNS, "seed"])]
     if len(repeated):
         row = repeated.iloc[0]
         raise InputError(
@@ -84,8 +84,8 @@ def against_true(table: pd.DataFrame, column: str = "last_accuracy") -> pd.DataF
     A method that was never given the true T has no row.
     """
     cells = ["model", "noise", "method"]
-    given = table.groupby(cells)["transition"].transform(lambda sources: (sources == "true").any())
-    return _paired(table[given.astype(bool)], cells, ("transition", "true"), column)
+    comparable = table.groupby(cells)["transition"].transform(lambda sources: (sources == "true").any())
+    return _paired(table[comparable.astype(bool)], cells, ("transition", "true"), column)
 
 
 def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], column: str) -> pd.DataFrame:
@@ -95,14 +95,14 @@ def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], co
     rows = []
     for _, cell in table.groupby(cells, sort=False):
         base = cell[cell[name] == value].set_index("seed")[column]
-        for arm, runs in cell[cell[name] != value].groupby(ARM, sort=False):
+        for arm, runs in cell[cell[name] != value].groupby(ARM_COLUMNS, sort=False):
             values = runs.set_index("seed")[column]
             seeds = values.index.intersection(base.index)
             gain = paired_difference(100 * values.loc[seeds], 100 * base.loc[seeds])
             median = median_interval(100 * (values.loc[seeds] - base.loc[seeds]))
             rows.append([*arm, gain.mean, gain.low, gain.high, gain.n, gain.p_value, *median])
     medians = ["median", "median_low", "median_high"]
-    found = pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n", "p_value", *medians])
+    found = pd.DataFrame(rows, columns=[*ARM_COLUMNS, "gain", "low", "high", "n", "p_value", *medians])
     # One seed tells nothing, and so is no comparison to correct for.
     tested = found["p_value"].notna()
     found.loc[tested, "corrected"] = holm(found.loc[tested, "p_value"])
@@ -125,7 +125,7 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
         summary = interval(100 * values)
         return f"{summary.mean:.1f} ± {summary.deviation:.1f}"
 
-    cells = table.groupby(ARM, sort=False)
+    cells = table.groupby(ARM_COLUMNS, sort=False)
     measured = cells[["best_accuracy", "last_accuracy", "memorised"]].agg(spread)
     lowest = cells["last_accuracy"].min().map("{:.1%}".format).str.removesuffix("%")
     measured.insert(2, "lowest", lowest)
@@ -152,7 +152,7 @@ def by_rate(table: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"Noise {other.iloc[0]} has no rate to be drawn at; use {kinds}.")
     noisy = noisy.assign(family=named[0], rate=named[2].astype(float))
     clean = table[table["noise"] == "clean"]
-    families = [clean.assign(family=family, rate=0.0) for family in dict.fromkeys(noisy["family"])]
+    families = [clean.assign(family=family, rate=0.0) for family in noisy["family"].unique()]
     return pd.concat([*families, noisy], ignore_index=True)
 
 
@@ -173,11 +173,11 @@ def ablation(records: Iterable[Record]) -> pd.DataFrame:
 
 def distortion_errors(dataset: str, noises: Sequence[str], distortions: Sequence[str], seeds: int) -> pd.DataFrame:
     """Mean relative L1 error of T over seeds once it is distorted, a row per distortion and a column per noise."""
-    from labelnoise.trials import distorted  # what begins a trial imports torch
+    from labelnoise.trials import wrong_matrix  # what begins a trial imports torch
 
     def error(noise: str, name: str, seed: int) -> float:
         truth = data.true_matrix(dataset, noise, seed)
-        return transitions.l1_error(distorted(name, truth, seed), truth)
+        return transitions.l1_error(wrong_matrix(name, truth, seed), truth)
 
     columns = {
         noise: [np.mean([error(noise, name, seed) for seed in range(seeds)]) for name in distortions]
@@ -217,11 +217,11 @@ def difference(
     one, other = list(first), list(second)
     rows = []
     if one and other:
-        both = as_table(one).merge(as_table(other), on=[*ARM, "seed"], suffixes=("", "_other"))
-        for arm, cell in both.groupby(ARM, sort=False):
+        both = as_table(one).merge(as_table(other), on=[*ARM_COLUMNS, "seed"], suffixes=("", "_other"))
+        for arm, cell in both.groupby(ARM_COLUMNS, sort=False):
             gain = paired_difference(cell[column] / unit, cell[f"{column}_other"] / unit)
             rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
-    return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
+    return pd.DataFrame(rows, columns=[*ARM_COLUMNS, "gain", "low", "high", "n"])
 
 
 def where(table: pd.DataFrame, **fields: object) -> pd.DataFrame:

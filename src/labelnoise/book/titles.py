@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from labelnoise import names
 from labelnoise._imports import without_hash
 from labelnoise.data import DATASETS
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
@@ -36,9 +37,9 @@ def noise_title(noise: str) -> str:
 
 def source_title(transition: str) -> str:
     """How figures and tables name the source of a T; of a distorted one, how; an own estimator as its author does."""
-    source, _, distortion = transition.partition(", ")
-    if source == "true" and distortion:
+    if distortion := names.distortion(transition):
         return f"T {distortion.replace('-', ' ')}"
+    source = transition.partition(", ")[0]  # less what networks these probabilities are from
     return SOURCE_TITLES.get(source, without_hash(source))
 
 
@@ -119,8 +120,9 @@ def _by_method(table: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
                 "text": text if row["n"] == n else f"{text}, n = {row['n']}",
             }
         )
-    methods, cells = (list(dict.fromkeys(row[name] for row in shown)) for name in ("method", "cell"))
-    pivoted = pd.DataFrame(shown).pivot(index="method", columns="cell", values="text").loc[methods, cells]
+    found = pd.DataFrame(shown)
+    pivoted = found.pivot(index="method", columns="cell", values="text")
+    pivoted = pivoted.loc[found["method"].unique(), found["cell"].unique()]
     return pivoted.fillna("").rename_axis(None, axis="columns")
 
 

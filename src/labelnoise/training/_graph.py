@@ -192,8 +192,8 @@ def _most_probable(functions: Floats, matrix: Matrix, labels: NDArray[np.int64],
         for b in range(a + 1):
             block = functions.T @ ((moves[:, a] * moves[:, b]).sum(axis=1)[:, None] * functions)
             information[a, :, b], information[b, :, a] = block, block  # the block itself is symmetric
-    precision = np.eye(weights.size) + information.reshape(weights.size, weights.size)
-    return weights, float(-done.fun - np.linalg.slogdet(precision)[1] / 2)
+    curvature = np.eye(weights.size) + information.reshape(weights.size, weights.size)
+    return weights, float(-done.fun - np.linalg.slogdet(curvature)[1] / 2)
 
 
 def _principal_components(pixels: Floats) -> Floats:

@@ -25,7 +25,7 @@ class Prepared(Splits):
     transition_matrix: transitions.Matrix
 
 
-def distorted(name: str, matrix: transitions.Matrix, seed: int) -> transitions.Matrix:
+def wrong_matrix(name: str, matrix: transitions.Matrix, seed: int) -> transitions.Matrix:
     """The T that is given in place of the true one, wrong in a known way (see `names.distorted`)."""
     generator = np.random.default_rng(derive_seed("distortion", len(matrix), seed))
     return names.distorted(name, matrix, generator)

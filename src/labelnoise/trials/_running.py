@@ -28,7 +28,7 @@ from labelnoise.training import (
 )
 from labelnoise.transitions import Matrix
 from labelnoise.trials import provenance
-from labelnoise.trials._preparation import Prepared, distorted, initial_model, prepare
+from labelnoise.trials._preparation import Prepared, initial_model, prepare, wrong_matrix
 from labelnoise.trials._reading import all_listed, digest, listed, oracle, packed, read_noise, refitted_loss
 from labelnoise.trials._trial import Record, Trial
 
@@ -47,7 +47,7 @@ def given_matrix(trial: Trial, prepared: Prepared, given: Record | None = None) 
     needed, warm = trial.prerequisite(), method(trial.method).warm_start
     matrix = prepared.transition_matrix if trial.transition == "true" else None
     if trial.distortion:
-        matrix = distorted(trial.distortion, prepared.transition_matrix, trial.seed)
+        matrix = wrong_matrix(trial.distortion, prepared.transition_matrix, trial.seed)
     if needed is None:
         return matrix
     if given is None or given.trial != needed or not given.complete or (warm and not given.weights):

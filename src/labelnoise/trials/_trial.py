@@ -63,8 +63,8 @@ class Trial:
         try_method(self.method, self.n_classes)
         if is_own(self.transition):
             try_estimator(str(self.transition), self.n_classes)
-        given = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
-        sources = ("true", *ESTIMATORS, *given) if recipe.needs_transition else (None,)
+        learners = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
+        sources = ("true", *ESTIMATORS, *learners) if recipe.needs_transition else (None,)
         if recipe.needs_transition and self.distortion:
             names.distorted(self.distortion, np.eye(self.n_classes), np.random.default_rng())
         elif self.transition not in sources and not (recipe.needs_transition and is_own(self.transition)):
@@ -117,18 +117,17 @@ class Trial:
 
     @property
     def distortion(self) -> str | None:
-        """What is done to the true T before it is given (see `names.distorted`), if anything."""
-        source, _, name = (self.transition or "").partition(", ")
-        return name if source == "true" and name else None
+        """What is done to the true T before it is given (see `names.distorted`); None if nothing is."""
+        return names.distortion(self.transition)
 
     @property
     def key(self) -> str:
         """16 hexadecimal digits; a field that is None is left out, so that new fields keep old keys."""
 
-        def given(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+        def present(fields: list[tuple[str, Any]]) -> dict[str, Any]:
             return {name: value for name, value in fields if value is not None}
 
-        text = json.dumps([PROTOCOL_VERSION, dataclasses.asdict(self, dict_factory=given)], sort_keys=True)
+        text = json.dumps([PROTOCOL_VERSION, dataclasses.asdict(self, dict_factory=present)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def prerequisite(self) -> Trial | None:
