@@ -146,9 +146,9 @@ def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(bad):
         raise InputError(f"features has a value that is not finite in row {bad[0]}.")
-    array = as_array(noisy_labels)
-    n_classes = int(array.max()) + 1 if array.size and np.issubdtype(array.dtype, np.integer) else 2
-    labels = check_labels(array, max(n_classes, 2), "noisy_labels")
+    observed = as_array(noisy_labels)
+    n_classes = int(observed.max()) + 1 if observed.size and np.issubdtype(observed.dtype, np.integer) else 2
+    labels = check_labels(observed, max(n_classes, 2), "noisy_labels")
     if len(labels) != len(array):
         raise InputError(f"There are {len(array)} rows of features but {len(labels)} noisy_labels.")
     _every_class(labels, max(n_classes, 2), "number the classes 0, 1, ... without a gap")
