@@ -39,6 +39,11 @@ def named(noise: str, n_classes: int) -> Matrix:
 
     Raises:
         InputError: an unknown name, a rate outside [0, 1], a wrong number of classes, a bad matrix.
+
+    >>> named("symmetric-0.2", 3)
+    array([[0.8, 0.1, 0.1],
+           [0.1, 0.8, 0.1],
+           [0.1, 0.1, 0.8]])
     """
     if noise == "clean":
         return np.eye(n_classes)
@@ -88,6 +93,10 @@ def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Gene
 
     Raises:
         InputError: an unknown name, a share outside [0, 1].
+
+    >>> distorted("towards-uniform-0.5", np.eye(2), np.random.default_rng(0))
+    array([[0.75, 0.25],
+           [0.25, 0.75]])
     """
     matrix = validate(transition_matrix)
     n = len(matrix)

@@ -71,6 +71,10 @@ class VolumeMinimised(_Learned):
 
     Raises:
         InputError: an argument is out of its range.
+
+    >>> VolumeMinimised(2, start_diagonal=0.75).transition_matrix.detach()
+    tensor([[0.7500, 0.2500],
+            [0.2500, 0.7500]])
     """
 
     def __init__(self, n_classes: int, weight: float = 1e-4, start_diagonal: float | None = None) -> None:

@@ -70,7 +70,7 @@ def cross_fit(
     held_out: bool = True,
     after_epoch: Callable[[nn.Module], None] | None = None,
 ) -> CrossFit:
-    """Train one network per fold on the others; predict the held-out fold.
+    """Train one network per fold, on the other folds, and have it predict the fold that it was held out from.
 
     The fold also chooses the best epoch, by its noisy labels: one of a few numbers, which tells
     next to nothing of any one label.
