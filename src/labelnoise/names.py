@@ -67,7 +67,7 @@ DISTORTIONS = "transposed, towards-identity-SHARE, towards-uniform-SHARE, at-ran
 
 
 def distortion(transition: str | None) -> str | None:
-    """How the true T is distorted before it is given, by the name of a source of T; None of any other source.
+    """How the true T is distorted before it is given, by the name of a source of T; None for any other source.
 
     >>> distortion("true, transposed")
     'transposed'

@@ -37,7 +37,7 @@ class Interval:
 
     @property
     def p_value(self) -> float:
-        """Of Student's t test that the true mean is 0, two-sided; NaN for a single value."""
+        """The two-sided p-value of Student's t test that the true mean is 0; NaN for a single value."""
         if self.n == 1:
             return float("nan")
         if not self.deviation:

@@ -37,7 +37,7 @@ def throughput(rates: pd.DataFrame) -> Figure:
 
 @styled
 def profile(milliseconds: pd.DataFrame) -> Figure:
-    """Where a training step's time goes: one stacked bar per network and way.
+    """Show where a training step's time goes, with one stacked bar per network and way.
 
     Args:
         milliseconds: as `costs.profile` gives it.

@@ -197,6 +197,6 @@ def efficiency(scaling: Mapping[str, Any]) -> float:
 
 
 def dask_overhead(scaling: Mapping[str, Any]) -> float:
-    """Seconds of the sweep on Dask over those on the local pool, minus one; medians of interleaved rounds."""
+    """How much longer a sweep takes on Dask than on the local pool, as a fraction, by medians of interleaved rounds."""
     seconds = scaling["local and dask"]
     return float(np.median(seconds["dask"]) / np.median(seconds["local"]) - 1)

@@ -35,7 +35,7 @@ def cell(asked: Trial) -> Cell:
 
 
 def compared(records: Iterable[Record]) -> list[Record]:
-    """Those whose accuracies the page shows.
+    """The records whose accuracies the page shows.
 
     They have the settings with which their arm is reported (see `plans.chosen_trial`), so an arm has one record per
     seed, and a seed with which cross-entropy is on record. Networks in folds see fewer images, and are left out.

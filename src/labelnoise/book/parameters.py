@@ -74,7 +74,7 @@ KINDS: dict[str, Any] = {
 
 
 def _cell(name: str, tag: str) -> str:
-    """The source of a chapter's cell with a tag; empty if there is none."""
+    """The source of the chapter's cell that has a tag, or an empty text if none has."""
     cells = json.loads(notebook_path(name).read_bytes())["cells"]
     return next(("".join(cell["source"]) for cell in cells if tag in cell["metadata"].get("tags", [])), "")
 

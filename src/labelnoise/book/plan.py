@@ -40,7 +40,7 @@ class Plan:
 
     @property
     def trials(self) -> list[Trial]:
-        """Those of all groups, each once."""
+        """The trials of all groups, each once."""
         return list(dict.fromkeys(itertools.chain(*self.groups.values())))
 
 

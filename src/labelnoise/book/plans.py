@@ -52,19 +52,19 @@ def estimation(
 
 
 def of_sizes(images: Sequence[int], **common: Any) -> list[Trial]:
-    """As `estimation`, with fewer images; the smoke profile has a number of its own."""
+    """The trials of `estimation` on fewer images; the smoke profile has a number of its own."""
     check(1, images=images)
     return [asked for number in images for asked in estimation(images=number, **common)]
 
 
 def of_networks(models: Sequence[str], **common: Any) -> list[Trial]:
-    """As `estimation`, with other networks."""
+    """The trials of `estimation` with each of several networks."""
     check(1, further_models=models)
     return [asked for model in models for asked in estimation(model=model, **common)]
 
 
 def held_out(**common: Any) -> list[Trial]:
-    """As `estimation`, with probabilities of networks that did not see the labels, and calibrated ones."""
+    """The trials of `estimation` with networks in folds, which give probabilities of images that they did not see."""
     return [dataclasses.replace(asked, method="cross-fitting") for asked in estimation(**common)]
 
 
@@ -130,7 +130,7 @@ def modern(
     seeds: int,
     profile: str = "full",
 ) -> list[Trial]:
-    """As `correction`, in modern training: all with the settings of our own recipe, and from all noisy images."""
+    """The trials of `correction` in modern training: with the settings of our own recipe, and on all noisy images."""
     check(seeds, noises=noises, models=models, methods=methods)
     plain: MethodAndT = ("cross-entropy", None)
     cells = [("clean", plain), *itertools.product(noises, (plain, *map(arm, methods)))]
@@ -154,7 +154,7 @@ def reported(arm: tuning.Arm, choice: tuning.Choice, seed: int) -> Trial:
 
 
 def forward_alone(trials: Sequence[Trial], seeds: int) -> list[Trial]:
-    """Those of cross-entropy and of forward correction, by the true T, a distorted one or alternating likelihood's."""
+    """The trials of cross-entropy and of forward correction by the true T, a distorted one or one that was learned."""
     return [
         asked
         for asked in trials

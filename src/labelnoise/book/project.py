@@ -102,7 +102,7 @@ def tries() -> list[Record]:
 
 
 def recorded(trials: Sequence[Trial]) -> list[Record]:
-    """Those of the trials' records that there are; nothing is trained."""
+    """The records of those trials that have one; nothing is trained."""
     known = ledger()
     return _read(record for trial in trials if (record := known.find(trial)) is not None)
 

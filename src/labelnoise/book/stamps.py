@@ -29,7 +29,7 @@ Read = tuple[str, str, float, str]  # a record that a page reads: key, hash of t
 
 
 def source_hash(name: str) -> str:
-    """Of the cells of a chapter's source."""
+    """The hash of the cells of a chapter's notebook under ``notebooks/``."""
     digest = hashlib.sha256()
     for cell in nbformat.read(project.notebook_path(name), as_version=4).cells:
         digest.update(f"{cell.cell_type}\n{json.dumps(cell.metadata, sort_keys=True)}\n{cell.source}\n".encode())
@@ -37,7 +37,7 @@ def source_hash(name: str) -> str:
 
 
 def stamp(name: str, changed: Mapping[str, Any], seconds: float, records: Collection[Read]) -> dict[str, Any]:
-    """What a page is made from; of the `VOLATILE` entries it is no news that they changed.
+    """What a page is made from. That a `VOLATILE` entry changes does not make the page a new one.
 
     That the code still draws this page is not told by a hash of the code, but by executing it again and comparing.
 
@@ -90,7 +90,7 @@ def comparable(notebook: nbformat.NotebookNode) -> str:
 
 
 def made_here(cell: nbformat.NotebookNode) -> bool:
-    """Whether a cell is none of the source's: it says how the page, or the figure above it, was made."""
+    """Whether a cell was added to those of the source, to say how the page or the figure above it was made."""
     return str(cell.get("id", "")).endswith("-made")
 
 

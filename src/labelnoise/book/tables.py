@@ -157,7 +157,7 @@ def by_rate(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def ablation(records: Iterable[Record]) -> pd.DataFrame:
-    """As `as_table`, with a column ``part``: what of our own recipe is left out (see `plans.ablation`)."""
+    """The rows of `as_table` with a column ``part``: what of our own recipe is left out (see `plans.ablation`)."""
     records = list(records)
 
     def part(asked: Trial) -> str:
@@ -233,5 +233,5 @@ def where(table: pd.DataFrame, **fields: object) -> pd.DataFrame:
 
 
 def mean(table: pd.DataFrame, column: str = "last_accuracy", **fields: object) -> float:
-    """The mean in percent of a column over the rows whose columns have these values; NaN without any."""
+    """The mean in percent of a column over the rows whose columns have these values, or NaN if there is none."""
     return float(100 * where(table, **fields)[column].mean())

@@ -36,7 +36,7 @@ def noise_title(noise: str) -> str:
 
 
 def source_title(transition: str) -> str:
-    """How figures and tables name the source of a T; of a distorted one, how; an own estimator as its author does."""
+    """How figures and tables name a source of T: a distorted T by how it is, an own estimator as its author does."""
     if distortion := names.distortion(transition):
         return f"T {distortion.replace('-', ' ')}"
     source = transition.partition(", ")[0]  # less what networks these probabilities are from

@@ -47,7 +47,7 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
 
 @functools.lru_cache(maxsize=64)
 def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
-    """As `corruption`, T alone; of votes and of noise that is the same for every image, without reading the data."""
+    """The T of `corruption`. For votes, and for noise that is the same for every image, the data are not read."""
     if noise_name == names.HUMAN and entry(dataset).people == "votes":
         return votes.told(dataset).transition_matrix
     if noise_name == names.HUMAN or names.instance_rate(noise_name) is not None:
@@ -56,7 +56,7 @@ def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
 
 
 def n_images(dataset: str) -> int:
-    """How many training images a data set has; of one with people's votes, without reading them.
+    """How many training images a data set has. For one with people's votes they are not read.
 
     Raises:
         InputError: an unknown data set, or its files can't be found.

@@ -74,7 +74,7 @@ def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -
 def tell(
     votes: NDArray[np.int64], clean_labels: Labels, class_names: Sequence[str], generator: np.random.Generator
 ) -> Told:
-    """All of it: what people's votes have, beside as many votes for each image that follow T alone.
+    """Tell what people's votes have, beside as many votes for each image that follow T alone.
 
     Args:
         votes: shape (n_samples, n_classes), integers; one or more for each image.

@@ -84,7 +84,7 @@ class Opened:
 
 
 def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> Opened:
-    """As `check_inputs`, but the rows are left to be checked when they are read, by `Opened.blocks`.
+    """Check inputs as `check_inputs` does, but leave their rows to `Opened.blocks`, which checks them as it reads them.
 
     For an estimator that reads them once and in order; the largest inputs don't fit the cache, so
     that each pass over them counts.

@@ -97,7 +97,7 @@ def _first_row(path: Path) -> list[str]:
 
 
 def _csv(path: Path, n_columns: int, skip: int, text: int | None = None) -> Any:
-    """The rows of a CSV file, its columns named by their place; or column `text` alone, as it is written."""
+    """The rows of a CSV file with its columns named by their place, or column `text` alone as it is written."""
     options = pyarrow.csv.ConvertOptions()
     if text is not None:
         options.column_types, options.include_columns = {str(text): pyarrow.string()}, [str(text)]
@@ -167,7 +167,7 @@ def _encoded(column: Any) -> tuple[list[Any], NDArray[np.int64]]:
 
 
 def _array(column: Any) -> NDArray[Any]:
-    """A column of numbers in their own precision, NaN in its gaps; any other as Python objects."""
+    """A column of numbers in their own precision, with NaN in its gaps, or any other column as Python objects."""
     if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
         return np.array(column.to_pylist(), dtype=object)
     return np.array(column.to_pylist(), dtype=float) if column.null_count else np.from_dlpack(column.combine_chunks())

@@ -131,7 +131,7 @@ def _from_parquet(path: Path) -> OwnSet:
 def _own(
     labels: LabelColumn, contents: Iterable[bytes], names: tuple[str, ...], class_names: Sequence[str] = ()
 ) -> OwnSet:
-    """A set of encoded images; of numbered labels, `class_names` are the names that 0, 1, ... stand for."""
+    """A set of encoded images, with the `class_names` that numbered labels 0, 1, ... stand for."""
     numbered_names = tuple(class_names) if labels.numbered else ()
     # Where labels are numbers, a negative one or a fraction is no class.
     texts = tuple(text for text in labels.texts if text.isdigit() or not labels.numbered)

@@ -203,7 +203,7 @@ def _principal_components(pixels: Floats) -> Floats:
 
 
 def _nearest(points: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """Of each point, the distances to its nearest others, ascending, and which these are; (n, `NEIGHBOURS`) each."""
+    """The distances of each point to its nearest others, ascending, and which these are: (n, `NEIGHBOURS`) each."""
     every = torch.from_numpy(np.ascontiguousarray(points)).float()
     found = []
     for first, part in enumerate(every.split(1000)):

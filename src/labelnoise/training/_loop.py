@@ -121,7 +121,7 @@ class _Steps:
 
 
 def _pass_over(train: Split, steps: _Steps, settings: Settings, order: torch.Generator) -> float:
-    """Learn from every image once, in a new order; the mean loss."""
+    """Learn from every image once, in a new order, and return the mean loss."""
     n, device = len(train.images), train.images.device
     shuffled = torch.randperm(n, generator=order).to(device)
     images = train.images[shuffled].contiguous(memory_format=torch.channels_last)

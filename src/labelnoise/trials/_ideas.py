@@ -34,12 +34,12 @@ def ideas(trials: Iterable[Trial], estimators: Iterable[str] = ()) -> list[str]:
 
 
 def own_sources(trials: Iterable[Trial], estimators: Iterable[str] = ()) -> list[str]:
-    """Those of the `ideas` whose T is read from a cross-entropy fit."""
+    """The `ideas` that are estimators, whose T is read from a cross-entropy fit."""
     return _own(itertools.chain((trial.transition for trial in trials), estimators))
 
 
 def _own(names: Iterable[str | None]) -> list[str]:
-    """The own ones among the names, each once."""
+    """The names among these that stand for own code, each once."""
     return list(dict.fromkeys(name for name in names if name and is_own(name)))
 
 

@@ -59,7 +59,7 @@ def n_validation(trial: Trial) -> int:
 
 
 def initial_model(trial: Trial, device: str = "cpu", number: int | None = None) -> nn.Module:
-    """The network of a trial before its first step; where it trains several, the one with a number."""
+    """The network of a trial before its first step, by its number where the trial trains several."""
     channels, size = loaded(trial.dataset).train_images.shape[1:3]
     numbers = () if number is None else (number,)
     seed = derive_seed("weights", trial.model, trial.n_classes, trial.seed, *numbers)

@@ -31,7 +31,7 @@ class SweepFailed(InputError):
 
 
 def missing(trials: Iterable[Trial], ledger: Ledger, estimators: Collection[str] = ()) -> list[Trial]:
-    """Those of the trials and their prerequisites that have no record to serve, each once, prerequisites first.
+    """The trials and prerequisites that have no record to serve, each once and prerequisites first.
 
     A record serves a trial that needs it if it holds the T that this one takes, and its weights are kept if it starts
     from these.
@@ -129,7 +129,7 @@ def sweep(
 
 @contextmanager
 def _pool(executor: Executor | None, workers: int) -> Iterator[Executor]:
-    """The executor, or processes of our own, which end with the block; after an exception at once."""
+    """Give the executor, or processes of our own, which end with the block and, after an exception, at once."""
     pool = executor or local_pool(workers)
     try:
         yield pool
@@ -199,7 +199,7 @@ def _run_all(runs: _Runs, tally: Tally, report: Callable[[Progress], None]) -> N
 
 
 def _keep(record: Record, ledger: Ledger) -> None:
-    """Append a record; one whose like is there already only lacked its weights."""
+    """Append a record, or its weights alone where a record like it is there already."""
     if record.complete and ledger.find(record.trial, record.transition_matrices.keys()):
         ledger.keep_weights(record)
     else:

@@ -161,7 +161,7 @@ def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
 
 
 def in_profile(asked: Trial, profile: str) -> Trial:
-    """The trial itself with the profile "full"; with "smoke" what is left of it, see `trial`.
+    """The trial itself with the profile "full", and a tiny one in its place with "smoke" (see `trial`).
 
     Raises:
         InputError: an unknown profile.
