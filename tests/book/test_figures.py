@@ -383,7 +383,7 @@ def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
     assert len(shown.columns) == len(table.columns) - 1  # the source of T is in the method's name
 
 
-def test_gains_stand_in_a_row_a_method_and_a_column_a_cell_with_a_star_where_significant(records):
+def test_gains_stand_in_a_row_per_method_and_a_column_per_cell_with_a_star_where_significant(records):
     rows = tables.gains(tables.as_table(records(3)))
     rows["corrected"] = np.where(rows["model"] == "lenet", 0.04, 0.06)
     rows = rows[(rows["model"] == "lenet") | (rows["transition"] != "anchor-97")]
@@ -416,7 +416,7 @@ def test_means_stand_beside_medians_a_row_a_training_network_and_noise(records):
     assert shown["n"].tolist() == [6] * 8
 
 
-def test_accuracies_stand_in_a_row_a_method_and_a_column_a_cell(records):
+def test_accuracies_stand_in_a_row_per_method_and_a_column_per_cell(records):
     found = tables.accuracies(tables.as_table(records(3)))
     shown = titles.accuracies_by_method(found, "best_accuracy")
     assert shown.columns.tolist() == [

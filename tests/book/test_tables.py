@@ -19,7 +19,7 @@ HISTORY = {
 }
 
 
-def test_a_table_has_one_row_a_record_with_what_was_asked_and_measured(tiny, made_up):
+def test_a_table_has_one_row_per_record_with_what_was_asked_and_measured(tiny, made_up):
     records = [made_up(tiny(seed=7), history=HISTORY, best_epoch=1), made_up(tiny(method="forward", transition="true"))]
     table = tables.as_table(records)
     assert len(table) == 2
@@ -40,7 +40,7 @@ def test_the_accuracy_at_the_best_epoch_is_neither_the_largest_nor_the_last(made
     assert row["memorised"] == 0.3
 
 
-def test_curves_have_one_row_a_record_and_epoch(tiny, made_up):
+def test_curves_have_one_row_per_record_and_epoch(tiny, made_up):
     records = [made_up(tiny(seed=1), history=HISTORY), made_up(tiny(seed=2, method="forward", transition="true"))]
     curves = tables.as_curves(records)
     assert curves["seed"].tolist() == [1, 1, 1, 2, 2]
