@@ -38,8 +38,8 @@ def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a user's mistake gives one sentence on stderr and exit status 2."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser(given).parse_args(given)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(words).parse_args(words)
     try:
         status: int = options.run(options)
     except InputError as error:

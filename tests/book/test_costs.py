@@ -33,7 +33,7 @@ def test_throughput_stands_beside_the_better_loader():
     assert table["images a second"].tolist() == [2000, 6000, 10000, 900, 2100, 4100]
     assert table.loc["LeNet", "times (a)"].tolist() == [1, 3, 5]
     assert table.loc["AlexNet", "times (a)"].tolist() == pytest.approx([1, 2100 / 900, 4100 / 900])
-    # images a second times operations an image, over the peak of the precision and number of threads
+    # images per second times operations per image, over the peak of the precision and number of threads
     assert table.loc["LeNet", "% of peak"].tolist() == pytest.approx([1.0, 1.2, 1.0])
     assert table.loc["AlexNet", "% of peak"].tolist() == pytest.approx([22.5, 21.0, 20.5])
 

@@ -9,14 +9,20 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from labelnoise.book import tuning_tables
-from labelnoise.book import rule_figures
-from labelnoise.book import heatmaps
-from labelnoise import names
-from labelnoise.statistics import interval
-from labelnoise import transitions
-from labelnoise.book import figures, matrix_figures, matrix_tables, style, tables, titles
+from labelnoise import names, transitions
+from labelnoise.book import (
+    figures,
+    heatmaps,
+    matrix_figures,
+    matrix_tables,
+    rule_figures,
+    style,
+    tables,
+    titles,
+    tuning_tables,
+)
 from labelnoise.book.drawn import as_csv
+from labelnoise.statistics import interval
 from labelnoise.trials import tuning
 
 matplotlib.use("agg")
@@ -135,7 +141,7 @@ DRAWINGS = {
                 for noise in ("paper-0.5", "instance-0.2")
                 for seed in (0, 4)
             ],
-            columns=["dataset", *tables.ARM, "seed", "margin", "gain"],
+            columns=["dataset", *tables.ARM_COLUMNS, "seed", "margin", "gain"],
         ),
         0.3,
     ),
@@ -145,7 +151,7 @@ DRAWINGS = {
                 ["here", "fashion-mnist-3", "lenet", "paper-0.5", "forward", "true", seed, seed - 1.0, seed]
                 for seed in (0, 4)
             ],
-            columns=["training", "dataset", *tables.ARM, "seed", "predicted", "gain"],
+            columns=["training", "dataset", *tables.ARM_COLUMNS, "seed", "predicted", "gain"],
         )
     ),
     "tries": lambda records: figures.tries(tuning_tables.tries(TRIED, SETTLED)),
@@ -163,15 +169,14 @@ def png(figure):
 
 
 @every
-def test_a_drawing_is_a_figure_the_same_each_time_and_leaves_no_trace(draw, records):
+def test_a_drawing_is_a_figure_with_its_data_and_leaves_no_trace(draw, records):
     before = dict(matplotlib.rcParams)
-    first = draw(records)
-    assert isinstance(first, Figure)
+    figure = draw(records)
+    assert isinstance(figure, Figure)
+    assert png(figure).startswith(b"\x89PNG")
     assert matplotlib.pyplot.get_fignums() == []
-    second = draw(records)
-    assert png(first) == png(second)
-    assert len(first.drawn)
-    assert as_csv(first.drawn) == as_csv(second.drawn)
+    lines = as_csv(figure.drawn).splitlines()
+    assert len(lines) == len(figure.drawn) + 1 > 1
     assert dict(matplotlib.rcParams) == before
 
 
@@ -378,7 +383,7 @@ def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
     assert len(shown.columns) == len(table.columns) - 1  # the source of T is in the method's name
 
 
-def test_gains_stand_in_a_row_a_method_and_a_column_a_cell_with_a_star_where_significant(records):
+def test_gains_stand_in_a_row_per_method_and_a_column_per_cell_with_a_star_where_significant(records):
     rows = tables.gains(tables.as_table(records(3)))
     rows["corrected"] = np.where(rows["model"] == "lenet", 0.04, 0.06)
     rows = rows[(rows["model"] == "lenet") | (rows["transition"] != "anchor-97")]
@@ -411,7 +416,7 @@ def test_means_stand_beside_medians_a_row_a_training_network_and_noise(records):
     assert shown["n"].tolist() == [6] * 8
 
 
-def test_accuracies_stand_in_a_row_a_method_and_a_column_a_cell(records):
+def test_accuracies_stand_in_a_row_per_method_and_a_column_per_cell(records):
     found = tables.accuracies(tables.as_table(records(3)))
     shown = titles.accuracies_by_method(found, "best_accuracy")
     assert shown.columns.tolist() == [
@@ -422,14 +427,14 @@ def test_accuracies_stand_in_a_row_a_method_and_a_column_a_cell(records):
 
 
 def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
-    n = heatmaps.PANELS_A_ROW + 2
+    n = heatmaps.PANELS_PER_ROW + 2
     rows = {"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}
     drawn = heatmaps.transition_heatmaps(rows, NAMES[3])
     shown = [ax for ax in drawn.axes if ax.axison]
     assert [ax.get_title() for ax in shown] == [*(f"x: {k}" for k in range(n)), "y: a"]
     lines = [ax.get_subplotspec().rowspan.start for ax in shown]
-    assert lines == [0] * heatmaps.PANELS_A_ROW + [1, 1, 2]
-    assert [bool(ax.get_ylabel()) for ax in shown] == [k % heatmaps.PANELS_A_ROW == 0 for k in range(n)] + [True]
+    assert lines == [0] * heatmaps.PANELS_PER_ROW + [1, 1, 2]
+    assert [bool(ax.get_ylabel()) for ax in shown] == [k % heatmaps.PANELS_PER_ROW == 0 for k in range(n)] + [True]
 
 
 def test_a_distorted_matrix_is_named_by_its_distortion():

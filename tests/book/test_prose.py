@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelnoise import names
-from labelnoise.statistics import interval
-from labelnoise import transitions
 from labelnoise.book import cost_prose, matrix_prose, prose, rule_prose, titles
+from labelnoise.statistics import interval
 from labelnoise.trials import tuning
 
 
@@ -313,10 +312,11 @@ def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values(
             ["human", "hog-forward", "true", 9.0, 8.0, 10.0, 5, 0.01],
             ["paper-0.5", "mixup", "", 0.1, 0.0, 0.2, 5, 0.06]]  # fmt: skip
     assert prose.standing_sentence(pd.DataFrame(rows, columns=columns)) == (
-        "On human, of 2 methods, each counted with each T that it is given, 1 gain on cross-entropy beyond chance and 1 "
-        "lose; the largest gain is +2.0 points (+1.0 to +3.0, n = 5) (forward, true T); on “0.5”, of 1 methods, each "
+        "On human, of 2 methods, each counted with each T that it is given, 1 gain on cross-entropy beyond chance and "
+        "1 lose; the largest gain is +2.0 points (+1.0 to +3.0, n = 5) (forward, true T); on “0.5”, of 1 methods, each "
         "counted with each T that it is given, 0 gain on cross-entropy beyond chance and 0 lose; the largest gain is "
-        "+0.1 points (0.0 to +0.2, n = 5) (mixup). Our own recipe has more than the others and is left out of this count."
+        "+0.1 points (0.0 to +0.2, n = 5) (mixup). Our own recipe has more than the others and is left out of this "
+        "count."
     )
 
 

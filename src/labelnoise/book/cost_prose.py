@@ -34,7 +34,7 @@ def performance_sentence(throughput: pd.DataFrame, by_chapter: pd.DataFrame) -> 
 
 
 def workers_sentence(efficiency: float, dask_overhead: float) -> str:
-    """What is left of a worker's rate with one a core, and what Dask adds to the local pool, as fractions."""
+    """What is left of a worker's rate with one per core, and what Dask adds to the local pool, as fractions."""
     return (
         f"With a worker a core each keeps {100 * efficiency:.0f} % of the rate it has alone, and the same sweep on "
         f"Dask takes {100 * dask_overhead:+.1f} % of the local pool's time more on trials of about ten seconds."
@@ -64,7 +64,7 @@ def costs_sentence(costs: pd.DataFrame) -> str:
         costs: as `costs.by_method` gives it, cross-entropy and another method among the rows of each network.
     """
     parts = []
-    for model in dict.fromkeys(costs["model"]):
+    for model in costs["model"].unique():
         rows = costs[costs["model"] == model].to_dict("records")
         plain = next(row["alone"] for row in rows if row["method"] == "cross-entropy")
         arms = [row for row in rows if row["method"] != "cross-entropy"]
@@ -85,8 +85,8 @@ def tuning_sentence(tries: pd.DataFrame) -> str:
     return (
         f"By noisy validation labels alone, with {counts.min()} tries for each of {len(counts)} combinations of "
         f"a method, a network and a noise. In {int(protocol['reported'].sum())} of these no try was better than the "
-        f"published settings by more than {tuning.STANDARD_ERRORS:g} standard errors, and they stay; in half of all they are at "
-        f"most {protocol['behind'].median():.2f} millinats behind the best."
+        f"published settings by more than {tuning.STANDARD_ERRORS:g} standard errors, and they stay; in half of all "
+        f"they are at most {protocol['behind'].median():.2f} millinats behind the best."
     )
 
 

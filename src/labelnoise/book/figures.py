@@ -15,11 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from labelnoise.noise import Labels
-from labelnoise.names import by_image
 from labelnoise.book.style import PALETTE, new_axes, styled
-from labelnoise.book.tables import ARM
+from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
+from labelnoise.noise import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,12 +65,12 @@ def accuracy_curves(
         curves: as `tables.as_curves` gives it.
         measure: its column, a fraction.
     """
-    models, noises = (list(dict.fromkeys(curves[name])) for name in ("model", "noise"))
+    models, noises = (curves[name].unique().tolist() for name in ("model", "noise"))
     figure, axes = new_axes(
-        curves[[*ARM, "seed", "epoch", measure]],
+        curves[[*ARM_COLUMNS, "seed", "epoch", measure]],
         len(models), len(noises), 4.2 * len(noises), 2.7 * len(models) + 0.5, sharey="row", sharex="row",
     )  # fmt: skip
-    arms = list(dict.fromkeys(zip(curves["method"], curves["transition"], strict=True)))
+    arms = _arms(curves)
     for axes_row, model in zip(axes, models, strict=True):
         for ax, noise in zip(axes_row, noises, strict=True):
             cell = curves[(curves["model"] == model) & (curves["noise"] == noise)]
@@ -93,18 +92,18 @@ def accuracy_curves(
 
 @styled
 def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> Figure:
-    """Error against the noise rate, on a logarithmic scale, a panel a network and kind of noise: seeds and their means.
+    """Error against the noise rate, on a logarithmic scale: seeds and means, a panel per network and family of noise.
 
     Args:
         table: as `tables.by_rate` gives it.
         accuracy: "best_accuracy" or "last_accuracy".
     """
-    models, families = (list(dict.fromkeys(table[name])) for name in ("model", "family"))
+    models, families = (table[name].unique().tolist() for name in ("model", "family"))
     figure, axes = new_axes(
-        table[[*ARM, "family", "rate", "seed", accuracy]],
+        table[[*ARM_COLUMNS, "family", "rate", "seed", accuracy]],
         len(models), len(families), 3.4 * len(families), 2.7 * len(models) + 0.5, sharey="row",
     )  # fmt: skip
-    arms = list(dict.fromkeys(zip(table["method"], table["transition"], strict=True)))
+    arms = _arms(table)
     for axes_row, model in zip(axes, models, strict=True):
         for ax, family in zip(axes_row, families, strict=True):
             cell = table[(table["model"] == model) & (table["family"] == family)]
@@ -132,7 +131,7 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
 
 @styled
 def gains(rows: pd.DataFrame) -> Figure:
-    """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel a network and noise.
+    """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel per network and noise.
 
     Each has its own scale, as failed runs of one would hide what there is to see of the others. A dot is filled where
     the difference is not 0 at 5 % after correction for the number of rows.
@@ -140,7 +139,7 @@ def gains(rows: pd.DataFrame) -> Figure:
     Args:
         rows: as `tables.gains` gives it.
     """
-    figure, panels = _a_row_an_arm(rows, "gain over cross-entropy (points)")
+    figure, panels = _row_per_arm(rows, "gain over cross-entropy (points)")
     for ax, cell, arms in panels:
         ax.axvline(0, color="0.3", linewidth=1)
         for row in cell.to_dict("records"):
@@ -151,14 +150,17 @@ def gains(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _a_row_an_arm(
+def _arms(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """The methods with their sources of T that rows have, each once."""
+    return list(rows[["method", "transition"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _row_per_arm(
     rows: pd.DataFrame, label: str, **options: Any
 ) -> tuple[Figure, list[tuple[Axes, pd.DataFrame, list[Any]]]]:
-    """A panel a network and noise, each with its rows and with the arms of its network from the top down."""
-    models, noises = (list(dict.fromkeys(rows[name])) for name in ("model", "noise"))
-    arms = {
-        m: list(dict.fromkeys(map(tuple, rows[rows["model"] == m][["method", "transition"]].values))) for m in models
-    }
+    """A panel per network and noise, each with its rows and with the arms of its network from the top down."""
+    models, noises = (rows[name].unique().tolist() for name in ("model", "noise"))
+    arms = {m: _arms(rows[rows["model"] == m]) for m in models}
     heights = [0.28 * len(arms[model]) + 0.8 for model in models]
     figure, axes = new_axes(
         rows, len(models), len(noises), 2.6 + 2.7 * len(noises), sum(heights) + 0.3, sharey="row",
@@ -179,12 +181,12 @@ def _a_row_an_arm(
 
 @styled
 def ablation(rows: pd.DataFrame) -> Figure:
-    """Accuracy after the last epoch with a part of a recipe left out: a dot a seed and a line at the mean.
+    """Accuracy after the last epoch with a part of a recipe left out: a dot per seed and a line at the mean.
 
     Args:
         rows: as `tables.ablation` gives it.
     """
-    noises, parts = (list(dict.fromkeys(rows[name])) for name in ("noise", "part"))
+    noises, parts = (rows[name].unique().tolist() for name in ("noise", "part"))
     drawn = rows[["noise", "part", "seed", "last_accuracy"]]
     figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.7 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
@@ -201,14 +203,14 @@ def ablation(rows: pd.DataFrame) -> Figure:
 
 @styled
 def tries(rows: pd.DataFrame) -> Figure:
-    """How far each configuration is behind its arm's best, a panel a network and noise.
+    """How far each configuration is behind its arm's best, a panel per network and noise.
 
     The protocol's dot is filled, and the reported one is orange.
 
     Args:
         rows: as `tuning_tables.tries` gives it.
     """
-    figure, panels = _a_row_an_arm(rows, "loss behind the best (millinats)", sharex=True)
+    figure, panels = _row_per_arm(rows, "loss behind the best (millinats)", sharex=True)
     for ax, cell, arms in panels:
         ax.grid(True, axis="y")
         for row in cell.to_dict("records"):

@@ -41,7 +41,7 @@ def errors_sentence(*tables: pd.DataFrame) -> str:
     """
     errors = pd.concat(tables)
     estimated = errors[errors["estimator"] != "oracle"].sort_values("mean").drop_duplicates("noise").set_index("noise")
-    best = [(noise, estimated.loc[noise]) for noise in dict.fromkeys(errors["noise"])]
+    best = [(noise, estimated.loc[noise]) for noise in errors["noise"].unique()]
     parts = [
         f"{row['mean']:.3f} on {titles.noise_title(noise)} ({titles.source_title(row['estimator'])}, "
         f"{row['times_oracle']:.1f} times the oracle's, n = {row['n']})"
@@ -59,7 +59,7 @@ def precision_sentence(precision: pd.DataFrame) -> str:
     precision = precision[precision["coverage"].notna()]
     total = precision["bias"] + precision["spread"]
     parts = []
-    for noise in dict.fromkeys(precision["noise"]):
+    for noise in precision["noise"].unique():
         row = precision.loc[total[precision["noise"] == noise].idxmin()]
         name = titles.source_title(row["estimator"])
         others = precision[(precision["noise"] == noise) & (precision["estimator"] != row["estimator"])]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from labelnoise.statistics import Interval, interval
 from labelnoise.book import titles
-from labelnoise.trials import tuning
+from labelnoise.names import distortion
+from labelnoise.statistics import Interval, interval
 from labelnoise.training import OURS
 
 
@@ -83,7 +83,7 @@ def lowest_sentence(table: pd.DataFrame) -> str:
         return "There are no such runs here."
     arms = table["method"].map(lambda method: titles.method_title(method, ""))
     parts = []
-    for arm in dict.fromkeys(arms):
+    for arm in arms.unique():
         lowest = 100 * table["last_accuracy"][arms == arm].nsmallest(2)
         parts.append(f"at {listed([f'{value:.1f}' for value in lowest])} % with {arm}")
     return f"The lowest runs end {', '.join(parts)}."
@@ -116,16 +116,16 @@ def distortions_sentence(gains: pd.DataFrame, errors: pd.DataFrame) -> str:
         gains: as `tables.gains` gives it, of T that are distorted and others.
         errors: as `tables.distortion_errors` gives it.
     """
-    names = gains["transition"].str.partition(", ")[2]
-    rows, named = gains[names != ""], names[names != ""]
-    rows = rows.assign(error=[errors[noise][name] for noise, name in zip(rows["noise"], named, strict=True)])
+    named = gains.assign(distortion=gains["transition"].map(distortion)).dropna(subset="distortion")
+    found = [errors[noise][name] for noise, name in zip(named["noise"], named["distortion"], strict=True)]
+    rows = named.assign(error=found)
     parts = []
-    for what, found, extreme in (
+    for what, those, extreme in (
         ("the largest error of T with which the mean is a gain is", rows[rows["gain"] > 0], "max"),
         ("the smallest with which it is a loss is", rows[rows["gain"] < 0], "min"),
     ):
-        if len(found):
-            row = found.loc[found["error"].agg(f"idx{extreme}")].to_dict()
+        if len(those):
+            row = those.loc[those["error"].agg(f"idx{extreme}")].to_dict()
             source, noise = titles.source_title(row["transition"]), titles.noise_title(row["noise"])
             parts.append(f"{what} {row['error']:.2f} ({source} on {noise}: {with_interval(_gain(row))})")
     return f"{sentence('; '.join(parts))}." if parts else "No T is distorted in this run."
@@ -217,12 +217,13 @@ def standing_sentence(gains: pd.DataFrame) -> str:
         gains: as `tables.gains` gives it.
     """
     parts, ours = [], (gains["method"] == OURS).any()
-    for noise in dict.fromkeys(gains["noise"]):
+    for noise in gains["noise"].unique():
         rows = gains[(gains["noise"] == noise) & (gains["method"] != OURS)]
         best, told = rows.loc[rows["gain"].idxmax()].to_dict(), rows["gain"][rows["corrected"] < 0.05]
         parts.append(
             f"on {titles.noise_title(noise)}, of {len(rows)} methods, each counted with each T that it is given, "
-            f"{(told > 0).sum()} gain on cross-entropy beyond chance and {(told < 0).sum()} lose; the largest gain is {with_interval(_gain(best))} "
+            f"{(told > 0).sum()} gain on cross-entropy beyond chance and {(told < 0).sum()} lose; "
+            f"the largest gain is {with_interval(_gain(best))} "
             f"({titles.method_title(best['method'], best['transition'])})"
         )
     left_out = " Our own recipe has more than the others and is left out of this count." if ours else ""

@@ -22,7 +22,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     """
     noisy = table[table["noise"] != "clean"]
     gains = tables.gains(noisy).drop(columns="n")
-    rows = tables.accuracies(noisy).merge(gains, how="left", on=tables.ARM)
+    rows = tables.accuracies(noisy).merge(gains, how="left", on=tables.ARM_COLUMNS)
     noises = list(dict.fromkeys(rows["noise"]))
     rows = rows.assign(cell=rows["noise"].map(noises.index), order=-rows["gain"].fillna(0.0))
     rows = rows.sort_values(["cell", "order"])

@@ -6,19 +6,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labelnoise.book.style import PALETTE, new_axes, styled
-from labelnoise.book.tables import ARM
+from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.names import by_image
 
 
 @styled
 def gains_by_margin(rows: pd.DataFrame, bound: float) -> Figure:
-    """The gain over cross-entropy against the margin of T: a pale dot a run, a full one the mean of a cell.
+    """The gain over cross-entropy against the margin of T: a pale dot per run, a full one the mean of a cell.
 
     Args:
         rows: as `rule_tables.predicted_gains` gives it.
         bound: of the margin, drawn as a line.
     """
-    cells = ["dataset", *ARM]
+    cells = ["dataset", *ARM_COLUMNS]
     figure, axes = new_axes(rows[[*cells, "seed", "margin", "gain"]], 1, 1, 6.4, 4)
     ax = axes[0, 0]
     ax.axhline(0, color="0.3", linewidth=1)
@@ -38,12 +38,12 @@ def gains_by_margin(rows: pd.DataFrame, bound: float) -> Figure:
 
 @styled
 def predicted_gains(rows: pd.DataFrame) -> Figure:
-    """The gain over cross-entropy against what noisy labels foretell: a pale dot a run, a full one the mean of a cell.
+    """The gain over cross-entropy against what noisy labels foretell: pale dots of runs, full ones of cells' means.
 
     Args:
         rows: as `rule_tables.predicted_gains` gives it.
     """
-    cells = ["training", "dataset", *ARM]
+    cells = ["training", "dataset", *ARM_COLUMNS]
     figure, axes = new_axes(rows[[*cells, "seed", "predicted", "gain"]], 1, 1, 5.2, 4.6)
     ax = axes[0, 0]
     ax.axhline(0, color="0.3", linewidth=1)

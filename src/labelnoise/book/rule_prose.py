@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from labelnoise.estimators import rule
 from labelnoise.book import titles
-from labelnoise.names import by_image
 from labelnoise.book.prose import sentence
+from labelnoise.estimators import rule
+from labelnoise.names import by_image
 
 
 def margin_sentence(cells: pd.DataFrame) -> str:

@@ -7,15 +7,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.estimators import rule
 from labelnoise.training import method
-from labelnoise.trials import n_validation
-from labelnoise.book.tables import ARM
-from labelnoise.trials import Record
+from labelnoise.trials import Record, n_validation
 
 
 def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFrame:
-    """What noisy validation labels say of each gain over cross-entropy, beside the gain itself, a row a run.
+    """What noisy validation labels say of each gain over cross-entropy, beside the gain itself, one row per run.
 
     Both are of the last epoch. T is what confident learning reads from the cross-entropy fit, so no clean label has a
     part in the prediction. A refit is left out, as it has learned from the validation images.
@@ -74,12 +73,12 @@ def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns dataset, model, noise, method, transition, ``margin``, ``gain`` and ``n``.
     """
-    cells = rows.groupby(["dataset", *ARM], sort=False)
+    cells = rows.groupby(["dataset", *ARM_COLUMNS], sort=False)
     return cells.agg(margin=("margin", "mean"), gain=("gain", "mean"), n=("gain", "size")).reset_index()
 
 
 def rightness(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often the rule is right, by the size of the gain or loss that it is to foretell, a row a size, and over all.
+    """How often the rule is right, by the size of the gain or loss to foretell: one row per size and one of all.
 
     Args:
         rows: as `predicted_gains` gives it.

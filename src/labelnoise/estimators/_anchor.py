@@ -12,7 +12,7 @@ from labelnoise.transitions import Matrix
 
 
 def anchors(opened: Opened, percentile: float) -> Matrix:
-    """As `anchor`, of inputs whose rows it checks."""
+    """The T of `anchor`, from opened inputs, whose rows are checked on the way."""
     percentile = check_number(percentile, "percentile must lie in (0, 100]", lambda value: 0 < value <= 100)
     n_samples, n_classes = opened.probs.shape
     rank = n_samples - int(np.ceil(percentile / 100 * n_samples)) + 1  # of the anchor, from above

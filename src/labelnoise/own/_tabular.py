@@ -97,7 +97,7 @@ def _first_row(path: Path) -> list[str]:
 
 
 def _csv(path: Path, n_columns: int, skip: int, text: int | None = None) -> Any:
-    """The rows of a CSV file, its columns named by their place; or column `text` alone, as it is written."""
+    """The rows of a CSV file with its columns named by their place, or column `text` alone as it is written."""
     options = pyarrow.csv.ConvertOptions()
     if text is not None:
         options.column_types, options.include_columns = {str(text): pyarrow.string()}, [str(text)]
@@ -139,7 +139,7 @@ def read_labels(path: Path) -> LabelColumn:
     with reading(path):
         values, codes = _npy_labels(path) if path.suffix.lower() == ".npy" else _encoded(read_column(path))
     if not len(codes):
-        raise InputError(f"{path} has no labels, a header at most; write one label a row.")
+        raise InputError(f"{path} has no labels, a header at most; write one label per row.")
     texts = ["" if value is None or value != value else str(value).strip() for value in values]
     texts = [str(int(float(text))) if re.fullmatch(r"-?\d{1,15}(\.0*)?", text) else text for text in texts]
     missing = np.flatnonzero(np.array([not text for text in texts])[codes])
@@ -153,7 +153,7 @@ def read_labels(path: Path) -> LabelColumn:
 def _npy_labels(path: Path) -> tuple[list[Any], NDArray[np.int64]]:
     array = _npy(path)
     if array.shape[:1] != (array.size,) or array.dtype.kind not in "biufUS":
-        raise InputError(f"{path} must hold one label a sample, not {array.dtype} of shape {array.shape}.")
+        raise InputError(f"{path} must hold one label per sample, not {array.dtype} of shape {array.shape}.")
     values, codes = np.unique(array.astype(str) if array.dtype.kind == "S" else array, return_inverse=True)
     return list(values.tolist()), codes.astype(np.int64)
 
@@ -167,7 +167,7 @@ def _encoded(column: Any) -> tuple[list[Any], NDArray[np.int64]]:
 
 
 def _array(column: Any) -> NDArray[Any]:
-    """A column of numbers in their own precision, NaN in its gaps; any other as Python objects."""
+    """A column of numbers in their own precision, with NaN in its gaps, or any other column as Python objects."""
     if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
         return np.array(column.to_pylist(), dtype=object)
     return np.array(column.to_pylist(), dtype=float) if column.null_count else np.from_dlpack(column.combine_chunks())

@@ -134,8 +134,8 @@ def train(
     def fitted(by: str, matrix: Matrix | None, warm: Mapping[str, Tensor] | None = None) -> Fit:
         # The networks of the folds have the numbers between.
         networks = [make(FOLDS + k if k else 0) for k in range(method(by).n_networks)]
-        given = matrix if method(by).needs_transition else None
-        task = (by, networks, splits, given, settings)
+        own_matrix = matrix if method(by).needs_transition else None
+        task = (by, networks, splits, own_matrix, settings)
         done = train_by(
             *task, n_classes=n_classes, seed=run_seed, graph_seed=run_seed, warm=warm, after_epoch=after_epoch
         )

@@ -120,17 +120,19 @@ def _from_parquet(path: Path) -> OwnSet:
         values = read_column(path, IMAGE_NAMES).to_pylist()
         metadata = pyarrow.parquet.read_schema(path).metadata or {}
         features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-        given = next((features[name].get("names") for name in LABEL_NAMES if name in features), None)
+        class_names = next((features[name].get("names") for name in LABEL_NAMES if name in features), None)
     contents: list[Any] = [value.get("bytes") if isinstance(value, dict) else value for value in values]
     for row, content in enumerate(contents):
         if not isinstance(content, bytes):
             raise InputError(f"Row {row} of {path} has no bytes in column image; save the images within the file.")
-    return _own(labels, contents, _rows(len(contents)), given or ())
+    return _own(labels, contents, _rows(len(contents)), class_names or ())
 
 
-def _own(labels: LabelColumn, contents: Iterable[bytes], names: tuple[str, ...], given: Sequence[str] = ()) -> OwnSet:
-    """A set of encoded images; of numbered labels, `given` are the names that 0, 1, ... stand for."""
-    numbered_names = tuple(given) if labels.numbered else ()
+def _own(
+    labels: LabelColumn, contents: Iterable[bytes], names: tuple[str, ...], class_names: Sequence[str] = ()
+) -> OwnSet:
+    """A set of encoded images, with the `class_names` that numbered labels 0, 1, ... stand for."""
+    numbered_names = tuple(class_names) if labels.numbered else ()
     # Where labels are numbers, a negative one or a fraction is no class.
     texts = tuple(text for text in labels.texts if text.isdigit() or not labels.numbered)
     noisy_labels = labels.placed(_rows(len(numbered_names)) or texts)

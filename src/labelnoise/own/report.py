@@ -192,7 +192,7 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """A report as JSON has it; probabilities to six digits."""
+    """A report as plain values for JSON, with probabilities to six digits."""
     matrices = zip(("transition_matrix", "low", "high"), _parts(report.bounds), strict=True)
     return {
         "labelnoise": labelnoise.__version__,

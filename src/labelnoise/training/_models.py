@@ -27,7 +27,7 @@ class Model:
     network: str
 
     def make(self, n_classes: int, in_channels: int = 1, image_size: int = SMALLEST) -> nn.Module:
-        """One with weights drawn from torch's default generator."""
+        """A network with weights drawn from torch's default generator."""
         return getattr(training, self.network)(n_classes, in_channels, image_size)
 
 

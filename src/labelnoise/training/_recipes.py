@@ -71,7 +71,8 @@ def train_by(
         turns = rounds(settings)
         return alternate(networks, learned, splits.test, matrix, turns, seed=seed, after_epoch=after_epoch)
     if recipe.folds:
-        return cross_fit(networks, loss, learned, splits.test, settings, folds=seed, seed=seed, after_epoch=after_epoch)
+        task = (networks, loss, learned, splits.test, settings)
+        return cross_fit(*task, fold_seed=seed, seed=seed, after_epoch=after_epoch)
     network = Pair(*networks) if recipe.pair else networks[0]
     if recipe.warm_start and warm is not None:
         network.load_state_dict(warm)
