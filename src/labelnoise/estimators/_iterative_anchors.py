@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -50,7 +52,7 @@ def iterative_anchors(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percent
         tried.append(found)
         if known:
             break
-    moved = [float(np.abs(after - before).sum()) for before, after in zip(tried, tried[1:], strict=False)]
+    moved = [float(np.abs(after - before).sum()) for before, after in itertools.pairwise(tried)]
     return tried[int(np.argmin(moved)) + 1]
 
 

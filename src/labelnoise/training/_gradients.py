@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 ORIENTATIONS = 8
 CELL = 4  # pixels, along each axis
@@ -26,6 +26,13 @@ def oriented_gradients(images: Tensor) -> Tensor:
         Shape (n, channels * ORIENTATIONS * cells), from 0 to 1; zeros for an image without any gradient.
     """
     return torch.cat([_histograms(part) for part in images.split(AT_ONCE)])
+
+
+class OrientedGradients(nn.Module):
+    """`oriented_gradients` as a layer; it has nothing to learn."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return oriented_gradients(images)
 
 
 def _histograms(images: Tensor) -> Tensor:

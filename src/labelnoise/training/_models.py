@@ -31,7 +31,11 @@ class Model:
         return getattr(training, self.network)(n_classes, in_channels, image_size)
 
 
-MODELS: dict[str, Model] = {"lenet": Model("LeNet", "LeNet"), "alexnet": Model("AlexNet", "AlexNet")}
+MODELS: dict[str, Model] = {
+    "lenet": Model("LeNet", "LeNet"),
+    "alexnet": Model("AlexNet", "AlexNet"),
+    "linear": Model("linear, on outlines", "LinearOnGradients"),
+}
 
 
 def model(name: str) -> Model:
