@@ -29,10 +29,14 @@ def oriented_gradients(images: Tensor) -> Tensor:
 
 
 class OrientedGradients(nn.Module):
-    """`oriented_gradients` as a layer; it has nothing to learn."""
+    """`oriented_gradients` as a layer that has nothing to learn.
+
+    Maps images to one pixel with a channel for each feature, (n, features, 1, 1), and leaves such pixels as they are,
+    so that features which don't change can be computed once, before training.
+    """
 
     def forward(self, images: Tensor) -> Tensor:
-        return oriented_gradients(images)
+        return images if images.shape[-1] == 1 else oriented_gradients(images)[:, :, None, None]
 
 
 def _histograms(images: Tensor) -> Tensor:

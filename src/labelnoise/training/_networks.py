@@ -120,7 +120,8 @@ class LinearOnGradients(nn.Module):
         super().__init__()
         self.features = OrientedGradients()
         units = _flat_size(self.features, in_channels, image_size)
-        self.classifier = nn.Sequential(nn.BatchNorm1d(units, affine=False), nn.Linear(units, n_classes))
+        standardised = nn.BatchNorm1d(units, affine=False)
+        self.classifier = nn.Sequential(nn.Flatten(), standardised, nn.Linear(units, n_classes))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.features(images))
