@@ -30,6 +30,7 @@ STYLE: Any = {
     "svg.hashsalt": "labelnoise",
 }
 PALETTE = sns.color_palette("colorblind")
+GREY = "0.55"  # of cross-entropy, and of what a page is not about
 P = ParamSpec("P")
 
 
