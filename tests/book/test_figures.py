@@ -415,20 +415,6 @@ def test_gains_stand_in_a_row_per_method_and_a_column_per_cell_with_a_star_where
     assert titles.gains_by_method(rows).iloc[0, 0] == f"{text}, n = 2"
 
 
-def test_means_stand_beside_medians_a_row_a_training_network_and_noise(records):
-    forward = tables.gains(tables.as_table(records(6)))[::2]
-    shown = titles.means_and_medians({"published": forward, "other": forward.assign(median_low=np.nan)})
-    assert shown["settings"].tolist() == ["published"] * 4 + ["other"] * 4
-    assert shown.index.tolist() == ["LeNet", "LeNet", "AlexNet", "AlexNet"] * 2
-    row = forward.iloc[0]
-    assert shown["mean"].iloc[0] == titles.spanned(row["gain"], row["low"], row["high"])
-    assert shown["median"].iloc[0] == titles.spanned(row["median"], row["median_low"], row["median_high"])
-    assert shown["median"].iloc[4] == titles.signed(row["median"])
-    assert shown["corrected p"].iloc[0] == titles.p_value(row["corrected"])
-    assert [titles.p_value(value) for value in (0.0009, 0.001, 0.0374, 1.0)] == ["< 0.001", "0.001", "0.037", "1.000"]
-    assert shown["n"].tolist() == [6] * 8
-
-
 def test_accuracies_stand_in_a_row_per_method_and_a_column_per_cell(records):
     found = tables.accuracies(tables.as_table(records(3)))
     shown = titles.accuracies_by_method(found, "best_accuracy")

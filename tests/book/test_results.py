@@ -1,6 +1,6 @@
 import pandas as pd
 
-from labelnoise.book import results
+from labelnoise.book import results, titles
 
 COLUMNS = ["model", "noise", "method", "transition", "seed", "best_accuracy", "last_accuracy", "memorised"]
 
@@ -31,3 +31,7 @@ def test_a_column_says_how_many_runs_there_are_where_methods_differ():
     runs = table(**{"cross-entropy": [0.85, 0.86, 0.9]}, forward=[0.88, 0.9])
     assert sorted(results.compared(runs)["n"]) == [2, 3]
     assert "n" not in results.compared(runs[runs["seed"] < 2])
+
+
+def test_a_p_value_has_no_more_digits_than_are_read():
+    assert [titles.p_value(value) for value in (0.0009, 0.001, 0.0374, 1.0)] == ["< 0.001", "0.001", "0.037", "1.000"]
