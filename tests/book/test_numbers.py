@@ -75,7 +75,6 @@ LONG = plans.LONG.epochs / PROTOCOL["lenet"].epochs
 # Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.
 STATED = {
     r"95 % (t )?intervals?|nominal 95 %": [100 * LEVEL],
-    r"number of comparisons, is below 0\.05": [1 - LEVEL],
     r"there are three seeds unless": [parameters.OWN_SEEDS],
     r"at 5 %": [100 * (1 - LEVEL)],
     r"one in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],

@@ -191,7 +191,9 @@ def _cut_wide(ax: Axes, cell: pd.DataFrame, arms: list[Any]) -> None:
         left = row["gain"] < low
         place = (low if left else high, arms.index((row["method"], row["transition"])))
         text = f"◂ {row['gain']:+.0f}" if left else f"{row['gain']:+.0f} ▸"
-        ax.annotate(text, place, va="center", ha="left" if left else "right", color=PALETTE[0], fontsize=8)
+        boxed = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        side = "left" if left else "right"
+        ax.annotate(text, place, va="center", ha=side, color=PALETTE[0], fontsize=9, bbox=boxed, zorder=3)
 
 
 def _row_per_arm(
