@@ -15,12 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from labelnoise.book.style import GREY, PALETTE, new_axes, styled
+from labelnoise.book.style import GREY, PALETTE, cut_wide, name_ends, new_axes, styled
 from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
 from labelnoise.noise import Labels
-
-WIDE = 10  # points: a wider interval is one of runs that fail
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,20 +94,11 @@ def accuracy_curves(
                 ends.append((100 * row["value"], row["name"], "0.2"))
             ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}, n = {cell['seed'].nunique()}")
             ax.xaxis.get_major_locator().set_params(integer=True)
-        _name_ends(axes_row[-1], ends)
+        name_ends(axes_row[-1], ends)
         axes_row[0].set_ylabel(label)
     for ax in axes[-1]:
         ax.set_xlabel("epoch")
     return figure
-
-
-def _name_ends(ax: Axes, ends: list[tuple[float, str, Any]]) -> None:
-    """Write names to the right of the axes at the heights where their curves end, apart enough to be read."""
-    low, high = ax.get_ylim()
-    gap, lowest = 0.075 * (high - low), low
-    for k, (value, name, colour) in enumerate(sorted(ends, key=lambda end: end[0])):
-        lowest = value if k == 0 else max(value, lowest + gap)
-        ax.annotate(name, (1.03, lowest), xycoords=("axes fraction", "data"), va="center", color=colour, fontsize=9)
 
 
 @styled
@@ -156,7 +145,7 @@ def gains(rows: pd.DataFrame) -> Figure:
     """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel per network and noise.
 
     A dot is filled where the difference is not 0 at 5 % after correction for the number of rows. Each panel has its own
-    scale, which intervals wider than `WIDE` points do not stretch; a mean beyond it is told at the edge.
+    scale, which intervals of runs that fail do not stretch; a mean beyond it is told at the edge.
 
     Args:
         rows: as `tables.gains` gives it.
@@ -169,31 +158,13 @@ def gains(rows: pd.DataFrame) -> Figure:
             filled = PALETTE[0] if row["corrected"] < 0.05 else "white"
             ax.plot([row["low"], row["high"]], [y, y], color=PALETTE[0])
             ax.plot(row["gain"], y, "o", color=PALETTE[0], markerfacecolor=filled)
-        _cut_wide(ax, cell, arms)
+        cut_wide(ax, cell, arms)
     return figure
 
 
 def _arms(rows: pd.DataFrame) -> list[tuple[str, str]]:
     """The methods with their sources of T that rows have, each once."""
     return list(rows[["method", "transition"]].drop_duplicates().itertuples(index=False, name=None))
-
-
-def _cut_wide(ax: Axes, cell: pd.DataFrame, arms: list[Any]) -> None:
-    """Scale an axis to the rows without wide intervals, and write the means that lie beyond at its edge."""
-    wide = cell["high"] - cell["low"] > WIDE
-    if not wide.any() or wide.all():
-        return
-    told = cell.loc[~wide, ["gain", "low", "high"]].to_numpy()
-    low, high = min(0.0, np.nanmin(told)), max(0.0, np.nanmax(told))
-    low, high = low - 0.25 * (high - low), high + 0.05 * (high - low)
-    ax.set_xlim(low, high)
-    for row in cell[(cell["gain"] < low) | (cell["gain"] > high)].to_dict("records"):
-        left = row["gain"] < low
-        place = (low if left else high, arms.index((row["method"], row["transition"])))
-        text = f"◂ {row['gain']:+.0f}" if left else f"{row['gain']:+.0f} ▸"
-        boxed = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        side = "left" if left else "right"
-        ax.annotate(text, place, va="center", ha=side, color=PALETTE[0], fontsize=9, bbox=boxed, zorder=3)
 
 
 def _row_per_arm(
