@@ -29,7 +29,7 @@ def throughput(rates: pd.DataFrame) -> Figure:
             values = rounds["images_a_second"].to_numpy()
             ax.barh(k, np.median(values), color=PALETTE[k], alpha=0.75)
             ax.plot(values, np.full(len(values), k), "o", color="0.2", markersize=3)
-        ax.set(yticks=range(cell["way"].nunique()), title=network, xlabel="images a second")
+        ax.set(yticks=range(cell["way"].nunique()), title=network, xlabel="images per second")
         ax.set_yticklabels(cell["way"].unique().tolist() if ax is axes[0, 0] else [])
         ax.invert_yaxis()
     return figure
@@ -51,7 +51,7 @@ def profile(milliseconds: pd.DataFrame) -> Figure:
         for k, kind in enumerate(cell.columns):
             ax.barh(range(len(cell)), cell[kind], left=left, color=PALETTE[k], label=kind)
             left += cell[kind].to_numpy()
-        ax.set(yticks=range(len(cell)), title=network, xlabel="milliseconds a step")
+        ax.set(yticks=range(len(cell)), title=network, xlabel="milliseconds per step")
         ax.set_yticklabels(cell.index if ax is axes[0, 0] else [])
         ax.invert_yaxis()
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)

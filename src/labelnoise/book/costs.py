@@ -59,7 +59,7 @@ def throughput_summary(result: Mapping[str, Any]) -> pd.DataFrame:
         peak = result["peak"][f"{precision}-{1 if way == 'one' else result['cores']}"]
         share = 100 * rate * result["operations_an_image"][model] / peak
         rows.append([MODEL_TITLES[model], title, precision, rate, rate / common, share])
-    columns = ["network", "way", "precision", "images a second", "times (a)", "% of peak"]
+    columns = ["network", "way", "precision", "images per second", "times (a)", "% of peak"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.style import GREY, PALETTE, cut_wide, name_ends, new_axes, styled
 from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
 from labelnoise.noise import Labels
@@ -57,36 +57,47 @@ def image_grid(
 
 @styled
 def accuracy_curves(
-    curves: pd.DataFrame, measure: str = "clean_test_accuracy", label: str = "clean test accuracy (%)"
+    curves: pd.DataFrame,
+    measure: str = "clean_test_accuracy",
+    label: str = "clean test accuracy (%)",
+    limits: pd.DataFrame | None = None,
 ) -> Figure:
-    """A measurement over epochs, for each network and noise: every seed thin, the mean thick.
+    """A measurement over epochs, for each network and noise: every seed thin, the mean thick and named at its end.
 
     Args:
         curves: as `tables.as_curves` gives it.
         measure: its column, a fraction.
+        limits: what is drawn as dotted lines: one row each, with ``noise``, ``name`` and ``value``, a fraction.
     """
     models, noises = (curves[name].unique().tolist() for name in ("model", "noise"))
     figure, axes = new_axes(
         curves[[*ARM_COLUMNS, "seed", "epoch", measure]],
-        len(models), len(noises), 4.2 * len(noises), 2.7 * len(models) + 0.5, sharey="row", sharex="row",
+        len(models), len(noises), 1.6 + 2.8 * len(noises), 2.7 * len(models), sharey="row", sharex="row",
     )  # fmt: skip
     arms = _arms(curves)
     for axes_row, model in zip(axes, models, strict=True):
         for ax, noise in zip(axes_row, noises, strict=True):
             cell = curves[(curves["model"] == model) & (curves["noise"] == noise)]
+            ends = []
             for k, (method, transition) in enumerate(arms):
                 arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
                 by_seed = 100 * arm.pivot_table(index="epoch", columns="seed", values=measure)
                 marker = "o" if len(by_seed) == 1 else ""
-                ax.plot(by_seed.index, by_seed, color=PALETTE[k], linewidth=0.6, alpha=0.35, marker=marker)
-                ax.plot(by_seed.index, by_seed.mean(axis=1), color=PALETTE[k], label=method_title(method, transition))
+                colour = GREY if method == "cross-entropy" else PALETTE[k - 1]
+                ax.plot(by_seed.index, by_seed, color=colour, linewidth=0.6, alpha=0.35, marker=marker)
+                means = by_seed.mean(axis=1)
+                ax.plot(by_seed.index, means, color=colour, label=method_title(method, transition))
+                if len(means):
+                    ends.append((means.iloc[-1], method_title(method, transition), colour))
+            for row in [] if limits is None else limits[limits["noise"] == noise].to_dict("records"):
+                ax.axhline(100 * row["value"], color="0.2", linewidth=1, linestyle=":")
+                ends.append((100 * row["value"], row["name"], "0.2"))
             ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}, n = {cell['seed'].nunique()}")
             ax.xaxis.get_major_locator().set_params(integer=True)
+        name_ends(axes_row[-1], ends)
         axes_row[0].set_ylabel(label)
     for ax in axes[-1]:
         ax.set_xlabel("epoch")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(arms), frameon=False)
     return figure
 
 
@@ -133,8 +144,8 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
 def gains(rows: pd.DataFrame) -> Figure:
     """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel per network and noise.
 
-    Each has its own scale, as failed runs of one would hide what there is to see of the others. A dot is filled where
-    the difference is not 0 at 5 % after correction for the number of rows.
+    A dot is filled where the difference is not 0 at 5 % after correction for the number of rows. Each panel has its own
+    scale, which intervals of runs that fail do not stretch; a mean beyond it is told at the edge.
 
     Args:
         rows: as `tables.gains` gives it.
@@ -147,6 +158,7 @@ def gains(rows: pd.DataFrame) -> Figure:
             filled = PALETTE[0] if row["corrected"] < 0.05 else "white"
             ax.plot([row["low"], row["high"]], [y, y], color=PALETTE[0])
             ax.plot(row["gain"], y, "o", color=PALETTE[0], markerfacecolor=filled)
+        cut_wide(ax, cell, arms)
     return figure
 
 
@@ -180,20 +192,27 @@ def _row_per_arm(
 
 
 @styled
-def ablation(rows: pd.DataFrame) -> Figure:
-    """Accuracy after the last epoch with a part of a recipe left out: a dot per seed and a line at the mean.
+def ablation(rows: pd.DataFrame, ceiling: float = float("nan")) -> Figure:
+    """Accuracy after the last epoch with a part of a recipe left out, best first: a dot per seed, a line at the mean.
 
     Args:
         rows: as `tables.ablation` gives it.
+        ceiling: the accuracy on clean labels in percent, drawn as a dotted line.
     """
-    noises, parts = (rows[name].unique().tolist() for name in ("noise", "part"))
+    noises = rows["noise"].unique().tolist()
+    means = rows.groupby("part", sort=False)["last_accuracy"].mean()
+    parts = list(means.sort_values(ascending=False, kind="stable").index)
     drawn = rows[["noise", "part", "seed", "last_accuracy"]]
-    figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.7 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
+    figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.3 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         for y, part in enumerate(parts):
             values = 100 * rows[(rows["noise"] == noise) & (rows["part"] == part)]["last_accuracy"]
             ax.plot(values, [y] * len(values), "o", color=PALETTE[0], alpha=0.5, markersize=4)
             ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=PALETTE[0])
+        if ceiling == ceiling:
+            ax.axvline(ceiling, color="0.2", linewidth=1, linestyle=":")
+            said = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "color": "0.2", "fontsize": 8}
+            ax.annotate("clean labels", (ceiling, 0.02), **said)
         ax.set(title=f"{noise_title(noise)}, n = {len(values)}", xlabel="clean test accuracy (%)")
         ax.grid(False, axis="y")
     axes[0, 0].set_yticks(range(len(parts)), parts)

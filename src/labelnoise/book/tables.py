@@ -157,16 +157,16 @@ def by_rate(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def ablation(records: Iterable[Record]) -> pd.DataFrame:
-    """The rows of `as_table` with a column ``part``: what of our own recipe is left out (see `plans.ablation`)."""
+    """The rows of `as_table` with a column ``part``: what of graph-guided training is left out (`plans.ablation`)."""
     records = list(records)
 
     def part(asked: Trial) -> str:
         if asked.method != OURS:
-            other = {"forward": "without the graph", "graph-forward": "with a graph of pixels"}
-            return other.get(asked.method, "cross-entropy instead")
+            other = {"forward": "forward correction, trained alike", "graph-forward": "with a graph of pixels"}
+            return other.get(asked.method, "cross-entropy, trained alike")
         if not asked.refit:
             return "without the validation images"
-        return "whole" if asked.settings.augmentation else "without changed images and averaging"
+        return "the whole" if asked.settings.augmentation else "without changed images and averaging"
 
     return as_table(records).assign(part=[part(record.trial) for record in records])
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
@@ -124,18 +122,3 @@ def _by_method(table: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
     pivoted = found.pivot(index="method", columns="cell", values="text")
     pivoted = pivoted.loc[found["method"].unique(), found["cell"].unique()]
     return pivoted.fillna("").rename_axis(None, axis="columns")
-
-
-def means_and_medians(gains: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The mean and the median of the differences, with their 95 % intervals, one row per training, network and noise.
-
-    Args:
-        gains: training to rows of `tables.gains`, all of one method and source of T.
-    """
-    rows = titled(pd.concat(gains, names=["settings"]).reset_index("settings"))
-    means, medians = (
-        [spanned(*values) for values in rows[columns].itertuples(index=False)]
-        for columns in (["gain", "low", "high"], ["median", "median_low", "median_high"])
-    )
-    told = rows.assign(mean=means, median=medians, **{"corrected p": rows["corrected"].map(p_value)})
-    return told[["network", "noise", "settings", "mean", "median", "corrected p", "n"]].set_index("network")
