@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelnoise import names
-from labelnoise.book import cost_prose, matrix_prose, prose, rule_prose, titles
 from labelnoise.statistics import interval
+from labelnoise import transitions
+from labelnoise.book import cost_prose, matrix_prose, prose, titles
 from labelnoise.trials import tuning
 
 
@@ -120,24 +121,6 @@ def test_the_two_lowest_runs_of_each_method_are_told():
         "The lowest runs end at 79.0 and 80.1 % with cross-entropy, at 33.3 % with forward."
     )
     assert "no such runs" in prose.lowest_sentence(table[:0])
-
-
-def test_the_largest_error_that_gains_and_the_smallest_that_loses_are_told():
-    cell = ["lenet", "paper-0.6", "forward"]
-    gains = gains_table(
-        [*cell, "true", 0.9, 0.5, 1.3, 3], [*cell, "true, transposed", -1.0, -2.0, 0.5, 3],
-        [*cell, "true, at-random-0.5", -9.0, -12.0, -6.0, 3], [*cell, "true, towards-identity-0.5", 0.4, 0.1, 0.7, 3],
-        [*cell, "true, towards-uniform-0.5", 0.7, 0.1, 1.3, 3],
-    )  # fmt: skip
-    names = ["transposed", "at-random-0.5", "towards-identity-0.5", "towards-uniform-0.5"]
-    errors = pd.DataFrame({"paper-0.6": [0.2, 0.4, 0.6, 0.1]}, index=names)
-    assert prose.distortions_sentence(gains, errors) == (
-        "The largest error of T with which the mean is a gain is 0.60 (T towards identity 0.5 on “0.6”: +0.4 points "
-        "(+0.1 to +0.7, n = 3)); the smallest with which it is a loss is 0.20 (T transposed on “0.6”: -1.0 points "
-        "(-2.0 to +0.5, n = 3))."
-    )
-    assert "loss" not in prose.distortions_sentence(gains[gains["gain"] > 0], errors)
-    assert prose.distortions_sentence(gains[:1], errors) == "No T is distorted in this run."
 
 
 def test_each_part_of_a_recipe_is_told_by_what_is_reached_without_it():
@@ -259,53 +242,6 @@ def test_standard_errors_and_costs_have_their_units():
     assert cost_prose.core_hours([1800, 5400]) == "2.0 core-hours"
 
 
-def test_the_range_names_the_noises_of_least_and_largest_gain_of_each_method():
-    gains = pd.DataFrame(
-        [["forward", "true", "symmetric-0.2", -0.3, 3], ["forward", "true", "pair-flip-0.45", 2.0, 3],
-         ["forward", "true", "symmetric-0.6", 1.0, 3], ["mixup", "", "symmetric-0.2", 0.5, 3]],
-        columns=["method", "transition", "noise", "gain", "n"],
-    )  # fmt: skip
-    said = prose.range_sentence(gains, "with LeNet")
-    assert "of cross-entropy with LeNet by, in the mean (n = 3): " in said
-    assert "(n = 1 to 3)" in prose.range_sentence(gains.assign(n=[1, 3, 2, 3]), "with LeNet")
-    assert "forward, true T, between -0.3 points on symmetric 0.2 and +2.0 points on pair flip 0.45" in said
-    assert "mixup, between +0.5 points on symmetric 0.2 and +0.5 points on symmetric 0.2" in said
-
-
-def test_the_rule_is_right_where_its_sign_is_and_silent_where_it_cannot_tell():
-    rows = pd.DataFrame(
-        [[5.0, 6.0, "gain"], [-4.0, 5.0, "gain"], [0.4, 0.1, "can't tell"], [-8.0, 0.1, "can't tell"]],
-        columns=["gain", "predicted", "verdict"],
-    ).assign(told=[True, True, False, False], right=[True, False, False, False])
-    said = rule_prose.rule_sentence(rows, "of these")
-    assert said.startswith("In 2 of 4 runs of these the accuracy")
-    assert "in 1 of these 2 rightly; in the others" in said
-    assert "by -8.0 to +0.4 points, 4.2 in the median" in said
-    assert rule_prose.rule_sentence(rows.iloc[:2], "of these").endswith("in 1 of these 2 rightly.")
-
-
-def test_falls_beyond_the_resolution_are_told_with_what_correction_changes():
-    cell = ["usual", "lenet", "paper-0.5"]
-    rows = pd.DataFrame(
-        [[*cell, 5.0, 3.0], [*cell, -4.0, 3.0], ["long", *cell[1:], 1.0, 3.0], [*cell, 0.4, 0.0], [*cell, 0.2, 1.0]],
-        columns=["training", "model", "noise", "gain", "fall"],
-    ).assign(resolution=1.0)
-    said = rule_prose.falls_sentence(rows)
-    assert said.startswith("In 3 of 5 runs, of 2 pairs of a training and a noise, ")
-    assert said.endswith("by -4.0 to +5.0 points; in the others by +0.3 in the median.")
-    assert rule_prose.falls_sentence(rows.iloc[:3]).endswith("by -4.0 to +5.0 points.")
-    assert rule_prose.falls_sentence(rows.iloc[3:]).startswith("In no run")
-
-
-def test_the_votes_are_told_with_the_least_and_the_largest_ratio():
-    spread = pd.DataFrame({"ratio": [4.24, 13.4, 7.0], "p_value": [0.0, 1e-20, 3e-9]})
-    assert matrix_prose.votes_sentence(spread) == (
-        "From image to image of one class, the share of votes for it has 4.2 to 13.4 times the variance that chance "
-        "gives (p at most 3e-09 for each class)."
-    )
-    assert "p at most 1e-300" in matrix_prose.votes_sentence(spread.assign(p_value=0.0))
-
-
 def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values():
     columns = ["noise", "method", "transition", "gain", "low", "high", "n", "corrected"]
     rows = [["human", "forward", "true", 2.0, 1.0, 3.0, 5, 0.04], ["human", "mixup", "", -2.0, -3.0, -1.0, 5, 0.01],
@@ -318,25 +254,6 @@ def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values(
         "+0.1 points (0.0 to +0.2, n = 5) (mixup). Our own recipe has more than the others and is left out of this "
         "count."
     )
-
-
-def test_the_lead_of_the_right_label_parts_the_cells():
-    noises = ["paper-0.5", "paper-0.6", "symmetric-0.2", "pair-flip-0.1", "instance-0.4", "human"]
-    cells = pd.DataFrame(
-        {"noise": noises, "margin": [0.1, 0.2, 0.5, 0.9, 0.1, 0.7], "gain": [4.0, 1.0, 0.2, -0.1, -3.0, 5.0]}
-    )
-    close, clear, imaged = rule_prose.margin_sentence(cells).split("; ")
-    assert close.endswith(
-        "leads the next one by less than 0.3 in some class, correction gains in 2 of 2 cases, and changes the accuracy "
-        "by +1.0 to +4.0 points"
-    )
-    assert clear.endswith(
-        "leads by more than 0.3 in every class, correction gains in 1 of 2 cases, and changes the accuracy by -0.1 to "
-        "+0.2 points"
-    )
-    assert imaged == "where noise depends on the image it gains in 0 of 1 and 1 of 1."
-    assert "more" not in rule_prose.margin_sentence(cells.iloc[:2])
-    assert "less" not in rule_prose.margin_sentence(cells.iloc[2:4])
 
 
 def test_losses_are_told_in_millinats_for_each_method():

@@ -109,28 +109,6 @@ def sources_sentence(differences: pd.DataFrame) -> str:
     )
 
 
-def distortions_sentence(gains: pd.DataFrame, errors: pd.DataFrame) -> str:
-    """How wrong a T may be: the largest error with which correction still gains, and the smallest with which it loses.
-
-    Args:
-        gains: as `tables.gains` gives it, of T that are distorted and others.
-        errors: as `tables.distortion_errors` gives it.
-    """
-    named = gains.assign(distortion=gains["transition"].map(distortion)).dropna(subset="distortion")
-    found = [errors[noise][name] for noise, name in zip(named["noise"], named["distortion"], strict=True)]
-    rows = named.assign(error=found)
-    parts = []
-    for what, those, extreme in (
-        ("the largest error of T with which the mean is a gain is", rows[rows["gain"] > 0], "max"),
-        ("the smallest with which it is a loss is", rows[rows["gain"] < 0], "min"),
-    ):
-        if len(those):
-            row = those.loc[those["error"].agg(f"idx{extreme}")].to_dict()
-            source, noise = titles.source_title(row["transition"]), titles.noise_title(row["noise"])
-            parts.append(f"{what} {row['error']:.2f} ({source} on {noise}: {with_interval(_gain(row))})")
-    return f"{sentence('; '.join(parts))}." if parts else "No T is distorted in this run."
-
-
 def parts_sentence(parts: pd.DataFrame) -> str:
     """What accuracy our own recipe reaches on each noise, whole and with a part of it left out.
 
@@ -166,26 +144,6 @@ def _given(source: str) -> str:
 
 def _cell(row: Mapping[Any, Any]) -> str:
     return f"{titles.MODEL_TITLES[row['model']]} on {titles.noise_title(row['noise'])}"
-
-
-def range_sentence(gains: pd.DataFrame, where: str) -> str:
-    """The noises on which each method changes the accuracy by least, or lowers it most, and raises it most.
-
-    Args:
-        gains: as `tables.gains` gives it, of one network.
-        where: what they have in common, such as ``with LeNet on three classes``.
-    """
-    parts = []
-    for asked in gains[["method", "transition"]].drop_duplicates().to_dict("records"):
-        arm = gains[(gains["method"] == asked["method"]) & (gains["transition"] == asked["transition"])]
-        ends = arm.sort_values("gain").iloc[[0, -1]].to_dict("records")
-        least, most = (f"{row['gain']:+.1f} points on {titles.noise_title(row['noise'])}" for row in ends)
-        parts.append(f"{titles.method_title(asked['method'], asked['transition'])}, between {least} and {most}")
-    n = f"n = {gains['n'].min()}" if gains["n"].nunique() == 1 else f"n = {gains['n'].min()} to {gains['n'].max()}"
-    return (
-        f"After the last epoch each method changes the accuracy of cross-entropy {where} by, in the mean ({n}): "
-        f"{'; '.join(parts)}."
-    )
 
 
 def recipe_sentence(table: pd.DataFrame) -> str:
