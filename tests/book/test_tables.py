@@ -263,6 +263,7 @@ def test_a_gain_is_foretold_by_noisy_labels_alone_and_its_own_refits_are_left_ou
     assert row["resolution"] == pytest.approx(100 * rule.gain_resolution(n_validation(plain.trial), SYMMETRIC))
     assert row["verdict"] == rule.verdict(row["predicted"], row["resolution"])
     assert row["told"] == row["right"] == (row["verdict"] == "gain")
+    assert list(rule_tables.predicted_gains([plain])) == list(row)
 
 
 def judged(rows):

@@ -34,6 +34,7 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         for r in done
         if r.trial.method == "cross-entropy"
     }
+    columns = ["training", "dataset", *ARM, "seed", "margin", "gain", "predicted", "resolution", "verdict", "told", "right"]
     rows = []
     for record in done:
         asked = record.trial
@@ -56,7 +57,7 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
                 "verdict": verdict, "told": told, "right": told and np.sign(predicted) == np.sign(gain),
             }
         )  # fmt: skip
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns)
 
 
 SIZES = {"less than 1 point": (0, 1), "1 to 3 points": (1, 3), "more than 3 points": (3, np.inf)}
