@@ -141,7 +141,7 @@ DRAWINGS = {
                     ["here", "fashion-mnist-3", "lenet", noise, "forward", "true", seed, 0.1 + 0.2 * seed, seed - 1.0]
                     for seed in (0, 4)
                 ],
-                columns=["training", "dataset", *tables.ARM, "seed", "margin", "gain"],
+                columns=["training", "dataset", *tables.ARM_COLUMNS, "seed", "margin", "gain"],
             )
             for noise in ("paper-0.5", "instance-0.2")
         },

@@ -87,7 +87,6 @@ STATED = {
     r"(?i)at the rate 0\.4": [nominal_rate("symmetric-0.4", 3)],
     r"(?i)at the rate 0\.5": [instance_rate("instance-0.5")],
     r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
-    r"[Ss]ix in ten": [10 * noise_rate(TRUTH), 10],
     r"four in ten labels wrong": [10 * instance_rate("instance-0.4"), 10],
     r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
     r"six significant digits": [written(drawn, r"%\.(\d)g")],
@@ -138,7 +137,7 @@ STATED = {
 
 # What is neither a setting nor a result, and why it may stand.
 OTHER = {
-    r"sums? to 1|[Bb]etween 0 and 1,?|from 0 to 1|is not 0 at|differs from 0 at|seed 0": "probabilities, scales and names",
+    r"sums? to 1|[Bb]etween 0 and 1,?|from 0 to 1|(is not|differs from) 0 at|seed 0": "probabilities, scales and names",
     r"further from 0 than|the p-value, 0 where|at the rate 0 stands|integers from 0[,.]": "where a scale starts",
     r"(version|after) 1\.0": "names of versions",
     r"a millinat is a thousandth|A thousandth of a nat": "a unit",

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelnoise import names
-from labelnoise.statistics import interval
-from labelnoise import transitions
 from labelnoise.book import cost_prose, matrix_prose, prose, titles
+from labelnoise.statistics import interval
 from labelnoise.trials import tuning
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from labelnoise.book import titles
-from labelnoise.names import distortion
 from labelnoise.statistics import Interval, interval
 from labelnoise.training import OURS
 

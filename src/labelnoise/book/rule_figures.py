@@ -12,14 +12,14 @@ from labelnoise.book.style import PALETTE, new_axes, styled
 from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.names import by_image
 
-CELL = ["training", "dataset", *ARM]
+CELL = ["training", "dataset", *ARM_COLUMNS]
 TICKS = [-100, -10, -1, 0, 1, 10, 100]
 GAIN = "gain over cross-entropy (points)"
 
 
 @styled
 def gains_by_margin(panels: Mapping[str, pd.DataFrame], bound: float) -> Figure:
-    """The gain over cross-entropy against the margin of T, a panel a title: a pale dot a run, a full one a cell's mean.
+    """The gain over cross-entropy against the margin of T, a panel per title: pale dots are runs, full ones cells.
 
     Args:
         panels: title to rows of `rule_tables.predicted_gains`.

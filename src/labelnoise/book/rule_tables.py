@@ -34,7 +34,19 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         for r in done
         if r.trial.method == "cross-entropy"
     }
-    columns = ["training", "dataset", *ARM, "seed", "margin", "gain", "predicted", "resolution", "verdict", "told", "right"]
+    columns = [
+        "training",
+        "dataset",
+        *ARM_COLUMNS,
+        "seed",
+        "margin",
+        "gain",
+        "predicted",
+        "resolution",
+        "verdict",
+        "told",
+        "right",
+    ]
     rows = []
     for record in done:
         asked = record.trial
@@ -72,12 +84,12 @@ def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns training, dataset, model, noise, method, transition, ``margin``, ``gain`` and ``n``.
     """
-    cells = rows.groupby(["training", "dataset", *ARM], sort=False)
+    cells = rows.groupby(["training", "dataset", *ARM_COLUMNS], sort=False)
     return cells.agg(margin=("margin", "mean"), gain=("gain", "mean"), n=("gain", "size")).reset_index()
 
 
 def choices(cells: pd.DataFrame) -> pd.DataFrame:
-    """What comes of correcting always, where the margin is at most `rule.BOUND`, and never, a row a choice.
+    """What comes of correcting always, where the margin is at most `rule.BOUND`, and never: one row per choice.
 
     Args:
         cells: as `by_margin` gives it.
@@ -88,10 +100,10 @@ def choices(cells: pd.DataFrame) -> pd.DataFrame:
         the mean over the cells.
     """
     rows = {}
-    always = np.ones(len(cells), dtype=bool)
-    corrected = {"correct always": always, "follow the rule": cells["margin"] <= rule.BOUND, "never correct": ~always}
+    always, close = np.ones(len(cells), dtype=bool), (cells["margin"] <= rule.BOUND).to_numpy()
+    corrected = {"correct always": always, "follow the rule": close, "never correct": ~always}
     for choice, chosen in corrected.items():
-        lost = np.maximum(cells["gain"], 0) - np.where(chosen, cells["gain"], 0)
+        lost = cells["gain"].clip(lower=0) - np.where(chosen, cells["gain"], 0)
         rows[choice] = [((cells["gain"] > 0) == chosen).sum(), (lost > 1).sum(), lost.mean()]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["better", "misses", "gives away"])
 
