@@ -135,14 +135,16 @@ DRAWINGS = {
     ),
     "gains": lambda records: figures.gains(tables.gains(tables.as_table(records(3)))),
     "gains by margin": lambda records: rule_figures.gains_by_margin(
-        pd.DataFrame(
-            [
-                ["fashion-mnist-3", "lenet", noise, "forward", "true", seed, 0.1 + 0.2 * seed, seed - 1.0]
-                for noise in ("paper-0.5", "instance-0.2")
-                for seed in (0, 4)
-            ],
-            columns=["dataset", *tables.ARM_COLUMNS, "seed", "margin", "gain"],
-        ),
+        {
+            noise: pd.DataFrame(
+                [
+                    ["here", "fashion-mnist-3", "lenet", noise, "forward", "true", seed, 0.1 + 0.2 * seed, seed - 1.0]
+                    for seed in (0, 4)
+                ],
+                columns=["training", "dataset", *tables.ARM_COLUMNS, "seed", "margin", "gain"],
+            )
+            for noise in ("paper-0.5", "instance-0.2")
+        },
         0.3,
     ),
     "predicted gains": lambda records: rule_figures.predicted_gains(

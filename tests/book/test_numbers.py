@@ -15,7 +15,7 @@ from labelnoise.book import costs, drawn, figures, parameters, plans, results
 from labelnoise.book.matrix_tables import LEVEL
 from labelnoise.data import sources
 from labelnoise.estimators import rule
-from labelnoise.names import PAPER, instance_rate
+from labelnoise.names import PAPER, instance_rate, nominal_rate
 from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, LeNet
 from labelnoise.training import _graph as graph
 from labelnoise.training import _optimizers as optimizers
@@ -82,12 +82,11 @@ STATED = {
     r"three classes of Fashion-MNIST with two matrices": [len(data.PAPER_CLASSES), len(PAPER)],
     r"(?i)(all|on|of|in) ten classes|(^|# )ten classes": [data.entry("fashion-mnist").n_classes],
     r"(?i)(on|with|of|##|network,) three classes(?! (of|and on ten))|Three classes are": [len(data.PAPER_CLASSES)],
-    r"on three classes and on ten": [len(data.PAPER_CLASSES), data.entry("fashion-mnist").n_classes],
-    r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
-    r"correction gains at 0\.4 already": [
-        instance_rate(name) for name in ROBUSTNESS["noises"] if name == "instance-0.4"
-    ],
+    r"At 0\.6, which is the source": [noise_rate(TRUTH)],
+    r"(?i)at the rate 0\.4": [nominal_rate("symmetric-0.4", 3)],
+    r"(?i)at the rate 0\.5": [instance_rate("instance-0.5")],
     r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
+    r"four in ten labels wrong": [10 * instance_rate("instance-0.4"), 10],
     r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
     r"six significant digits": [written(drawn, r"%\.(\d)g")],
     r"the four files": [len(sources.SHA256)],

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -7,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelnoise import names
-from labelnoise.book import matrix_prose, prose, rule_prose, titles
+from labelnoise.book import cost_prose, matrix_prose, prose, titles
 from labelnoise.statistics import interval
+from labelnoise.trials import tuning
 
 
 def signed(text):
@@ -97,22 +99,37 @@ def test_the_gains_and_losses_beyond_zero_are_counted_and_those_that_stay_after_
     assert "the share of flips changes by" in prose.gains_sentence(gains, "the share of flips")
 
 
-def test_the_largest_error_that_gains_and_the_smallest_that_loses_are_told():
-    cell = ["lenet", "paper-0.6", "forward"]
-    gains = gains_table(
-        [*cell, "true", 0.9, 0.5, 1.3, 3], [*cell, "true, transposed", -1.0, -2.0, 0.5, 3],
-        [*cell, "true, at-random-0.5", -9.0, -12.0, -6.0, 3], [*cell, "true, towards-identity-0.5", 0.4, 0.1, 0.7, 3],
-        [*cell, "true, towards-uniform-0.5", 0.7, 0.1, 1.3, 3],
-    )  # fmt: skip
-    names = ["transposed", "at-random-0.5", "towards-identity-0.5", "towards-uniform-0.5"]
-    errors = pd.DataFrame({"paper-0.6": [0.2, 0.4, 0.6, 0.1]}, index=names)
-    assert prose.distortions_sentence(gains, errors) == (
-        "The largest error of T with which the mean is a gain is 0.60 (T towards identity 0.5 on “0.6”: +0.4 points "
-        "(+0.1 to +0.7, n = 3)); the smallest with which it is a loss is 0.20 (T transposed on “0.6”: -1.0 points "
-        "(-2.0 to +0.5, n = 3))."
+def test_what_an_estimated_t_changes_is_told_for_each_network_and_noise_and_what_is_beyond_chance():
+    rows = [
+        ["lenet", "paper-0.5", "forward", "alternating", 0.2, 0.1, 0.3, 10],
+        ["lenet", "paper-0.5", "forward", "anchor-97", -0.3, -0.9, 0.3, 10],
+        ["alexnet", "paper-0.6", "forward", "anchor-97", -17.0, -34.0, 0.1, 10],
+        ["lenet", "paper-0.5", "hog-forward", "alternating", -0.5, -0.8, -0.2, 10],
+    ]
+    text = prose.sources_sentence(gains_table(*rows).assign(corrected=[0.2, 0.1, 0.1, 0.01]))
+    assert "by -0.5 to +0.2 points for LeNet on “0.5” and -17.0 to -17.0 points for AlexNet on “0.6”, in" in text
+    assert counts(text.partition(", in the mean")[2]) == [4, 2, 1]
+    assert "No method" in prose.sources_sentence(gains_table())
+
+
+def test_the_two_lowest_runs_of_each_method_are_told():
+    rows = [["cross-entropy", "", 0.873], ["cross-entropy", "", 0.79], ["cross-entropy", "", 0.801],
+            ["forward", "true", 0.333]]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["method", "transition", "last_accuracy"])
+    assert prose.lowest_sentence(table) == (
+        "The lowest runs end at 79.0 and 80.1 % with cross-entropy, at 33.3 % with forward."
     )
-    assert "loss" not in prose.distortions_sentence(gains[gains["gain"] > 0], errors)
-    assert prose.distortions_sentence(gains[:1], errors) == "No T is distorted in this run."
+    assert "no such runs" in prose.lowest_sentence(table[:0])
+
+
+def test_each_part_of_a_recipe_is_told_by_what_is_reached_without_it():
+    rows = [("whole", "paper-0.5", 0, 0.95), ("whole", "paper-0.5", 1, 0.97), ("whole", "paper-0.6", 0, 0.9),
+            ("without the graph", "paper-0.5", 0, 0.8), ("without the graph", "paper-0.6", 1, 0.7)]  # fmt: skip
+    parts = pd.DataFrame(rows, columns=["part", "noise", "seed", "last_accuracy"])
+    assert prose.parts_sentence(parts) == (
+        "Whole 96.0 % on “0.5” and 90.0 % on “0.6”; without the graph 80.0 % on “0.5” and 70.0 % on “0.6” "
+        "(LeNet, true T, n = 2)."
+    )
 
 
 def test_a_gain_of_one_seed_is_told_without_an_interval():
@@ -184,55 +201,44 @@ def test_the_most_precise_estimator_is_told_with_its_coverage():
     assert sizes(text) == [40]
 
 
+def test_a_recipe_is_told_by_its_mean_and_spread_in_each_cell():
+    rows = [
+        {"model": "lenet", "noise": noise, "transition": transition, "last_accuracy": 0.9 + 0.01 * seed + shift}
+        for noise, transition, shift, seeds in (("paper-0.5", "true", 0.05, 3), ("paper-0.6", "anchor-97", 0.0, 1))
+        for seed in range(seeds)
+    ]
+    text = prose.recipe_sentence(pd.DataFrame(rows))
+    assert "96.0 ± 1.0 % for LeNet on “0.5” with the true T (n = 3)" in text
+    assert "90.0 % for LeNet on “0.6” with T by 97th-percentile anchor (n = 1)" in text
+
+
+def test_tuning_is_told_by_its_tries_and_what_the_published_settings_lack():
+    arm = {"model": "lenet", "noise": "paper-0.5", "transition": ""}
+    behind = {"mixup": [0.0, 0.4], "forward": [0.3, 0.0], "symmetric": [0.9, 0.0, 2.0]}  # the protocol's first
+    rows = [
+        {**arm, "method": method, "behind": distance, "protocol": k == 0, "reported": distance == 0}
+        for method, distances in behind.items()
+        for k, distance in enumerate(distances)
+    ]
+    text = cost_prose.tuning_sentence(pd.DataFrame(rows))
+    assert "2 tries for each of 3 combinations" in text
+    assert "In 1 of these no try was better" in text
+    assert "at most 0.30 millinats" in text
+
+
 def test_what_a_run_has_no_arm_for_is_said():
     assert prose.gains_sentence(pd.DataFrame()) == "Forward correction is not among the arms of this run."
+    assert prose.recipe_sentence(pd.DataFrame()) == "Our own recipe is not among the arms of this run."
 
 
-def test_the_range_names_the_noises_of_least_and_largest_gain_of_each_method():
-    gains = pd.DataFrame(
-        [["forward", "true", "symmetric-0.2", -0.3, 3], ["forward", "true", "pair-flip-0.45", 2.0, 3],
-         ["forward", "true", "symmetric-0.6", 1.0, 3], ["mixup", "", "symmetric-0.2", 0.5, 3]],
-        columns=["method", "transition", "noise", "gain", "n"],
-    )  # fmt: skip
-    said = prose.range_sentence(gains, "with LeNet")
-    assert "of cross-entropy with LeNet by, in the mean (n = 3): " in said
-    assert "(n = 1 to 3)" in prose.range_sentence(gains.assign(n=[1, 3, 2, 3]), "with LeNet")
-    assert "forward, true T, between -0.3 points on symmetric 0.2 and +2.0 points on pair flip 0.45" in said
-    assert "mixup, between +0.5 points on symmetric 0.2 and +0.5 points on symmetric 0.2" in said
-
-
-def test_the_rule_is_right_where_its_sign_is_and_silent_where_it_cannot_tell():
-    rows = pd.DataFrame(
-        [[5.0, 6.0, "gain"], [-4.0, 5.0, "gain"], [0.4, 0.1, "can't tell"], [-8.0, 0.1, "can't tell"]],
-        columns=["gain", "predicted", "verdict"],
-    ).assign(told=[True, True, False, False], right=[True, False, False, False])
-    said = rule_prose.rule_sentence(rows, "of these")
-    assert said.startswith("In 2 of 4 runs of these the accuracy")
-    assert "in 1 of these 2 rightly; in the others" in said
-    assert "by -8.0 to +0.4 points, 4.2 in the median" in said
-    assert rule_prose.rule_sentence(rows.iloc[:2], "of these").endswith("in 1 of these 2 rightly.")
-
-
-def test_falls_beyond_the_resolution_are_told_with_what_correction_changes():
-    cell = ["usual", "lenet", "paper-0.5"]
-    rows = pd.DataFrame(
-        [[*cell, 5.0, 3.0], [*cell, -4.0, 3.0], ["long", *cell[1:], 1.0, 3.0], [*cell, 0.4, 0.0], [*cell, 0.2, 1.0]],
-        columns=["training", "model", "noise", "gain", "fall"],
-    ).assign(resolution=1.0)
-    said = rule_prose.falls_sentence(rows)
-    assert said.startswith("In 3 of 5 runs, of 2 pairs of a training and a noise, ")
-    assert said.endswith("by -4.0 to +5.0 points; in the others by +0.3 in the median.")
-    assert rule_prose.falls_sentence(rows.iloc[:3]).endswith("by -4.0 to +5.0 points.")
-    assert rule_prose.falls_sentence(rows.iloc[3:]).startswith("In no run")
-
-
-def test_the_votes_are_told_with_the_least_and_the_largest_ratio():
-    spread = pd.DataFrame({"ratio": [4.24, 13.4, 7.0], "p_value": [0.0, 1e-20, 3e-9]})
-    assert matrix_prose.votes_sentence(spread) == (
-        "From image to image of one class, the share of votes for it has 4.2 to 13.4 times the variance that chance "
-        "gives (p at most 3e-09 for each class)."
-    )
-    assert "p at most 1e-300" in matrix_prose.votes_sentence(spread.assign(p_value=0.0))
+def test_standard_errors_and_costs_have_their_units():
+    arm = tuning.Arm("fashion-mnist-3", "paper-0.5", "lenet", "mixup")
+    first = tuning.start(arm)
+    other = dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20))
+    text = cost_prose.standard_errors({arm: {first: [1.0, 1.0], other: [1.001, 0.999]}})
+    # Two seeds that differ by 2 millinats have a standard error of 1, and a normal's median is 0.6745 of that.
+    assert text == "1.48 millinats for LeNet on “0.5”"
+    assert cost_prose.core_hours([1800, 5400]) == "2.0 core-hours"
 
 
 def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values():
@@ -249,20 +255,27 @@ def test_the_methods_that_stand_are_counted_on_each_noise_by_corrected_p_values(
     )
 
 
-def test_the_lead_of_the_right_label_parts_the_cells():
-    noises = ["paper-0.5", "paper-0.6", "symmetric-0.2", "pair-flip-0.1", "instance-0.4", "human"]
-    cells = pd.DataFrame(
-        {"noise": noises, "margin": [0.1, 0.2, 0.5, 0.9, 0.1, 0.7], "gain": [4.0, 1.0, 0.2, -0.1, -3.0, 5.0]}
+def test_losses_are_told_in_millinats_for_each_method():
+    rows = [
+        ["alexnet", "paper-0.6", "cross-entropy", "", -0.512, -0.8, -0.2, 9],
+        ["alexnet", "paper-0.6", "forward", "true", 0.25, 0.1, 0.4, 8],
+    ]
+    assert prose.losses_sentence(gains_table(*rows)) == (
+        "Against the published settings the loss on noisy validation labels changes by -0.51 millinats (-0.80 to "
+        "-0.20, n = 9) for cross-entropy and +0.25 millinats (+0.10 to +0.40, n = 8) for forward, true T."
     )
-    close, clear, imaged = rule_prose.margin_sentence(cells).split("; ")
-    assert close.endswith(
-        "leads the next one by less than 0.3 in some class, correction gains in 2 of 2 cases, and changes the accuracy "
-        "by +1.0 to +4.0 points"
+    assert "no losses" in prose.losses_sentence(gains_table())
+
+
+def test_changes_are_told_of_their_subject_and_so_is_their_absence():
+    columns = ["model", "noise", "method", "transition", "gain", "low", "high", "n"]
+    row = ["lenet", "paper-0.6", "forward", "true", 0.9, 0.4, 1.4, 30]
+    found = pd.DataFrame([row, ["alexnet", *row[1:4], -0.5, -1.0, 0.0, 20]], columns=columns)
+    assert prose.changes_sentence(found, "Forward correction") == (
+        "Forward correction changes the accuracy by +0.9 points (+0.4 to +1.4, n = 30) for LeNet on “0.6” and -0.5 "
+        "points (-1.0 to 0.0, n = 20) for AlexNet on “0.6”."
     )
-    assert clear.endswith(
-        "leads by more than 0.3 in every class, correction gains in 1 of 2 cases, and changes the accuracy by -0.1 to "
-        "+0.2 points"
-    )
-    assert imaged == "where noise depends on the image it gains in 0 of 1 and 1 of 1."
-    assert "more" not in rule_prose.margin_sentence(cells.iloc[:2])
-    assert "less" not in rule_prose.margin_sentence(cells.iloc[2:4])
+    given = prose.changes_sentence(found.assign(transition=["true", "anchor-97"]), "Forward correction")
+    assert "LeNet on “0.6” with the true T and" in given
+    assert given.endswith("AlexNet on “0.6” with T by 97th-percentile anchor.")
+    assert prose.changes_sentence(found[:0], "It") == "It is not among these runs."

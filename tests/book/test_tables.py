@@ -260,12 +260,12 @@ def test_a_gain_is_foretold_by_noisy_labels_alone_and_its_own_refits_are_left_ou
     assert row["gain"] == pytest.approx(15)
     assert row["margin"] == pytest.approx(0.6 - 0.2)
     assert row["predicted"] == pytest.approx(100 * (0.52 - 0.44) / (0.6 - 0.2))
-    assert row["fall"] == pytest.approx(100 * (0.52 - 0.44) / (0.6 - 0.2))
     # A fifth of 600 images is held out, and classifiers disagree on a tenth of these.
     assert row["resolution"] == pytest.approx(100 * 1.96 * (0.1 / 120) ** 0.5 / (0.6 - 0.2))
     assert row["verdict"] == "gain"  # as 20 points are more than 14.1
     assert row["told"]
     assert row["right"]
+    assert list(rule_tables.predicted_gains([plain])) == list(row)
 
 
 def judged(rows):
@@ -278,34 +278,23 @@ def test_how_often_the_rule_is_right_is_counted_by_the_size_of_the_gain():
         [[0.5, -1, "can't tell"], [-2, -3, "loss"], [2, 9, "gain"], [-5, 8, "gain"], [5, 1, "can't tell"]],
         columns=["gain", "predicted", "verdict"],
     )
-    assert rule_tables.rightness(judged(rows)).values.tolist() == [
-        [1, 0, 0, 0.0],
-        [2, 2, 2, 1.0],
-        [2, 1, 0, 0.5],
-        [5, 3, 2, 0.6],
-    ]
-
-
-def test_what_the_rule_says_is_counted_by_what_runs_have_in_common():
-    columns = ["dataset", "method", "gain", "predicted", "verdict"]
-    rows = [
-        ["d", "forward", 3.0, -2.0, "loss"],
-        ["d", "forward", 1.0, 4.0, "gain"],
-        ["d", "mixup", 1, 0.5, "can't tell"],
-    ]
-    table = judged(pd.DataFrame(rows, columns=columns).assign(resolution=3.5, margin=[0.2, 0.4, 0.5]))
-    assert rule_tables.ruled(table, ["dataset", "method"]).values.tolist() == [
-        ["d", "forward", 2, 2, 1, 0.5, 1.0, 2.0, pytest.approx(0.3)],
-        ["d", "mixup", 1, 0, 0, 1.0, 0.5, 1.0, 0.5],
-    ]
-    assert rule_tables.ruled(table, ["dataset"])["runs"].tolist() == [3]
+    assert rule_tables.rightness(judged(rows)).values.tolist() == [[1, 0, 0], [2, 2, 2], [2, 1, 0], [5, 3, 2]]
 
 
 def test_a_cell_has_the_mean_margin_and_gain_of_its_runs():
-    cell = ["d", "lenet", "paper-0.5", "forward", "true"]
+    cell = ["usual", "d", "lenet", "paper-0.5", "forward", "true"]
     rows = pd.DataFrame([[*cell, 0.2, 1.0], [*cell, 0.4, 3.0], [*cell[:-1], "oracle", 0.2, -1.0]],
-                        columns=["dataset", *tables.ARM_COLUMNS, "margin", "gain"])  # fmt: skip
+                        columns=["training", "dataset", *tables.ARM_COLUMNS, "margin", "gain"])  # fmt: skip
     assert rule_tables.by_margin(rows).values.tolist() == [
         [*cell, pytest.approx(0.3), 2.0, 2],
         [*cell[:-1], "oracle", 0.2, -1.0, 1],
     ]
+
+
+def test_the_rule_stands_beside_correcting_always_and_never():
+    cells = pd.DataFrame({"margin": [0.1, 0.2, 0.3, 0.6, 0.7], "gain": [4.0, -2.0, 1.0, 0.5, -0.1]})
+    found = rule_tables.choices(cells)
+    assert found.index.tolist() == ["correct always", "follow the rule", "never correct"]
+    assert found["better"].tolist() == [3, 3, 2]
+    assert found["misses"].tolist() == [1, 1, 1]
+    assert found["gives away"].tolist() == pytest.approx([2.1 / 5, 2.5 / 5, 5.5 / 5])

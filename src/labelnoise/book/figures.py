@@ -105,6 +105,8 @@ def accuracy_curves(
 def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> Figure:
     """Error against the noise rate, on a logarithmic scale: seeds and means, a panel per network and family of noise.
 
+    The first method is grey; a dotted line is the mean error with clean labels, if the table has such runs.
+
     Args:
         table: as `tables.by_rate` gives it.
         accuracy: "best_accuracy" or "last_accuracy".
@@ -125,8 +127,12 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
                 arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
                 error, shift = 100 * (1 - arm[accuracy]), 0.006 * (k - (len(arms) - 1) / 2)
                 means = error.groupby(arm["rate"]).mean()
-                ax.plot(arm["rate"] + shift, error, "o", markersize=3, alpha=0.5, color=PALETTE[k])
-                ax.plot(means.index + shift, means, color=PALETTE[k], label=method_title(method, transition))
+                colour = PALETTE[k - 1] if k else "0.45"
+                ax.plot(arm["rate"] + shift, error, "o", markersize=3, alpha=0.5, color=colour)
+                ax.plot(means.index + shift, means, color=colour, label=method_title(method, transition))
+            if (cell["rate"] == 0).any():
+                ceiling = 100 * (1 - cell.loc[cell["rate"] == 0, accuracy].mean())
+                ax.axhline(ceiling, color="0.3", linewidth=1, linestyle=":", zorder=0, label="clean labels")
             ax.set_yscale("log")
             ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.yaxis.set_major_formatter("{x:g}")

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from labelnoise.book import titles
-from labelnoise.names import distortion
-from labelnoise.statistics import Interval
+from labelnoise.statistics import Interval, interval
 from labelnoise.training import OURS
 
 
@@ -48,26 +47,79 @@ def gains_sentence(gains: pd.DataFrame, what: str = "the accuracy after the last
     )
 
 
-def distortions_sentence(gains: pd.DataFrame, errors: pd.DataFrame) -> str:
-    """How wrong a T may be: the largest error with which correction still gains, and the smallest with which it loses.
+def changes_sentence(gains: pd.DataFrame, what: str) -> str:
+    """By how much something changes the accuracy, with its intervals.
 
     Args:
-        gains: as `tables.gains` gives it, of T that are distorted and others.
-        errors: as `tables.distortion_errors` gives it.
+        gains: rows of `tables.gains`.
+        what: the subject.
     """
-    named = gains.assign(distortion=gains["transition"].map(distortion)).dropna(subset="distortion")
-    found = [errors[noise][name] for noise, name in zip(named["noise"], named["distortion"], strict=True)]
-    rows = named.assign(error=found)
+    return f"{what} changes the accuracy by {_changes(gains)}." if len(gains) else f"{what} is not among these runs."
+
+
+def losses_sentence(differences: pd.DataFrame) -> str:
+    """By how much other settings change the loss on noisy validation labels, for each method.
+
+    Args:
+        differences: as `tables.difference` gives it, in millinats.
+    """
+    if differences.empty:
+        return "There are no losses to compare."
+    parts = [
+        f"{with_interval(_gain(row), 'millinats', 2)} for {titles.method_title(row['method'], row['transition'])}"
+        for row in differences.to_dict("records")
+    ]
+    return f"Against the published settings the loss on noisy validation labels changes by {listed(parts)}."
+
+
+def lowest_sentence(table: pd.DataFrame) -> str:
+    """Where the two lowest runs of each method end.
+
+    Args:
+        table: rows of `tables.as_table`.
+    """
+    if table.empty:
+        return "There are no such runs here."
+    arms = table["method"].map(lambda method: titles.method_title(method, ""))
     parts = []
-    for what, those, extreme in (
-        ("the largest error of T with which the mean is a gain is", rows[rows["gain"] > 0], "max"),
-        ("the smallest with which it is a loss is", rows[rows["gain"] < 0], "min"),
-    ):
-        if len(those):
-            row = those.loc[those["error"].agg(f"idx{extreme}")].to_dict()
-            source, noise = titles.source_title(row["transition"]), titles.noise_title(row["noise"])
-            parts.append(f"{what} {row['error']:.2f} ({source} on {noise}: {with_interval(_gain(row))})")
-    return f"{sentence('; '.join(parts))}." if parts else "No T is distorted in this run."
+    for arm in arms.unique():
+        lowest = 100 * table["last_accuracy"][arms == arm].nsmallest(2)
+        parts.append(f"at {listed([f'{value:.1f}' for value in lowest])} % with {arm}")
+    return f"The lowest runs end {', '.join(parts)}."
+
+
+def sources_sentence(differences: pd.DataFrame) -> str:
+    """Between what an estimated T in place of the true one changes the accuracy, for each network and noise.
+
+    Args:
+        differences: as `tables.against_true` gives it.
+    """
+    if differences.empty:
+        return "No method has an estimated T beside the true one in this run."
+    parts = []
+    for _, cell in differences.groupby(["model", "noise"], sort=False):
+        least, most = (titles.signed(value) for value in (cell["gain"].min(), cell["gain"].max()))
+        parts.append(f"{least} to {most} points for {_cell(cell.iloc[0].to_dict())}")
+    beyond = (differences["low"] > 0) | (differences["high"] < 0)
+    return (
+        f"An estimated T in place of the true one changes the accuracy after the last epoch by {listed(parts)}, in the "
+        f"mean of a method. Of {len(differences)} intervals {beyond.sum()} leave out zero; after Holm's correction "
+        f"{(differences['corrected'] < 0.05).sum()} of the differences can be told from zero."
+    )
+
+
+def parts_sentence(parts: pd.DataFrame) -> str:
+    """What accuracy our own recipe reaches on each noise, whole and with a part of it left out.
+
+    Args:
+        parts: as `tables.ablation` gives it.
+    """
+    means = (100 * parts.groupby(["part", "noise"], sort=False)["last_accuracy"].mean()).unstack(sort=False)
+    told = [
+        f"{part} {listed([f'{value:.1f} % on {titles.noise_title(str(noise))}' for noise, value in row.items()])}"
+        for part, row in zip(means.index, means.to_dict("records"), strict=True)
+    ]
+    return f"{sentence('; '.join(told))} (LeNet, true T, n = {parts['seed'].nunique()})."
 
 
 def _changes(gains: pd.DataFrame) -> str:
@@ -93,24 +145,23 @@ def _cell(row: Mapping[Any, Any]) -> str:
     return f"{titles.MODEL_TITLES[row['model']]} on {titles.noise_title(row['noise'])}"
 
 
-def range_sentence(gains: pd.DataFrame, where: str) -> str:
-    """The noises on which each method changes the accuracy by least, or lowers it most, and raises it most.
+def recipe_sentence(table: pd.DataFrame) -> str:
+    """What accuracy our own recipe reaches with each T.
 
     Args:
-        gains: as `tables.gains` gives it, of one network.
-        where: what they have in common, such as ``with LeNet on three classes``.
+        table: its rows of `tables.as_table`.
     """
-    parts = []
-    for asked in gains[["method", "transition"]].drop_duplicates().to_dict("records"):
-        arm = gains[(gains["method"] == asked["method"]) & (gains["transition"] == asked["transition"])]
-        ends = arm.sort_values("gain").iloc[[0, -1]].to_dict("records")
-        least, most = (f"{row['gain']:+.1f} points on {titles.noise_title(row['noise'])}" for row in ends)
-        parts.append(f"{titles.method_title(asked['method'], asked['transition'])}, between {least} and {most}")
-    n = f"n = {gains['n'].min()}" if gains["n"].nunique() == 1 else f"n = {gains['n'].min()} to {gains['n'].max()}"
-    return (
-        f"After the last epoch each method changes the accuracy of cross-entropy {where} by, in the mean ({n}): "
-        f"{'; '.join(parts)}."
-    )
+    if table.empty:
+        return "Our own recipe is not among the arms of this run."
+    arm, several = ["model", "noise", "transition"], table["transition"].nunique() > 1
+    given, parts = _given(table["transition"].iloc[0]), []
+    for row in table[arm].drop_duplicates().to_dict("records"):
+        reached = interval(100 * table[(table[arm] == pd.Series(row)).all(axis=1)]["last_accuracy"])
+        spread = f" ± {reached.deviation:.1f}" if reached.n > 1 else ""
+        own = f" with {_given(row['transition'])}" if several else ""
+        parts.append(f"{reached.mean:.1f}{spread} % for {_cell(row)}{own} (n = {reached.n})")
+    recipe = "Our own recipe" + ("" if several else f" with {given}")
+    return f"{recipe} reaches {listed(parts)}: mean and standard deviation after the last epoch."
 
 
 def standing_sentence(gains: pd.DataFrame) -> str:
