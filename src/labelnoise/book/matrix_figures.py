@@ -95,7 +95,8 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: i
         for k, name in enumerate(names):
             values = where(drawn, noise=noise, estimator=name)["l1"].to_numpy()
             summary, colour = interval(values), PALETTE[1] if name == "alternating" else "0.45"
-            ax.plot(values, np.full(len(values), k - 0.15), "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
+            line = np.full(len(values), k - 0.15)
+            ax.plot(values, line, "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
             ax.plot([summary.low, summary.high], [k + 0.2, k + 0.2], color=colour)
             ax.plot(summary.mean, k + 0.2, "D", color=colour, markersize=4)
         ax.set(title=noise_title(noise), xscale="log", yticks=range(len(names)))
@@ -169,13 +170,14 @@ def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
 
 @styled
 def bias_and_spread(table: pd.DataFrame) -> Figure:
-    """Bias beside spread of each estimator, relative L1, on a logarithmic scale: a panel per noise.
+    """Bias beside spread of each estimator, relative L1, on a log scale, the smallest sum first: a panel per noise.
 
     Args:
         table: as `matrix_tables.precision` gives it.
     """
     noises = table["noise"].unique().tolist()
-    names = table["estimator"].unique().tolist()
+    together = table.assign(error=table["bias"] + table["spread"]).groupby("estimator")["error"].mean()
+    names = together.sort_values().index.tolist()
     figure, axes = new_axes(table, 1, len(noises), 8.4, 0.32 * len(names) + 1.3, sharex=True, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         rows = table[table["noise"] == noise].set_index("estimator").loc[names]
