@@ -157,68 +157,6 @@ def test_a_gain_of_one_seed_is_told_without_an_interval():
     assert "nan" not in text
 
 
-def test_the_smallest_error_on_each_noise_is_told_beside_the_oracles():
-    rows = [
-        ["paper-0.6", "oracle", 0.006, 0.001, 7, 1.0],
-        ["paper-0.6", "anchor-max", 0.300, 0.020, 7, 50.0],
-        ["paper-0.6", "anchor-97", 0.123, 0.010, 7, 20.5],
-        ["paper-0.5", "oracle", 0.005, 0.001, 7, 1.0],
-        ["paper-0.5", "anchor-max", 0.0456, 0.010, 7, 9.12],
-        ["paper-0.5", "anchor-97", 0.100, 0.010, 7, 20.0],
-    ]
-    columns = ["noise", "estimator", "mean", "deviation", "n", "times_oracle"]
-    text = matrix_prose.errors_sentence(pd.DataFrame(rows, columns=columns))
-    first, second = text.split("“0.6”")
-    assert "0.123 on " in first
-    assert titles.source_title("anchor-97") in second
-    assert "0.046 on “0.5”" in second
-    assert second.index(titles.source_title("anchor-97")) < second.index(titles.source_title("anchor-max"))
-    assert re.findall(r"\d+\.\d+(?= times)", text) == ["20.5", "9.1"]
-    assert sizes(text) == [7, 7]
-
-
-def fits_table(noise, p_values, transposed):
-    rows = [[noise, seed, *pair] for seed, pair in enumerate(zip(p_values, transposed, strict=True))]
-    return pd.DataFrame(rows, columns=["noise", "seed", "p_value", "p_value_transposed"])
-
-
-def test_the_noise_is_told_with_its_rate_and_the_counted_rejections():
-    fits = pd.concat(
-        [
-            fits_table("paper-0.5", [0.5, 0.01, 0.9, 0.2], [0.0, 0.001, 0.04, 0.3]),
-            fits_table("paper-0.6", [0.02, 0.03, 0.9], [0.02, 0.03, 0.9]),
-            fits_table("random-0.4-1", [0.5, 0.6], [np.nan, np.nan]),
-        ]
-    )
-    nominal = {noise: names.named(noise, 3) for noise in ("paper-0.5", "paper-0.6", "random-0.4-1")}
-    first, second, third = matrix_prose.noise_sentence(fits, nominal).split("; ")
-    assert "“0.5” flips 50 % of the labels" in first
-    assert re.search(r"rejects its T in 1 of 4 corruptions, the transpose of T in 3$", first)
-    assert "“0.6” flips 60 % of the labels" in second
-    assert re.search(r"rejects its T in 2 of 3 corruptions$", second)  # a symmetric matrix is its own transpose
-    assert "flips 40 % of the labels" in third
-    assert re.search(r"rejects its T in 0 of 2 corruptions\.", third)  # the transpose is no transition matrix
-    assert "transpose" not in third
-
-
-def test_the_most_precise_estimator_is_told_with_its_coverage():
-    rows = [
-        ["paper-0.5", "anchor-97", 0.04, 0.02, 0.02, 0.3, 0.2, 0.4, 40],
-        ["paper-0.5", "alternating", 0.002, 0.012, 0.012, 0.944, 0.9, 0.98, 40],
-        ["paper-0.6", "anchor-97", 0.001, 0.002, 0.012, 0.7, 0.6, 0.8, 40],
-        ["paper-0.6", "alternating", 0.02, 0.01, 0.01, 0.5, 0.4, 0.6, 40],
-        ["paper-0.6", "hoc", 0.0, 0.0, np.nan, np.nan, np.nan, np.nan, 40],
-    ]
-    columns = ["noise", "estimator", "bias", "spread", "stated", "coverage", "low", "high", "n"]
-    text = matrix_prose.precision_sentence(pd.DataFrame(rows, columns=columns))
-    first, second = text.split("“0.6”")
-    assert "“0.5” alternating likelihood has a bias of 0.002 and a spread of 0.012" in first
-    assert "hold 94 % of the entries (the others' at most 30 %)" in first
-    assert "97th-percentile anchor has a bias of 0.001" in second
-    assert "hold 70 %" in second
-    assert sizes(text) == [40]
-
-
 def test_a_recipe_is_told_by_its_mean_and_spread_in_each_cell():
     rows = [
         {"model": "lenet", "noise": noise, "transition": transition, "last_accuracy": 0.9 + 0.01 * seed + shift}
