@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelnoise import names
 from labelnoise.book import cost_prose, matrix_prose, prose, rule_prose, titles
 from labelnoise.statistics import interval
 from labelnoise.trials import tuning
