@@ -156,6 +156,26 @@ def test_a_gain_of_one_seed_is_told_without_an_interval():
     assert "nan" not in text
 
 
+def test_the_smallest_error_on_each_noise_is_told_beside_the_oracles():
+    rows = [
+        ["paper-0.6", "oracle", 0.006, 0.001, 7, 1.0],
+        ["paper-0.6", "anchor-max", 0.300, 0.020, 7, 50.0],
+        ["paper-0.6", "anchor-97", 0.123, 0.010, 7, 20.5],
+        ["paper-0.5", "oracle", 0.005, 0.001, 7, 1.0],
+        ["paper-0.5", "anchor-max", 0.0456, 0.010, 7, 9.12],
+        ["paper-0.5", "anchor-97", 0.100, 0.010, 7, 20.0],
+    ]
+    columns = ["noise", "estimator", "mean", "deviation", "n", "times_oracle"]
+    text = matrix_prose.errors_sentence(pd.DataFrame(rows, columns=columns))
+    first, second = text.split("“0.6”")
+    assert "0.123 on " in first
+    assert titles.source_title("anchor-97") in second
+    assert "0.046 on “0.5”" in second
+    assert second.index(titles.source_title("anchor-97")) < second.index(titles.source_title("anchor-max"))
+    assert re.findall(r"\d+\.\d+(?= times)", text) == ["20.5", "9.1"]
+    assert sizes(text) == [7, 7]
+
+
 def test_a_recipe_is_told_by_its_mean_and_spread_in_each_cell():
     rows = [
         {"model": "lenet", "noise": noise, "transition": transition, "last_accuracy": 0.9 + 0.01 * seed + shift}
