@@ -9,7 +9,7 @@ from nbformat import v4
 from labelnoise.book import chapters, claims, project
 from labelnoise.errors import InputError
 
-SOURCES = project.sources()
+SOURCES = project.notebook_paths()
 every_source = pytest.mark.parametrize("name", SOURCES)
 
 

@@ -272,8 +272,19 @@ def test_errors_show_every_seed_the_mean_and_its_interval(records):
             summary = interval(values)
             assert [x for x, _ in lines_at(ax, "o")[k]] == values
             assert lines_at(ax, "D")[k] == [[pytest.approx(summary.mean), k + 0.2]]
-            bar = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "None"][k]
-            assert bar.tolist() == pytest.approx([summary.low, summary.high])
+            limit, *bars = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "None"]
+            assert bars[k].tolist() == pytest.approx([summary.low, summary.high])
+        oracle = table.loc[(table["noise"] == noise) & (table["estimator"] == "oracle"), "l1"]
+        assert list(limit) == pytest.approx([oracle.mean()] * 2)
+
+
+def test_errors_stand_in_one_order_the_oracle_first_and_then_the_smallest():
+    rows = [(noise, name, seed, error) for noise in NOISES for seed in (0, 1)
+            for name, error in (("anchor-max", 0.3), ("oracle", 0.2), ("dual-t", 0.1))]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["noise", "estimator", "seed", "l1"])
+    figure = matrix_figures.estimation_errors(table, ["anchor-max", "oracle", "dual-t"])
+    said = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert said == [titles.source_title(name) for name in ("oracle", "dual-t", "anchor-max")]
 
 
 def test_curves_show_every_seed_and_the_mean(records):

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from labelnoise.book.drawn import entries
 from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.tables import where
 from labelnoise.book.titles import noise_title, source_title
 from labelnoise.statistics import interval
 from labelnoise.transitions import Matrix
@@ -67,31 +68,39 @@ def predicted_probabilities(
 
 
 @styled
-def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: int = 1) -> Figure:
-    """Relative L1 error of each estimator: every seed, the mean and its 95 % interval, a panel per noise.
+def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: int = 2) -> Figure:
+    """Relative L1 error of each estimator: every seed, the mean with its 95 % interval, a panel per noise.
+
+    The estimators stand in one order in all panels, the one with the smallest mean of logarithmic errors first.
 
     Args:
         table: as `matrix_tables.matrix_errors` gives it.
-        estimators: from the top down.
+        estimators: which to draw; the mean of the oracle is a line besides.
         columns: panels per row.
     """
-    noises = table["noise"].unique().tolist()
-    lines = -(-len(noises) // columns)
-    height = 0.26 * len(estimators) + 0.9
+    noises = list(dict.fromkeys(table["noise"]))
     drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", "l1"]]
+    means = drawn.groupby(["noise", "estimator"])["l1"].mean()
+    ranks = np.log(means.clip(lower=1e-6)).groupby("estimator").mean()
+    names = sorted(ranks.index, key=lambda name: (name != "oracle", ranks[name]))
+    columns = min(columns, len(noises))
+    lines = -(-len(noises) // columns)
+    height = 0.26 * len(names) + 0.9
     figure, axes = new_axes(drawn, lines, columns, 8.4, height * lines, sharex=True, sharey=True)
     for ax in axes.flat[len(noises) :]:
         ax.axis("off")
     for ax, noise in zip(axes.flat, noises, strict=False):
-        for k, name in enumerate(estimators):
-            values = table.loc[(table["noise"] == noise) & (table["estimator"] == name), "l1"].to_numpy()
-            summary = interval(values)
-            line, colour = np.full(len(values), k - 0.15), PALETTE[k % len(PALETTE)]
+        if (noise, "oracle") in means:
+            ax.axvline(means[noise, "oracle"], color="0.2", linewidth=1)
+        for k, name in enumerate(names):
+            values = where(drawn, noise=noise, estimator=name)["l1"].to_numpy()
+            summary, colour = interval(values), PALETTE[1] if name == "alternating" else "0.45"
+            line = np.full(len(values), k - 0.15)
             ax.plot(values, line, "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
-            ax.plot([summary.low, summary.high], [k + 0.2, k + 0.2], color="0.2")
-            ax.plot(summary.mean, k + 0.2, "D", color="0.2", markersize=4)
-        ax.set(title=noise_title(noise), xscale="log", yticks=range(len(estimators)))
-        ax.set_yticklabels([source_title(name) for name in estimators])
+            ax.plot([summary.low, summary.high], [k + 0.2, k + 0.2], color=colour)
+            ax.plot(summary.mean, k + 0.2, "D", color=colour, markersize=4)
+        ax.set(title=noise_title(noise), xscale="log", yticks=range(len(names)))
+        ax.set_yticklabels([source_title(name) for name in names])
         ax.grid(False, axis="y")
     axes[0, 0].invert_yaxis()
     for ax in axes[-1]:
@@ -161,13 +170,14 @@ def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
 
 @styled
 def bias_and_spread(table: pd.DataFrame) -> Figure:
-    """Bias beside spread of each estimator, relative L1, on a logarithmic scale: a panel per noise.
+    """Bias beside spread of each estimator, relative L1, on a log scale, the smallest sum first: a panel per noise.
 
     Args:
         table: as `matrix_tables.precision` gives it.
     """
     noises = table["noise"].unique().tolist()
-    names = table["estimator"].unique().tolist()
+    together = table.assign(error=table["bias"] + table["spread"]).groupby("estimator")["error"].mean()
+    names = together.sort_values().index.tolist()
     figure, axes = new_axes(table, 1, len(noises), 8.4, 0.32 * len(names) + 1.3, sharex=True, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         rows = table[table["noise"] == noise].set_index("estimator").loc[names]
