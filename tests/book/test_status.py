@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from labelnoise.book import cost_prose, costs, status
+from labelnoise.book import costs, status
 from labelnoise.data import sources
 from labelnoise.errors import InputError
 
@@ -48,9 +48,6 @@ def test_a_method_costs_what_it_is_given_too(tiny, made_up):
     assert table["alone"].to_dict() == {"cross-entropy": 10, "forward": 12}
     assert table["in all"].to_dict() == {"cross-entropy": 10, "forward": 52}
     assert table["epochs"].tolist() == [1, 1]
-    text = cost_prose.costs_sentence(table.reset_index())
-    assert "between 5.2 times (forward, alternating likelihood) and 5.2 times" in text
-    assert text.endswith("as long as cross-entropy with LeNet.")
     with pytest.raises(InputError, match="No trial of these noises and models is on record"):
         costs.by_method([], of.get)
 
