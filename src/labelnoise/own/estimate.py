@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation, check_inputs
+from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
-from labelnoise.own._tabular import is_number, read_labels, read_probs
+from labelnoise.own._samples import read_samples
 
 if TYPE_CHECKING:
     from labelnoise.own.report import Report
@@ -22,8 +23,10 @@ MOST_ROWS = 100_000  # of a resample; more would take long and say no more
 
 DESCRIPTION = """Estimate T, where T[i, j] = P(label j | clean class i), from labels and a model's probabilities.
 
-Both files have one row per sample, in the same order, and are CSV, NPY or Parquet. Labels are the only column or
-the one named noisy_label or label. Messages count rows from 0, without a header."""
+Both files have one row per sample, in the same order, and are CSV, NPY or Parquet; or one table has both. Labels are
+the only column, the one named noisy_label or label, or the one that --label-column names. They are matched with columns
+by name; columns without names are taken in the sorted order of the labels. Messages count rows from 0, without a
+header."""
 EXAMPLE = """example, with scikit-learn:
   probs = cross_val_predict(model, x, labels, cv=5, method="predict_proba")
   np.save("probs.npy", probs); np.save("labels.npy", labels)
@@ -35,47 +38,6 @@ NOTES = (
     "The intervals hold what another draw of the samples would change. They don't know the bias of the estimator or "
     "of the model, so they cover the truth less often than they say; see the book's chapter on precision.",
 )
-
-
-def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, ...]]:
-    """Predicted probabilities, noisy labels of the same samples in the same order, and the names of the classes.
-
-    Labels are looked up among the names of the columns. Whole numbers count the columns from 0 where these have no
-    names or names that are words; and where the columns have no names, the names in the labels stand for them in
-    sorted order, as scikit-learn sorts them, if there are as many.
-
-    Returns:
-        Shapes (n_samples, n_classes) and (n_samples,), and one name per class.
-
-    Raises:
-        InputError: files that can't be used or don't fit each other; values that are no probabilities; a class
-            without a label.
-    """
-    column, (values, names) = read_labels(labels), read_probs(probs)
-    if values.ndim != 2 or values.shape[1] < 2:
-        raise InputError(f"{probs} must have a row for each sample and a column for each class, not {values.shape}.")
-    if len(column.codes) != len(values):
-        raise InputError(
-            f"{labels} has {len(column.codes)} labels but {probs} has {len(values)} rows, headers not counted; "
-            "both must be of the same samples in the same order."
-        )
-    n_classes = values.shape[1]
-    numbers = tuple(map(str, range(n_classes)))
-    by_place = column.numbered and not any(map(is_number, names or ()))
-    if names is None and not by_place and len(column.texts) != n_classes:
-        raise InputError(
-            f"{labels} has {len(column.texts)} different names but {probs} has {n_classes} columns; save the "
-            "probabilities as CSV or Parquet with the classes as names of the columns."
-        )
-    class_names = names or (numbers if by_place else column.texts)
-    noisy_labels = column.placed(numbers if by_place else class_names, f", which are the columns of {probs}")
-    absent = np.flatnonzero(np.bincount(noisy_labels, minlength=n_classes) == 0)
-    if len(absent):
-        name = class_names[absent[0]]
-        raise InputError(
-            f"No label in {labels} is {name!r}, a column of {probs}; pass more samples or drop the column."
-        )
-    return *check_inputs(values, noisy_labels, name=str(probs)), class_names
 
 
 def _known(estimator: str) -> Estimator:
@@ -115,7 +77,10 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         check_folder(options.out)
     _known(options.estimator)
-    report = estimate(*read_samples(options.labels, options.probs), options.estimator)
+    samples = read_samples(options.labels, options.probs, options.label_column)
+    print(*samples.decisions, sep="\n", end="\n\n", flush=True)
+    report = estimate(samples.pred_probs, samples.noisy_labels, samples.class_names, options.estimator)
+    report = replace(report, decisions=samples.decisions)
     from labelnoise.own._page import page
     from labelnoise.own.report import as_json, as_text
 
@@ -130,7 +95,8 @@ def run(options: argparse.Namespace) -> int:
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
     command.add_argument("--labels", type=Path, required=True, metavar="FILE", help="noisy labels, names or 0, 1, ...")
-    command.add_argument("--probs", type=Path, required=True, metavar="FILE", help="a column per class; rows sum to 1")
+    command.add_argument("--probs", type=Path, metavar="FILE", help="a column per class; default: beside the labels")
+    command.add_argument("--label-column", metavar="NAME", help="the column of the labels, in a table of several")
     known = f"{', '.join(ESTIMATORS)} (default {DEFAULT})"
     command.add_argument("--estimator", default=DEFAULT, metavar="NAME", help=known)
     command.add_argument("--out", type=Path, metavar="DIR", help="write report.html and report.json there")

@@ -34,6 +34,8 @@ class Report:
         bounds: T with an interval of 95 % for each entry.
         notes: what the numbers rest on.
         gain: what training gained over cross-entropy, a fraction, by noisy labels that were held out; None if untold.
+        decisions: what was decided about the files that were read.
+        warnings: what casts doubt on the numbers, each with what to do.
     """
 
     title: str
@@ -42,6 +44,8 @@ class Report:
     bounds: Bounds
     notes: tuple[str, ...]
     gain: Interval | None = None
+    decisions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def noise_rate(self) -> float:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labelnoise.errors import InputError
+from labelnoise.own import images as image_files
 from labelnoise.own._networks import network_maker
 from labelnoise.own._outputs import check_folder, write_folder
-from labelnoise.own.images import OwnSet, read_images
+from labelnoise.own.images import OwnSet
 from labelnoise.training import METHODS, MODELS, PROTOCOL, method, protocol
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ SINGLE = [name for name, recipe in METHODS.items() if not recipe.folds]  # metho
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
 labels by how likely each is wrong.
 
-DATA is an .npz with Xtr (n, height, width[, channels]) uint8 and Str (n,), the noisy labels, and if you like Xts and
-Yts, clean test images and labels; or a folder of images with one CSV file in it, with the columns image and label; or a
-Parquet file with the columns image and label as Hugging Face writes it. Images are square, 28 to 64 pixels wide."""
+"""
+DESCRIPTION += image_files.FORMS
 EXAMPLE = """example:
   labelnoise train photos/ --network lenet --out report/
 writes report/report.html, report.json, suggestions.csv and model.safetensors. A network of your own is made by a
@@ -121,7 +121,7 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     bounds = at_least_counted(found.transition_matrix, found.deviation, counts)
     model = MODELS[network].title if network in MODELS else network
     title = f"{model} by {METHODS[check_method(name)].title} on {n:,} images of {n_classes} classes"
-    return Report(title, own.class_names, counts, bounds, NOTES, found.gain)
+    return Report(title, own.class_names, counts, bounds, NOTES, found.gain, own.decisions)
 
 
 def measured(own: OwnSet, found: Findings) -> dict[str, float]:
@@ -143,8 +143,14 @@ def run(options: argparse.Namespace) -> int:
     """The command; all that it finds goes to a folder, and the report to the terminal too."""
     check_folder(options.out)
     check_method(options.method)
-    own = read_images(options.data)
-    trained, report = trained_report(own, options.network, options.method, options.seed, _progress)
+    own = image_files.read(options)
+
+    def begin(total: int) -> Callable[[nn.Module], None]:
+        # Only now is it certain that there is no mistake.
+        print(*own.decisions, sep="\n", flush=True)
+        return _progress(total)
+
+    trained, report = trained_report(own, options.network, options.method, options.seed, begin)
     from safetensors.torch import save
 
     from labelnoise.own._page import page, pictures_of
@@ -186,7 +192,7 @@ def _progress(total: int) -> Callable[[nn.Module], None]:
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
-    command.add_argument("data", type=Path, metavar="DATA", help="an .npz, a folder or a Parquet file")
+    image_files.add_arguments(command)
     known = f"{', '.join(MODELS)}, or MODULE:FUNCTION (default lenet)"
     command.add_argument("--network", default="lenet", metavar="NAME", help=known)
     known = f"auto, which is forward correction, {', '.join(SINGLE)} (default auto)"
