@@ -61,6 +61,7 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
         InputError: an unknown estimator.
     """
     function, (n_samples, n_classes) = _known(estimator), pred_probs.shape
+    from labelnoise.own.doubts import doubts
     from labelnoise.own.report import Report, at_least_counted
 
     rows = min(n_samples, MOST_ROWS)
@@ -69,7 +70,8 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
     counts = np.bincount(noisy_labels, minlength=n_classes)
     bounds = at_least_counted(function(pred_probs, noisy_labels), deviation, counts)
     title = f"T by {function.title} from {n_samples:,} labels of {n_classes} classes"
-    return Report(title, class_names, counts, bounds, NOTES)
+    told = doubts(pred_probs, noisy_labels, class_names, bounds)
+    return Report(title, class_names, counts, bounds, NOTES, warnings=told)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -166,7 +166,8 @@ def as_text(report: Report) -> str:
     """A report for a terminal: all of T of up to `WHOLE` classes, of more only what stands out."""
     names, (estimate, low, high) = list(report.class_names), _parts(report.bounds)
     classes, found, of_all = report.classes(), shown(report.confusions(), "share"), ""
-    parts = [report.title, textwrap.fill(headline(report), 100)]
+    parts = [*(textwrap.fill(f"WARNING: {text}", 100) for text in report.warnings)]
+    parts += [report.title, textwrap.fill(headline(report), 100)]
     if len(names) <= WHOLE:
         half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
         frame = pd.DataFrame(np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half), columns=names)
@@ -206,6 +207,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "confusions": report.confusions().round(6).to_dict("records"),
         "advice": advice(report),
         "gain": report.gain and {end: round(getattr(report.gain, end), 6) for end in ("mean", "low", "high")},
+        "warnings": list(report.warnings),
+        "decisions": list(report.decisions),
         "notes": list(report.notes),
         **{name: matrix.round(6).tolist() for name, matrix in matrices},
     }
