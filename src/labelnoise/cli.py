@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -42,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(given).parse_args(given)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()  # here, where a reader that is gone, such as head, can still be answered
+    except BrokenPipeError:
+        # What is left to be written at exit must not fail again; see the Python documentation on SIGPIPE.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
     except InputError as error:
         print(f"labelnoise: {error}", file=sys.stderr)
         return 2

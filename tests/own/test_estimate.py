@@ -147,7 +147,8 @@ def test_a_mistake_gives_one_sentence_and_writes_nothing(files, capsys, spoil, m
     ("options", "message"),
     {
         "estimator": (["--estimator", "guess"], "Unknown estimator 'guess'; use one of: anchor-max"),
-        "parent": (["--out", "none/report"], "There is no folder"),
+        "parent": (["--out", "probs.npy/report"], "probs.npy is a file; name another folder"),
+        "column": (["--label-column", "x"], "labels.csv has no column 'x'; it has label"),
         "permission": (["--out", "/sys/report"], "/sys/report can't be written: "),
     }.values(),
 )
@@ -237,7 +238,7 @@ def test_only_what_stands_out_is_named():
 FORMS = list(itertools.product((".csv", ".npy", ".parquet"), repeat=2))
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32 - 1), st.sampled_from([NAMES, ("1", "2", "10"), ("0", "1", "2")]))
 def test_every_form_gives_the_same(tmp_path, seed, names):
     labels, probs = drawn(50, seed)

@@ -11,7 +11,7 @@ import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError, check_number
-from labelnoise.estimators._inputs import check_inputs
+from labelnoise.estimators._inputs import check_inputs, row_blocks
 from labelnoise.transitions import Matrix, as_array, validate
 
 # Of each entry alone, for what the data leave open: it stands for a deviation of 100, in entries of at most 1.
@@ -131,8 +131,11 @@ def bootstrap_deviation(
     drawn = []
     for _ in range(resamples):
         rows = _resample(labels, size or len(labels), generator)
-        drawn.append(np.mean([np.asarray(estimate(fit[rows], labels[rows])) for fit in fits], axis=0))
-    deviation: Matrix = np.std(drawn, axis=0, ddof=1)
+        matrices = [np.asarray(estimate(fit[rows], labels[rows])) for fit in fits]
+        drawn.append(np.mean(matrices, axis=0) if len(matrices) > 1 else matrices[0])
+    deviation = np.empty(drawn[0].shape)
+    for block in row_blocks(deviation):  # all at once would need as much memory again as all matrices have
+        deviation[block] = np.std([each[block] for each in drawn], axis=0, ddof=1)
     return deviation
 
 

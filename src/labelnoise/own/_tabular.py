@@ -139,7 +139,8 @@ def _column_labels(
     place, skip = label_place(table, wanted, taken)
     column, said = table.texts(place, skip), table.said
     if len(table.fields) > 1:
-        said += (f"The labels are column {table.fields[place] if skip or not table.delimiter else place} of it.",)
+        name = table.fields[place] if skip or not table.delimiter else f"number {place + 1}"
+        said += (f"The labels are column {name} of {table.path}.",)
     elif table.delimiter and not skip and not is_number(table.fields[0] if table.fields else ""):
         # A word that does not come again is the name of an only column.
         column = column.slice(int(table.fields[0] not in {str(value).strip() for value in column.slice(1).unique()}))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import textwrap
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,9 @@ from labelnoise.transitions import Matrix, noise_rate
 
 WHOLE = 10  # classes up to which a terminal shows all of T
 SHOWN = 10  # rows of a table there
+WRITTEN = 200  # classes up to which T stands in the JSON and as a heatmap; of more it goes to `ARRAYS`
+ARRAYS = "transition_matrix.npz"
+LISTED = 1000  # confusions in the JSON
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,15 @@ class Report:
     decisions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @cached_property
+    def clean_shares(self) -> NDArray[np.float64]:
+        """P(clean), shape (n_classes,)."""
+        return clean_shares(self.bounds.estimate, self.label_counts)
+
     @property
     def noise_rate(self) -> float:
         """P(noisy != clean)."""
-        return noise_rate(self.bounds.estimate, clean_shares(self.bounds.estimate, self.label_counts))
+        return noise_rate(self.bounds.estimate, self.clean_shares)
 
     def classes(self) -> pd.DataFrame:
         """One row per class: its name, samples labelled so, and P(noisy != i | clean = i) with its interval."""
@@ -59,6 +70,11 @@ class Report:
         return pd.DataFrame({**columns, "low": high, "high": low})
 
     def confusions(self) -> pd.DataFrame:
+        """`_confusions`, found once."""
+        return self._confusions
+
+    @cached_property
+    def _confusions(self) -> pd.DataFrame:
         """The entries of T off the diagonal that stand out, those of most samples first.
 
         Their interval lies above what each label would get if the flips of the class were spread evenly. A row has the
@@ -67,7 +83,7 @@ class Report:
         estimate, low, high = _parts(self.bounds)
         even = (1 - estimate.diagonal()) / (len(estimate) - 1)
         i, j = np.nonzero((low > even[:, None]) & ~np.eye(len(estimate), dtype=bool))
-        samples = self.label_counts.sum() * clean_shares(estimate, self.label_counts)[i] * estimate[i, j]
+        samples = self.label_counts.sum() * self.clean_shares[i] * estimate[i, j]
         names = np.array(self.class_names, dtype=object)
         columns = {"clean": names[i], "label": names[j], "share": estimate[i, j], "low": low[i, j], "high": high[i, j]}
         found = pd.DataFrame({**columns, "samples": samples.round().astype(int)})
@@ -80,7 +96,12 @@ def _parts(bounds: Bounds) -> tuple[Matrix, Matrix, Matrix]:
 
 def clean_shares(transition_matrix: Matrix, label_counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """The P(clean), shape (n_classes,), for which ``P(clean) @ T`` is nearest to the shares of the labels."""
-    shares, _ = scipy.optimize.nnls(transition_matrix.T, label_counts / label_counts.sum())
+    of_labels = label_counts / label_counts.sum()
+    with contextlib.suppress(np.linalg.LinAlgError):
+        shares = np.linalg.solve(transition_matrix.T, of_labels)
+        if shares.min() >= 0:  # the nearest of all, and of thousands of classes found much sooner
+            return shares / shares.sum()
+    shares, _ = scipy.optimize.nnls(transition_matrix.T, of_labels)
     return shares / shares.sum()
 
 
@@ -198,17 +219,27 @@ def _table(frame: pd.DataFrame) -> str:
 
 def as_json(report: Report) -> dict[str, Any]:
     """A report as JSON has it; probabilities to six digits."""
-    matrices = zip(("transition_matrix", "low", "high"), _parts(report.bounds), strict=True)
+    named = dict(zip(("transition_matrix", "low", "high"), _parts(report.bounds), strict=True))
+    whole = len(report.class_names) <= WRITTEN
     return {
         "labelnoise": labelnoise.__version__,
         "title": report.title,
         "noise_rate": round(report.noise_rate, 6),
         "classes": report.classes().round(6).to_dict("records"),
-        "confusions": report.confusions().round(6).to_dict("records"),
+        "confusions": report.confusions().head(LISTED).round(6).to_dict("records"),
         "advice": advice(report),
         "gain": report.gain and {end: round(getattr(report.gain, end), 6) for end in ("mean", "low", "high")},
         "warnings": list(report.warnings),
         "decisions": list(report.decisions),
         "notes": list(report.notes),
-        **{name: matrix.round(6).tolist() for name, matrix in matrices},
+        **({name: matrix.round(6).tolist() for name, matrix in named.items()} if whole else {"arrays": ARRAYS}),
     }
+
+
+def as_arrays(report: Report) -> dict[str, bytes]:
+    """T and its bounds as the content of an .npz by its name, if there are too many classes for JSON; else nothing."""
+    if len(report.class_names) <= WRITTEN:
+        return {}
+    file, (estimate, low, high) = io.BytesIO(), (each.astype(np.float32) for each in _parts(report.bounds))
+    np.savez_compressed(file, transition_matrix=estimate, low=low, high=high)
+    return {ARRAYS: file.getvalue()}

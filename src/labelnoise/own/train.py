@@ -157,7 +157,7 @@ def run(options: argparse.Namespace) -> int:
     from safetensors.torch import save
 
     from labelnoise.own._page import page, pictures_of
-    from labelnoise.own.report import as_json, as_text
+    from labelnoise.own.report import as_arrays, as_json, as_text
 
     ranked, found, best = suggestions(own, trained), measured(own, trained), trained.fit.best_model
     channels, size = own.images.shape[1:3]
@@ -169,6 +169,7 @@ def run(options: argparse.Namespace) -> int:
         "report.html": page(report, facts, pictures_of(own, ranked)),
         "suggestions.csv": ranked.round(6).to_csv(index=False).encode(),
         "model.safetensors": save(weights, {"labelnoise": json.dumps(about)}),
+        **as_arrays(report),
     }
     write_folder(options.out, as_json(report) | found | about, files)
     print(as_text(report), "", facts.to_string(index=False, header=False), "", sep="\n")
