@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from labelnoise.estimators import Bounds, Floats, row_blocks
 from labelnoise.noise import Labels
 from labelnoise.own._tabular import listed
+from labelnoise.transitions import Matrix
 
 SURE = 0.001  # level of each test
 LEAST = 50  # samples, below which agreement with the labels says nothing
@@ -22,10 +23,8 @@ BY_HEART = 0.99
 HARD = 0.999  # of the rows, that are a 1 and zeros
 FEW = 25  # samples of a class, below which an interval for a share of a half is wider than 20 points each way
 TOO_SURE = 0.05  # by which a mean probability may be above the frequency that it stands for
-# In agreement between the surest and the next samples. Overlap gives a slope too: on made-up classes that a classifier
-# tells apart half of the time up to 0.15, on those that it tells apart nine times in ten up to 0.03; noise that spared
-# half of each class and flipped six in ten labels of the other half gave 0.10 to 0.19.
-SLOPE = 0.10
+SECOND = 0.5  # of the labels that agree less where a model is less sure, those that go to second guesses by overlap
+MOST_ROWS, MOST_CLASSES = 20_000, 1000  # that the test for noise by sample takes
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def doubts(pred_probs: Floats, noisy_labels: Labels, names: Sequence[str], bound
     found = seen(pred_probs, noisy_labels)
     told = [*hard(found), *by_heart(found), *another_order(found, names)]
     # What is wrong with the probabilities as a whole explains whatever else is odd about them.
-    more = [] if told else [*off(found, names), *image_dependent(found)]
+    more = [] if told else [*off(found, names), *image_dependent(pred_probs, noisy_labels, bounds.estimate)]
     return (*told, *doubts_of_matrix(noisy_labels, names, bounds), *more)
 
 
@@ -196,32 +195,51 @@ def off(found: Seen, names: Sequence[str]) -> Iterator[str]:
         )
 
 
-def image_dependent(found: Seen) -> Iterator[str]:
+def image_dependent(pred_probs: Floats, noisy_labels: Labels, transition_matrix: Matrix) -> Iterator[str]:
     """Noise that depends on the sample, if it shows.
 
-    Of the samples that are guessed to be of one class, the surest quarter is compared with the next. If flips depend
-    on the class alone and the guesses of both are right, the labels of both agree with them alike. A z-test of whether
-    they differ by more than `SLOPE`, which some overlap of the classes gives too; the classes are pooled, with equal
-    numbers in both quarters.
+    Of the samples that are guessed to be of one class, the surest quarter is compared with the next two. If flips
+    depend on the class alone, labels agree less with the guesses of the latter only because some of these are wrong,
+    and then many of the labels that no longer agree are the second guess. The test is of whether less than `SECOND`
+    of the drop in agreement went there: a z-test of ``SECOND * agrees + is second``, whose mean is then higher in the
+    first quarter. Noise that flips to the second guess, or any noise of two classes, does not show.
+
+    Args:
+        pred_probs: P(noisy | x), shape (n_samples, n_classes); the flips are taken out of them by the inverse of T.
+        noisy_labels: shape (n_samples,).
+        transition_matrix: T.
     """
-    surest, following = [], []
-    order = np.lexsort((-found.top, found.guesses))
-    for rows in np.split(order, np.cumsum(np.bincount(found.guesses))[:-1]):
-        quarter = len(rows) // 4
-        surest.append(rows[:quarter])
-        following.append(rows[quarter : 2 * quarter])
-    first, second = (np.concatenate(each) for each in (surest, following))
-    if len(first) < LEAST or found.top[first].min() > 1 - 1e-6:
+    n, n_classes = pred_probs.shape
+    if n_classes > MOST_CLASSES:
         return
-    a, b = (float((found.guesses[rows] == found.labels[rows]).mean()) for rows in (first, second))
-    error = ((a * (1 - a) + b * (1 - b)) / len(first)) ** 0.5
-    p_value = 0.5 * math.erfc((a - b - SLOPE) / max(error, 1e-12) / 2**0.5)
+    taken = slice(None, None, max(1, n // MOST_ROWS))
+    labels, clean = noisy_labels[taken], pred_probs[taken] @ np.linalg.pinv(transition_matrix)
+    rows = np.arange(len(labels))
+    guesses = clean.argmax(axis=1)
+    top = clean[rows, guesses]
+    clean[rows, guesses] = -np.inf
+    second = clean.argmax(axis=1)
+    surest, following = [], []
+    order = np.lexsort((-top, guesses))
+    for of_class in np.split(order, np.cumsum(np.bincount(guesses))[:-1]):
+        quarter = len(of_class) // 4
+        surest.append(of_class[:quarter])
+        following.append(of_class[quarter : 3 * quarter])
+    first, then = (np.concatenate(each) for each in (surest, following))
+    if len(first) < LEAST:
+        return
+    agrees = guesses == labels
+    scores = SECOND * agrees + (second == labels)
+    error = (scores[first].var() / len(first) + scores[then].var() / len(then)) ** 0.5
+    gap = scores[first].mean() - scores[then].mean()
+    p_value = 0.5 * math.erfc(float(gap) / max(float(error), 1e-12) / 2**0.5)
     if p_value < SURE:
+        a, b = (100 * agrees[part].mean() for part in (first, then))
         shown = f"p = {p_value:.1g}" if p_value >= 1e-6 else "p < 0.000001"
         yield (
-            "Noise seems to depend on the sample, not on its class alone: of the samples of which the model is surest "
-            f"{100 * a:.1f} % bear the label that it expects, of the next as many {100 * b:.1f} % (test for more than "
-            f"{100 * SLOPE:.0f} points of difference: {shown}). Classes that overlap much look like this too. If you "
-            "find none that do among these samples, T is a mean over samples, too low for some and too high for "
-            "others, and so is how likely a label is said to be wrong."
+            "Noise seems to depend on the sample, not on its class alone: of the quarter of which the model is surest, "
+            f"{a:.1f} % bear the label that it expects, of the next half {b:.1f} %, and more of the difference than "
+            f"overlap of classes explains are labels that the model does not expect there ({shown}). T is a mean over "
+            "samples then, too low for some and too high for others, and so is how likely a label is said to be wrong. "
+            "Look at the samples of which the model is less sure; if they are of a kind, estimate T for them apart."
         )

@@ -114,7 +114,7 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     Raises:
         InputError: an unknown method.
     """
-    from labelnoise.own.doubts import doubts_of_matrix, image_dependent, seen
+    from labelnoise.own.doubts import doubts_of_matrix, image_dependent
     from labelnoise.own.report import Report, at_least_counted
 
     n, n_classes = len(own.noisy_labels), len(own.class_names)
@@ -123,7 +123,7 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     model = MODELS[network].title if network in MODELS else network
     title = f"{model} by {METHODS[check_method(name)].title} on {n:,} images of {n_classes} classes"
     told = doubts_of_matrix(own.noisy_labels, own.class_names, bounds)
-    told += tuple(image_dependent(seen(found.probs, own.noisy_labels)))
+    told += tuple(image_dependent(found.probs, own.noisy_labels, np.eye(n_classes)))
     return Report(title, own.class_names, counts, bounds, NOTES, found.gain, own.decisions, told)
 
 
