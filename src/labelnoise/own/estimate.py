@@ -14,6 +14,7 @@ from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, boot
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._samples import read_samples
+from labelnoise.own._terminal import lines
 
 if TYPE_CHECKING:
     from labelnoise.own.report import Report
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         check_folder(options.out)
     _known(options.estimator)
     samples = read_samples(options.labels, options.probs, options.label_column)
-    print(*samples.decisions, sep="\n", end="\n\n", flush=True)
+    print(lines(samples.decisions), end="\n\n", flush=True)
     report = estimate(samples.pred_probs, samples.noisy_labels, samples.class_names, options.estimator)
     report = replace(report, decisions=samples.decisions)
     from labelnoise.own._page import page

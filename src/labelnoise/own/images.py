@@ -19,6 +19,7 @@ from labelnoise.own._tabular import LabelColumn, listed
 SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}
 SAMPLED, TESTED = 12_000, 1000  # images of the sample, to learn from and to test with
 LEAST = 10  # images per class, on average
+LARGE = 64  # pixels, beyond which a smaller size is worth a word
 FORMS = """DATA is a set of images with a label for each, in one of these forms:
   photos/      a folder with a folder of images for each class, perhaps within train/ and test/
   photos/      a folder of images with one table (CSV, JSON Lines) of file names and labels, such as metadata.csv
@@ -135,6 +136,8 @@ def _checked(
             f"{path} has {n} images of {n_classes} classes; training takes two classes or more and at least {LEAST} "
             "images for each."
         )
+    if images.shape[3] > LARGE:
+        said += (f"The images are {images.shape[3]} pixels wide; --image-size {LARGE} would make training faster.",)
     own = OwnSet(images, noisy_labels, class_names, names or tuple(map(str, range(n))), decisions=(*said, *order))
     if tests is None:
         return own

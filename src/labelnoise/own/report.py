@@ -18,6 +18,7 @@ import labelnoise
 from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, combined
 from labelnoise.estimators.rule import BOUND, DISAGREEMENT, gain_resolution, leads, slope, verdict
+from labelnoise.own._terminal import WIDTH, printable
 from labelnoise.statistics import Interval
 from labelnoise.training import VALIDATION_SHARE
 from labelnoise.transitions import Matrix, noise_rate
@@ -187,8 +188,8 @@ def as_text(report: Report) -> str:
     """A report for a terminal: all of T of up to `WHOLE` classes, of more only what stands out."""
     names, (estimate, low, high) = list(report.class_names), _parts(report.bounds)
     classes, found, of_all = report.classes(), shown(report.confusions(), "share"), ""
-    parts = [*(textwrap.fill(f"WARNING: {text}", 100) for text in report.warnings)]
-    parts += [report.title, textwrap.fill(headline(report), 100)]
+    parts = [*(textwrap.fill(f"WARNING: {text}", WIDTH) for text in report.warnings)]
+    parts += [report.title, textwrap.fill(headline(report), WIDTH)]
     if len(names) <= WHOLE:
         half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
         frame = pd.DataFrame(np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half), columns=names)
@@ -201,9 +202,8 @@ def as_text(report: Report) -> str:
     more = ": none" if found.empty else f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
     parts += [f"Confusions that stand out from flips spread evenly{more}"]
     parts += [] if found.empty else [_table(found.head(SHOWN))]
-    parts += [textwrap.fill(text, 100) for text in (*advice(report), *report.notes)]
-    # A name must not steer the terminal.
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n\n".join(parts))
+    parts += [textwrap.fill(text, WIDTH) for text in (*advice(report), *report.notes)]
+    return printable("\n\n".join(parts))
 
 
 def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from labelnoise.errors import InputError
 from labelnoise.own import images as image_files
 from labelnoise.own._networks import network_maker
 from labelnoise.own._outputs import check_folder, write_folder
+from labelnoise.own._terminal import lines
 from labelnoise.own.images import OwnSet
 from labelnoise.training import METHODS, MODELS, PROTOCOL, method, protocol
 
@@ -150,7 +151,7 @@ def run(options: argparse.Namespace) -> int:
 
     def begin(total: int) -> Callable[[nn.Module], None]:
         # Only now is it certain that there is no mistake.
-        print(*own.decisions, sep="\n", flush=True)
+        print(lines(own.decisions), flush=True)
         return _progress(total)
 
     trained, report = trained_report(own, options.network, options.method, options.seed, begin)
