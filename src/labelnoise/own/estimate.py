@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 DEFAULT = "confident-learning"  # of those that read no features, the least error and the best coverage in the book
 MOST_ROWS = 100_000  # of a resample; more would take long and say no more
 # Of the probabilities in all resamples: for thousands of classes there are fewer resamples, but at least so many, which
-# know a deviation to a part of 24 %.
-MOST_PROBS, LEAST_RESAMPLES = 2_000_000_000, 10
+# know a deviation to a part of 24 %, and these have fewer samples, but at least so many of each class on average.
+MOST_PROBS, LEAST_RESAMPLES, LEAST_SAMPLES = 2_000_000_000, 10, 10
 
 DESCRIPTION = """Estimate T, where T[i, j] = P(label j | clean class i), from labels and a model's probabilities.
 
@@ -68,7 +68,8 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
     from labelnoise.own.doubts import doubts
     from labelnoise.own.report import Report, at_least_counted
 
-    rows = min(n_samples, MOST_ROWS)
+    fitting = max(MOST_PROBS // (LEAST_RESAMPLES * n_classes), LEAST_SAMPLES * n_classes)
+    rows = min(n_samples, MOST_ROWS, fitting)
     resamples = min(max(MOST_PROBS // (rows * n_classes), LEAST_RESAMPLES), RESAMPLES)
     deviation = bootstrap_deviation(function, pred_probs, noisy_labels, resamples=resamples, size=rows)
     deviation *= (rows / n_samples) ** 0.5 if function.counts else 1
