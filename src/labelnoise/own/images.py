@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from labelnoise.data import NoisySet, corruption, load
 from labelnoise.errors import InputError
@@ -94,6 +95,39 @@ def read_images(
         given, said = _layouts.from_npy(path, labels, label_column)
         return _checked(path, *_array_parts(given, None, said, image_size))
     return _checked(path, *_array_parts(*_layouts.from_npz(path), image_size))
+
+
+def from_arrays(
+    images: ArrayLike,
+    labels: ArrayLike,
+    test_images: ArrayLike | None = None,
+    test_labels: ArrayLike | None = None,
+    *,
+    image_size: int | None = None,
+) -> OwnSet:
+    """A set of images and labels in memory.
+
+    Args:
+        images, test_images: shape (n, height, width[, 1 or 3]) or (n, 1 or 3, height, width), numbers from 0 to 255 or
+            from 0 to 1.
+        labels, test_labels: shape (n,), integers or names.
+        image_size: as `read_images` takes it.
+
+    Raises:
+        InputError: not such a set.
+    """
+    if (test_images is None) != (test_labels is None):
+        raise InputError("There is only one of test_images and test_labels; pass both, or neither.")
+
+    def given(pixels: ArrayLike, names: ArrayLike, what: str) -> _layouts.Given:
+        array, column = np.asarray(pixels), _layouts.checked_labels(np.asarray(names), f"{what}labels", f"{what}labels")
+        if array.ndim == 0 or len(array) != len(column.codes):
+            count = len(array) if array.ndim else 0
+            raise InputError(f"{what}images has {count} images but {what}labels has {len(column.codes)} labels.")
+        return array, column, f"{what}images"
+
+    tests = None if test_images is None or test_labels is None else given(test_images, test_labels, "test_")
+    return _checked(Path("images"), *_array_parts(given(images, labels, ""), tests, (), image_size))
 
 
 Part = tuple[Pixels, LabelColumn, tuple[str, ...]]  # images, labels, and names of 0, 1, ... if these have some
