@@ -172,7 +172,10 @@ def test_a_training_that_is_stopped_leaves_no_process_and_no_file(tmp_path):
     workers = children(process.pid)
     assert len(workers) >= 2
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == "labelnoise: stopped; nothing was written."
     assert "Traceback" not in err

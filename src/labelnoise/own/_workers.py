@@ -6,6 +6,7 @@ import os
 import pickle
 import queue
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -141,23 +142,30 @@ def _pool(images: Images, network: str, workers: int, after_epoch: Callable[[], 
         yield submit
         pool.shutdown()
     except BaseException:
+        # The listener is left to wait: a process that was ended may have held what others write to it through.
         _processes.stop(pool)
         raise
-    finally:
-        epochs.put(False)
-        listener.join()
+    epochs.put(False)
+    listener.join()
 
 
 @contextmanager
 def _no_script() -> Iterator[None]:
-    """While processes start: they need nothing of a user's script, and would run it again where it has no guard."""
+    """While a process starts: it needs nothing of a user's script, and would run it again where it has no guard.
+
+    Ctrl-C is not for it either, from its first moment on.
+    """
     main: dict[str, Any] = vars(sys.modules["__main__"])
     kept: dict[str, Any] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    of_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if of_main_thread else None
     main.update(dict.fromkeys(kept))
     try:
         yield
     finally:
         main.update(kept)
+        if of_main_thread:
+            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
 
 
 def _listen(epochs: queue.SimpleQueue[bool], after_epoch: Callable[[], None]) -> None:
