@@ -144,4 +144,4 @@ def test_the_reader_of_the_page_knows_clean_topics(page):
 
 def test_the_network_of_the_page_is_loaded_as_it_was_saved(page):
     assert page["right"] - 0.8 > 4 * np.sqrt(0.8 * 0.2 / 160)
-    np.testing.assert_array_equal(page["network"].predict(page["pictures"]), page["trained"].predict(page["pictures"]))
+    np.testing.assert_array_equal(page["loaded"].predict(page["pictures"]), page["trained"].predict(page["pictures"]))
