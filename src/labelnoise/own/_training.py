@@ -195,6 +195,9 @@ def train(
         taken = choice.method if choice else name
         phase("on all images")
         final = submit(_trained_on_all, task(taken, settings.modern, **given[taken]), shown[taken].epoch + 1).result()
+    fit = done[taken]
+    before = fit.model if shown[taken].epoch == len(fit.history) - 1 else fit.best_model
+    final = _checked(final, before, shown[taken], held_out.images, noisy)
     probs = np.empty((len(labels), n_classes))
     probs[rows] = turns.probs
     return Trained(
@@ -228,6 +231,13 @@ def _gain(after: Shown, before: Shown, noisy_labels: Labels, matrix: Matrix) -> 
     with contextlib.suppress(InputError):  # a T by which noisy labels rank nothing
         return predicted_gain(after.probs.argmax(axis=1), before.probs.argmax(axis=1), noisy_labels, matrix)
     return None
+
+
+def _checked(after: nn.Module, before: nn.Module, shown: Shown, images: torch.Tensor, labels: Labels) -> nn.Module:
+    """The network after training on all images; the one before where that failed, by labels it even learned from."""
+    hits = [probs.argmax(axis=1) == labels for probs in (predict_probs(after, images), shown.probs)]
+    lost = hits[1].astype(float) - hits[0]
+    return before if lost.mean() > 2 * lost.std() / np.sqrt(len(lost)) else after
 
 
 def _accuracy(network: nn.Module, test: Split) -> float | None:
