@@ -94,18 +94,6 @@ def _in_a_fold(images: Images, after_epoch: Callable[[nn.Module], None], fold: F
     return fold.fit(images.noisy, images.nothing, after_epoch)
 
 
-def found_device(name: str) -> str:
-    """The device that a name stands for here.
-
-    Raises:
-        InputError: "cuda" where torch finds no GPU.
-    """
-    here = torch.cuda.is_available()
-    if name == "cuda" and not here:
-        raise InputError("There is no GPU here that torch can use for the device 'cuda'; use cpu, or auto.")
-    return "cuda" if here and name == "auto" else name.replace("auto", "cpu")
-
-
 def epochs_in_all(names: Sequence[str], settings: OwnSettings) -> int:
     """How many epochs `train` takes with methods to compare, of all its networks together."""
     plain = settings.plain.epochs + FOLDS * sum(each.epochs for each in rounds(settings.plain))

@@ -90,6 +90,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def found_device(name: str) -> str:
+    """The device that a name stands for here.
+
+    Raises:
+        InputError: "cuda" where torch finds no GPU.
+    """
+    here = torch.cuda.is_available()
+    if name == "cuda" and not here:
+        raise InputError("There is no GPU here that torch can use for the device 'cuda'; use cpu, or auto.")
+    return "cuda" if here and name == "auto" else name.replace("auto", "cpu")
+
+
 def team_size(network: str, n_images: int) -> int:
     """How many processes train side by side if nobody says: few images are trained on before these have started."""
     return 1 if network == "lenet" and n_images < FEW else min(cores(), MOST)

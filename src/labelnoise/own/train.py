@@ -90,12 +90,12 @@ def trained_report(
     names, _ = compared(name, n, n_classes)
     make = network_maker(network, n_classes, channels, size, seed)
     from labelnoise.own import _training
-    from labelnoise.own._workers import team_size
+    from labelnoise.own._workers import found_device, team_size
 
     settings = scaled_settings(network, n)
     told = progress(_training.epochs_in_all(names, settings)) if progress else None
     trained = _training.train(
-        own.data, make, name, settings, seed=seed, network=network, device=_training.found_device(device),
+        own.data, make, name, settings, seed=seed, network=network, device=found_device(device),
         workers=team_size(network, n) if workers is None else workers, progress=told,
     )  # fmt: skip
     return trained, report_of(own, trained, network, name)
