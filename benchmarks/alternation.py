@@ -1,6 +1,6 @@
 """What the parts of alternating likelihood bring: the error of T without each of them.
 
-    python benchmarks/alternation.py           # about 5 core-minutes: 5 seeds, 2,000 images; adds to
+    python benchmarks/alternation.py           # about 7 core-minutes: 5 seeds, 2,000 images; adds to
                                                # results/benchmarks/alternation.json what that lacks
     python benchmarks/alternation.py 10 18000  # 10 seeds, all images: 1 core-hour
     python benchmarks/alternation.py 2-4 2000  # the seeds 2 and 3, to run several side by side

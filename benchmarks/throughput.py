@@ -1,4 +1,4 @@
-"""Images trained a second: the loop people use beside ours, interleaved in one run.
+"""Images trained per second: the loop people use beside ours, interleaved in one run.
 
     python benchmarks/throughput.py              # about 10 minutes; writes results/benchmarks/throughput.json
     python benchmarks/throughput.py accuracy     # about 15 minutes; writes results/benchmarks/loader_accuracy.json
@@ -6,7 +6,7 @@
 (a) torchvision's FashionMNIST with ToTensor and Normalize, a shuffling DataLoader with 0 or 2
     workers, PyTorch's own layers in fp32, as many threads as torch takes by default;
 (b) `training.fit` with the published settings, one trial on one thread;
-(c) the same, one trial a core.
+(c) the same, one trial per core.
 
 (b) and (c) are measured in float32 and in bfloat16, whether or not this processor has instructions for it; as "one"
 and "all" stands the precision that trials have here, which `settings` says.
@@ -117,7 +117,7 @@ def loader_accuracy(model: str, seed: int) -> float:
 
 
 def accuracies() -> None:
-    """Train (a) with ten seeds a network, and write what it reaches."""
+    """Train (a) with ten seeds per network, and write what it reaches."""
     with trials.local_pool(CORES) as pool:
         jobs = {model: [pool.submit(loader_accuracy, model, seed) for seed in range(10)] for model in training.MODELS}
         reached = {model: [job.result() for job in of_seeds] for model, of_seeds in jobs.items()}
@@ -141,13 +141,13 @@ def our_loop(model: str, precision: str) -> tuple[int, float]:
 
 
 def side_by_side(pool: ProcessPoolExecutor, model: str, precision: str, n: int) -> float:
-    """The images a second of n trials that run at once."""
+    """The images per second of n trials that run at once."""
     done = [job.result() for job in [pool.submit(our_loop, model, precision) for _ in range(n)]]
     return sum(images / seconds for images, seconds in done)
 
 
 def matmul_rate(threads: int, dtype: torch.dtype) -> float:
-    """Floating-point operations a second, the best of five."""
+    """Floating-point operations per second, the best of five."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     matrix = torch.randn(2048, 2048).to(dtype)
@@ -177,7 +177,7 @@ def pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def measure(model: str, pool: ProcessPoolExecutor) -> dict[str, float]:
-    """One round: images a second for each way."""
+    """One round: images per second for each way."""
     rates = {}
     for workers in (0, 2):
         images, seconds = common_loop(model, workers)

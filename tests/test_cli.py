@@ -268,7 +268,7 @@ def test_the_headline_is_trained_anew_and_held_beside_the_records(checkout, made
 
 def test_all_chapters_run_in_order_with_those_that_show_the_others_last(asked):
     assert cli.main(["chapter", "--all", "--publish"]) == 0
-    assert asked == [(list(project.sources()), {}, True, None)]
+    assert asked == [(list(project.notebook_names()), {}, True, None)]
     names = asked[0][0]
     numbered = [name for name in names if name[0].isdigit()]
     assert names[: len(numbered)] == numbered

@@ -93,7 +93,10 @@ def test_conda_installs_the_lock_and_no_package_beside_it() -> None:
 
 def test_make_installs_the_lock_and_no_package_beside_it() -> None:
     installs = re.findall(r"^\t\$\(PIP_INSTALL\) (.*)$", text("Makefile"), flags=re.MULTILINE)
-    assert installs == ["-r requirements.lock", "--no-deps -e ."]
+    locked_first, *others = installs
+    assert locked_first.endswith("requirements.lock")
+    assert others
+    assert all("--no-deps" in other.split() for other in others)
 
 
 def test_pre_commit_checks_with_the_ruff_of_the_lock() -> None:
@@ -110,9 +113,10 @@ def test_outputs_are_stripped_from_sources_only() -> None:
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
-    script = [line for line in text(".ci/run").splitlines() if line and not line.startswith("#")]
-    assert script == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "make test"]
-    assert "make test" in code_lines(text("README.md"))
+    *before, command = [line for line in text(".ci/run").splitlines() if line and not line.startswith("#")]
+    assert command in code_lines(text("README.md"))
+    assert re.match(r"make \w+$", command)
+    assert before[0].startswith("set -e")  # so that what fails before it fails the run
 
 
 def test_the_version_and_its_date_are_the_same_everywhere() -> None:
@@ -149,13 +153,14 @@ def test_the_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
     parsed = yaml.safe_load(workflow)
     assert parsed["permissions"] == {}
-    granted = {name: job["permissions"] for name, job in parsed["jobs"].items()}
-    reading = {key: {"contents": "read"} for key in ["build", "systems", "windows"]}
-    assert granted == reading | {"deploy": {"pages": "write", "id-token": "write"}}
-    commands = [step["run"] for step in parsed["jobs"]["build"]["steps"] if "run" in step]
-    targets = set(re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE))
-    assert commands == ["make test", "make book", "make same", "make browser"]
-    assert {command.removeprefix("make ") for command in commands} <= targets
+    for job in parsed["jobs"].values():
+        deploys = any("deploy-pages" in step.get("uses", "") for step in job["steps"])
+        writes = {what for what, access in job["permissions"].items() if access == "write"}
+        assert writes == ({"pages", "id-token"} if deploys else set())  # as that action needs them
+    commands = {step["run"] for step in parsed["jobs"]["build"]["steps"] if "run" in step}
+    targets = {f"make {name}" for name in re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE)}
+    assert commands <= targets
+    assert text(".ci/run").splitlines()[-1] in commands
 
 
 def test_the_workflow_has_the_oldest_python_and_the_newest_of_the_lock() -> None:

@@ -18,6 +18,7 @@ from .estimators import confident_learning as confident_learning
 from .estimators import dual_t as dual_t
 from .estimators import hoc as hoc
 from .estimators import interval as interval
+from .estimators import iterative_anchors as iterative_anchors
 from .estimators import maximum_likelihood as maximum_likelihood
 from .estimators import selective_costs as selective_costs
 from .estimators import selective_threshold as selective_threshold

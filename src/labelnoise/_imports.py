@@ -29,7 +29,7 @@ class SourceGone(InputError):
 
 
 def is_own(name: str | None) -> bool:
-    """Whether a name stands for a user's own code: no name of the book's has a colon."""
+    """Whether a name stands for a user's own code, which it does if it has a colon: no name of the book has one."""
     return name is not None and ":" in name
 
 

@@ -39,6 +39,11 @@ def named(noise: str, n_classes: int) -> Matrix:
 
     Raises:
         InputError: an unknown name, a rate outside [0, 1], a wrong number of classes, a bad matrix.
+
+    >>> named("symmetric-0.2", 3)
+    array([[0.8, 0.1, 0.1],
+           [0.1, 0.8, 0.1],
+           [0.1, 0.1, 0.8]])
     """
     if noise == "clean":
         return np.eye(n_classes)
@@ -61,6 +66,16 @@ def named(noise: str, n_classes: int) -> Matrix:
 DISTORTIONS = "transposed, towards-identity-SHARE, towards-uniform-SHARE, at-random-SHARE"
 
 
+def distortion(transition: str | None) -> str | None:
+    """How the true T is distorted before it is given, by the name of a source of T; None for any other source.
+
+    >>> distortion("true, transposed")
+    'transposed'
+    """
+    source, _, name = (transition or "").partition(", ")
+    return name if source == "true" and name else None
+
+
 def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Generator) -> Matrix:
     """A T that is wrong in a known way.
 
@@ -78,6 +93,10 @@ def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Gene
 
     Raises:
         InputError: an unknown name, a share outside [0, 1].
+
+    >>> distorted("towards-uniform-0.5", np.eye(2), np.random.default_rng(0))
+    array([[0.75, 0.25],
+           [0.25, 0.75]])
     """
     matrix = validate(transition_matrix)
     n = len(matrix)

@@ -37,7 +37,7 @@ class Interval:
 
     @property
     def p_value(self) -> float:
-        """Of Student's t test that the true mean is 0, two-sided; NaN for a single value."""
+        """The two-sided p-value of Student's t test that the true mean is 0; NaN for a single value."""
         if self.n == 1:
             return float("nan")
         if not self.deviation:
@@ -87,6 +87,9 @@ def median_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, floa
 
     Raises:
         InputError: no value, or one that is not finite.
+
+    >>> median_interval([1, 2, 3, 4, 5, 6, 7, 8, 90])
+    (5.0, 2.0, 8.0)
     """
     array = _finite(values, "A median")
     found = scipy.stats.quantile_test(array, p=0.5).confidence_interval(level)
@@ -101,6 +104,9 @@ def paired_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) 
 
     Raises:
         InputError: two lengths that differ, or as `interval`.
+
+    >>> round(paired_difference([0.9, 0.8], [0.8, 0.6]).mean, 3)
+    0.15
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape:
@@ -144,6 +150,9 @@ def goodness_of_fit(clean_labels: ArrayLike, noisy_labels: ArrayLike, transition
     Args:
         clean_labels, noisy_labels: shape (n_samples,).
         transition_matrix: shape (n_classes, n_classes); rows are clean classes.
+
+    >>> goodness_of_fit([0, 0, 1, 1], [0, 1, 0, 1], [[0.5, 0.5], [0, 1]])  # no label of class 1 can flip
+    0.0
     """
     matrix = validate(transition_matrix)
     counts = count_transitions(clean_labels, noisy_labels, len(matrix))
@@ -184,6 +193,10 @@ def overdispersion(counts: ArrayLike) -> tuple[float, float]:
 
     Raises:
         InputError: a row without a count, or fewer than two rows or two columns that have any.
+
+    >>> ratio, p_value = overdispersion([[3, 0], [0, 3]])
+    >>> round(ratio, 1), round(p_value, 3)
+    (6.0, 0.014)
     """
     array = np.asarray(counts)
     seen = array[:, array.any(axis=0)] if array.ndim == 2 else array

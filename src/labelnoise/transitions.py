@@ -141,8 +141,14 @@ def pair_flip(n_classes: int, rate: float) -> Matrix:
 def random(n_classes: int, rate: float, generator: np.random.Generator) -> Matrix:
     """Each label is flipped with probability `rate`, to classes drawn per row from a flat Dirichlet.
 
-    Returns shape (n_classes, n_classes): ``1 - rate`` on the diagonal, the rest of each row
-    uniform on the simplex.
+    Returns:
+        Shape (n_classes, n_classes), ``1 - rate`` on the diagonal and the rest of each row uniform on the simplex.
+
+    Raises:
+        InputError: a rate outside [0, 1].
+
+    >>> random(3, 0.3, np.random.default_rng(0)).diagonal()
+    array([0.7, 0.7, 0.7])
     """
     rate = check_rate(rate)
     matrix = np.zeros((n_classes, n_classes))
@@ -206,6 +212,9 @@ def frobenius_error(estimate: ArrayLike, truth: ArrayLike) -> float:
 
     Raises:
         InputError: two shapes.
+
+    >>> round(frobenius_error([[1, 0], [0, 1]], [[0.9, 0.1], [0.3, 0.7]]), 3)
+    0.378
     """
     estimate, truth = _pair(estimate, truth)
     return float(np.linalg.norm(estimate - truth) / np.linalg.norm(truth))

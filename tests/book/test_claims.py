@@ -9,7 +9,7 @@ from nbformat import v4
 from labelnoise.book import chapters, claims, project
 from labelnoise.errors import InputError
 
-SOURCES = project.sources()
+SOURCES = project.notebook_paths()
 every_source = pytest.mark.parametrize("name", SOURCES)
 
 
@@ -115,4 +115,6 @@ def test_every_claim_of_a_published_page_holds_and_names_a_figure_that_there_is(
 def test_the_page_of_claims_is_of_the_published_chapters():
     text = (project.root() / "book" / "claims.md").read_text()
     assert text == claims.page()
-    assert "- Forward correction with the true T raises LeNet's accuracy on both sets. ({numref}`fig-gains-last`)" in text
+    assert (
+        "- Forward correction with the true T raises LeNet's accuracy on both sets. ({numref}`fig-gains-last`)" in text
+    )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from labelnoise.book import cost_figures, cost_prose, costs
+from labelnoise.book import cost_figures, costs
 from labelnoise.trials import _trial as trials
 
 matplotlib.use("agg")
@@ -30,10 +30,10 @@ THROUGHPUT = {
 
 def test_throughput_stands_beside_the_better_loader():
     table = costs.throughput_summary(THROUGHPUT).set_index(["network", "way"])
-    assert table["images a second"].tolist() == [2000, 6000, 10000, 900, 2100, 4100]
+    assert table["images per second"].tolist() == [2000, 6000, 10000, 900, 2100, 4100]
     assert table.loc["LeNet", "times (a)"].tolist() == [1, 3, 5]
     assert table.loc["AlexNet", "times (a)"].tolist() == pytest.approx([1, 2100 / 900, 4100 / 900])
-    # images a second times operations an image, over the peak of the precision and number of threads
+    # images per second times operations per image, over the peak of the precision and number of threads
     assert table.loc["LeNet", "% of peak"].tolist() == pytest.approx([1.0, 1.2, 1.0])
     assert table.loc["AlexNet", "% of peak"].tolist() == pytest.approx([22.5, 21.0, 20.5])
 
@@ -133,15 +133,6 @@ def test_efficiency_is_the_share_of_the_rate_that_is_left():
 
 def test_the_overhead_is_of_medians():
     assert costs.dask_overhead(SCALING) == pytest.approx(0.02)
-
-
-def test_sentences_have_the_numbers(made_up):
-    summary = costs.throughput_summary(THROUGHPUT)
-    text = cost_prose.performance_sentence(summary, costs.by_chapter({"x": [made_up(seconds=7200.0)]}))
-    assert "5.0 times as many LeNet and 4.6 times as many AlexNet images a second" in text
-    assert "All 1 trials of the book together take 2.0 core-hours" in text
-    assert "keeps 90 % of the rate" in cost_prose.workers_sentence(0.9, 0.02)
-    assert "+2.0 % of the local pool's time" in cost_prose.workers_sentence(0.9, 0.02)
 
 
 def test_figures_draw_what_they_are_given():

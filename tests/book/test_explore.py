@@ -123,7 +123,7 @@ def test_new_noises_show_up_by_kind_and_rate_and_the_ceiling_beside_them(record)
 def notebook():
     """The variables that the notebook's cells leave."""
     variables = {}
-    for cell in nbformat.read(project.source("explore"), as_version=4).cells:
+    for cell in nbformat.read(project.notebook_path("explore"), as_version=4).cells:
         if cell.cell_type == "code":
             exec(cell.source, variables)
     return variables
@@ -155,7 +155,6 @@ def test_the_page_is_small_parses_and_names_no_host(notebook):
     assert not re.search(r"\b(fetch|XMLHttpRequest|import|src)\b\s*[(=]", html)
     text = BeautifulSoup(html, "html.parser").find(id="explore-states").string
     assert json.loads(text) == json.loads(json.dumps(notebook["shown"]))
-    assert explore.page(explore.states(notebook["records"])) == html
 
 
 def test_text_in_the_states_ends_no_script():

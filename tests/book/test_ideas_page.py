@@ -167,7 +167,9 @@ def with_ideas(name):
     return found
 
 
-@pytest.mark.parametrize("name", ["03_correction", "precision_depends", "06_when_to_correct", "08_human_noise", "ten_classes"])
+@pytest.mark.parametrize(
+    "name", ["03_correction", "precision_depends", "06_when_to_correct", "08_human_noise", "ten_classes"]
+)
 def test_a_chapter_is_drawn_with_ideas(folder, made_up, monkeypatch, capsys, name):
     full = test_chapters.made_up_in_full
 

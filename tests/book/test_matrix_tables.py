@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from labelnoise import names
-from labelnoise import transitions
+from labelnoise import names, transitions
 from labelnoise.book import matrix_tables
 
 TRUTH = names.named("paper-0.5", 3)
@@ -142,7 +141,7 @@ def test_coverage_of_normal_estimates_is_nominal(tiny, made_up):
     assert row["spread"] == pytest.approx(row["stated"], rel=4 * np.sqrt(np.pi / 2 - 1) / 30)
 
 
-def test_traces_have_one_row_an_epoch(tiny, made_up):
+def test_traces_have_one_row_per_epoch(tiny, made_up):
     asked = dataclasses.replace(tiny(seed=3), trace=True)
     record = made_up(asked, trace={"x": [off_by(0.03), off_by(0.06)]})
     table = matrix_tables.traces([record, made_up()])

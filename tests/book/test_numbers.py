@@ -11,11 +11,11 @@ import scipy.stats
 from distributed.scheduler import dask
 
 from labelnoise import cli, data, statistics
-from labelnoise.book import costs, drawn, figures, parameters, plans
+from labelnoise.book import costs, drawn, figures, parameters, plans, results
 from labelnoise.book.matrix_tables import LEVEL
 from labelnoise.data import sources
 from labelnoise.estimators import rule
-from labelnoise.names import PAPER, instance_rate
+from labelnoise.names import PAPER, instance_rate, nominal_rate
 from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, LeNet
 from labelnoise.training import _graph as graph
 from labelnoise.training import _optimizers as optimizers
@@ -69,28 +69,25 @@ def written(thing, pattern):
 
 N_ROUNDS, FOLDS, V = len(ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
 TRUTH = np.array(PAPER["paper-0.6"])
-ESTIMATION, CORRECTION, ROBUSTNESS = (
-    parameters.defaults(name) for name in ("02_estimation", "recipe", "ten_classes")
-)
+ESTIMATION, CORRECTION, ROBUSTNESS = (parameters.defaults(name) for name in ("02_estimation", "recipe", "ten_classes"))
 LONG = plans.LONG.epochs / PROTOCOL["lenet"].epochs
 
 # Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.
 STATED = {
     r"95 % (t )?intervals?|nominal 95 %": [100 * LEVEL],
-    r"number of comparisons, is below 0\.05": [1 - LEVEL],
     r"there are three seeds unless": [parameters.OWN_SEEDS],
     r"at 5 %": [100 * (1 - LEVEL)],
     r"one in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],
     r"± 1\.96|1\.96 standard": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
-    r"three classes of Fashion-MNIST with two matrices": [len(data.PAPER_CLASSES), len(PAPER)],
+    r"three classes of Fashion-MNIST": [len(data.PAPER_CLASSES)],
+    r"their labels with two matrices": [len(PAPER)],
     r"(?i)(all|on|of|in) ten classes|(^|# )ten classes": [data.entry("fashion-mnist").n_classes],
     r"(?i)(on|with|of|##|network,) three classes(?! (of|and on ten))|Three classes are": [len(data.PAPER_CLASSES)],
-    r"on three classes and on ten": [len(data.PAPER_CLASSES), data.entry("fashion-mnist").n_classes],
-    r"at the rate 0\.6 is the source": [noise_rate(TRUTH)],
-    r"correction gains at 0\.4 already": [
-        instance_rate(name) for name in ROBUSTNESS["noises"] if name == "instance-0.4"
-    ],
+    r"At 0\.6, which is the source": [noise_rate(TRUTH)],
+    r"(?i)at the rate 0\.4": [nominal_rate("symmetric-0.4", 3)],
+    r"(?i)at the rate 0\.5": [instance_rate("instance-0.5")],
     r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
+    r"four in ten labels wrong": [10 * instance_rate("instance-0.4"), 10],
     r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
     r"six significant digits": [written(drawn, r"%\.(\d)g")],
     r"the four files": [len(sources.SHA256)],
@@ -99,14 +96,14 @@ STATED = {
     r"four fifths for training and one fifth": [(1 - V) / V, V, 1, V],
     r"error is 0 for a perfect estimate and at most 2": [0, l1_error(np.eye(3), np.eye(3)[[1, 2, 0]])],
     r"take the likeliest , three times|three rounds": [N_ROUNDS],
-    r"Two more, shorter, rounds": [N_ROUNDS - 1],
-    r"Three networks, each": [FOLDS],
-    r"the other two thirds": [FOLDS - 1, 1 / FOLDS],
+    r"Three networks share the images": [FOLDS],
+    r"With 2,000 images": [parameters.defaults("precision_depends")["images"][1]],
     r"two matrices,": [len(ESTIMATION["noises"])],
     r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
-    r"With 60 % of the labels wrong": [100 * noise_rate(TRUTH)],
     r"[Ss]ix in ten": [10 * noise_rate(TRUTH), 10],
     r"median of ten runs": [parameters.defaults("methods")["seeds"]],
+    r"first ten runs of each": [parameters.defaults("methods")["seeds"]],
+    r"end below 50 %": [100 * written(results.below_half, r"< (0\.\d)")],
     r"by three estimates": [len(parameters.defaults("03_correction")["methods"]) - 1],
     r"a hundredth of the information": [round(1 - scipy.stats.entropy(TRUTH[0], base=3), 2)],
     r"ten nearest neighbours": [graph.NEIGHBOURS],
@@ -119,7 +116,7 @@ STATED = {
     ],
     r"at half (its|the|AlexNet)": [plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate],
     r"momentum 0\.9": [written(optimizers, r"momentum=([\d.]+)")],
-    r"five times (as many|as long|the published epochs|the epochs)": [LONG],
+    r"five times (as many|as long|the published epochs|the usual epochs|the epochs)": [LONG],
     r"train for 8 epochs": [PROTOCOL["lenet"].epochs],
     r"on 256 images": [PROTOCOL["alexnet"].batch_size],
     r"the six channels": [LeNet(n_classes=3).features[0].out_channels],
@@ -140,7 +137,8 @@ STATED = {
 
 # What is neither a setting nor a result, and why it may stand.
 OTHER = {
-    r"sums? to 1|[Bb]etween 0 and 1,?|from 0 to 1|is not 0 at|differs from 0 at|seed 0": "probabilities, scales and names",
+    r"sums? to 1|[Bb]etween 0 and 1,?|from 0 to 1|is not 0 at|differs from 0 at": "probabilities and scales",
+    r"seed 0": "a name",
     r"further from 0 than|the p-value, 0 where|at the rate 0 stands|integers from 0[,.]": "where a scale starts",
     r"(version|after) 1\.0": "names of versions",
     r"a millinat is a thousandth|A thousandth of a nat": "a unit",
@@ -150,6 +148,7 @@ OTHER = {
     r"3 × 3 kernels|four strided slices|A 6 × 6 kernel of stride 2 that gives all four": "layers",
     r"spread of the first ten": "told of the seeds that were run before the others",
     r"has three steps": "they are listed below it",
+    r"[Tt]en images": "of a worked example, which the table below lists",
     r"Four lines, one|for three methods: not corrected": "what a figure shows, for those who don't see it",
     r"tried on five seeds that are neither": "a small trial that set the number of runs, not on record",
     r"worked out on three seeds": "told of a study before this protocol, not on record",

@@ -1,5 +1,3 @@
-import itertools
-import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path

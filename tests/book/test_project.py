@@ -1,5 +1,4 @@
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,6 @@ import pytest
 from labelnoise.book import plans, project
 from labelnoise.errors import InputError
 from labelnoise.trials import Ledger
-from labelnoise.trials import _sweep as sweep
 
 # The flow of the data.
 

@@ -198,7 +198,7 @@ def test_the_best_temperature_is_as_likely_as_every_other(seed, other):
     assert TEMPERATURES[0] <= temperature <= TEMPERATURES[1]
     compared = scaled(posteriors, other)
     best = log_likelihood(scaled(posteriors, temperature), labels, estimate)
-    # A thousandth of a nat a sample: what the tolerances of the search leave.
+    # A thousandth of a nat per sample: what the tolerances of the search leave.
     assert best >= log_likelihood(compared, labels, maximum_likelihood(compared, labels)) - 1e-3
 
 

@@ -264,7 +264,9 @@ def test_a_terminal_gets_one_line_that_is_drawn_again(monkeypatch):
 
 
 def cells(chapter):
-    return [cell for cell in nbformat.read(project.source(chapter), as_version=4).cells if cell.cell_type == "code"]
+    return [
+        cell for cell in nbformat.read(project.notebook_path(chapter), as_version=4).cells if cell.cell_type == "code"
+    ]
 
 
 def test_the_chapter_on_a_set_of_ones_own_finds_its_noise_from_where_the_reader_is(trained, monkeypatch):

@@ -94,14 +94,14 @@ def fitted(monkeypatch):
 
 
 def fit_across(split, settings=ONCE, n_networks=3, **seeds):
-    seeds = {"folds": 0, "seed": 0, **seeds}
+    seeds = {"fold_seed": 0, "seed": 0, **seeds}
     return cross_fit(networks(n_networks), CrossEntropy(), split, points(30, seed=9), settings, **seeds)
 
 
 @pytest.mark.parametrize(("n", "n_networks"), [(90, 3), (91, 3), (50, 2), (23, 5)])
 def test_every_image_is_spoken_of_by_the_network_that_did_not_see_it_and_in_its_place(witnessed, n, n_networks):
     split, witnesses = numbered(n), [Witness() for _ in range(n_networks)]
-    done = cross_fit(witnesses, CrossEntropy(), split, split, ONCE, folds=4, seed=0)
+    done = cross_fit(witnesses, CrossEntropy(), split, split, ONCE, fold_seed=4, seed=0)
     assert (done.probs[:, 2] < 0.5).all()
     np.testing.assert_allclose(np.log(done.probs[:, 1] / done.probs[:, 0]), np.arange(n) / 100, atol=1e-5)
     np.testing.assert_allclose(done.probs.sum(axis=1), 1, atol=1e-12)
@@ -114,15 +114,17 @@ def test_every_image_is_spoken_of_by_the_network_that_did_not_see_it_and_in_its_
 
 def test_without_holding_out_every_image_is_spoken_of_by_a_network_that_saw_it_and_in_its_place(witnessed):
     split = numbered(91)
-    done = cross_fit([Witness() for _ in range(3)], CrossEntropy(), split, split, ONCE, folds=4, seed=0, held_out=False)
+    done = cross_fit(
+        [Witness() for _ in range(3)], CrossEntropy(), split, split, ONCE, fold_seed=4, seed=0, held_out=False
+    )
     assert (done.probs[:, 2] > 0.5).all()
     np.testing.assert_allclose(np.log(done.probs[:, 1] / done.probs[:, 0]), np.arange(91) / 100, atol=1e-5)
 
 
 def test_the_folds_are_drawn_by_their_seed(witnessed):
     split = numbered(90)
-    for folds, seed in ((1, 0), (1, 5), (2, 0)):
-        cross_fit([Witness() for _ in range(3)], CrossEntropy(), split, split, ONCE, folds=folds, seed=seed)
+    for fold_seed, seed in ((1, 0), (1, 5), (2, 0)):
+        cross_fit([Witness() for _ in range(3)], CrossEntropy(), split, split, ONCE, fold_seed=fold_seed, seed=seed)
     first, other_order, other_folds = witnessed[:3], witnessed[3:6], witnessed[6:]
     assert first == other_order
     assert all({*a[1]} != {*b[1]} for a, b in zip(first, other_folds, strict=True))

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from labelnoise.errors import InputError
-from labelnoise.training import MODELS, AlexNet, build, seeded
+from labelnoise.training import MODELS, AlexNet, build, oriented_gradients, seeded
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -39,6 +39,20 @@ def test_alexnet_at_full_width_has_the_channels_of_the_original():
     model = AlexNet(10, width=1.0)
     channels = [layer.out_channels for layer in model.features if isinstance(layer, torch.nn.Conv2d)]
     assert channels == [96, 256, 384, 384, 256]
+
+
+def test_the_linear_classifier_learns_one_weight_for_each_standardised_gradient_and_class_and_nothing_below():
+    model, images = build("linear", 3, seed=0), torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    features = oriented_gradients(images)
+    assert torch.equal(model.features(images).flatten(1), features)
+    assert torch.equal(model.eval()(model.features(images)), model(images))
+    assert {name for name, _ in model.named_parameters()} == {"classifier.2.weight", "classifier.2.bias"}
+    last = model.classifier[-1]
+    assert last.weight.shape == (3, features.shape[1])
+    spread = features.std(dim=0, correction=0)
+    assert spread.min() > 0.05  # so that what BatchNorm1d adds to the variance does not count
+    standardised = (features - features.mean(dim=0)) / spread
+    torch.testing.assert_close(model.train()(images), last(standardised), atol=1e-2, rtol=1e-2)
 
 
 @pytest.mark.parametrize("name", MODELS)

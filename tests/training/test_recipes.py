@@ -7,7 +7,20 @@ from torch import nn
 
 from labelnoise import noise
 from labelnoise.losses import CrossEntropy, Forward
-from labelnoise.training import Alternation, CrossFit, Pair, Settings, Split, Splits, fit, seeded, train_by
+from labelnoise.training import (
+    Alternation,
+    CrossFit,
+    LinearOnGradients,
+    Pair,
+    Settings,
+    Split,
+    Splits,
+    fit,
+    oriented_gradients,
+    seeded,
+    train_by,
+)
+from labelnoise.training import _gradients as gradients
 from labelnoise.transitions import symmetric
 
 T = symmetric(2, 0.2)
@@ -75,6 +88,26 @@ def test_a_pair_learns_together(splits):
     assert isinstance(done.model, Pair)
     assert not alike(done.model.first, network(0))
     assert not alike(done.model.second, network(1))
+
+
+def test_features_that_no_label_has_a_say_in_are_computed_once_and_the_fit_is_the_same(splits, monkeypatch):
+    asked = []
+
+    def counted(images):
+        asked.append(len(images))
+        return oriented_gradients(images)
+
+    def linear():
+        with seeded(3):
+            return LinearOnGradients(2, 1, 4)
+
+    expected = plain(CrossEntropy(), splits.train, splits, linear())
+    made = linear()
+    monkeypatch.setattr(gradients, "oriented_gradients", counted)
+    done = train("cross-entropy", splits, networks=[made])
+    assert asked == [160, 40, 30]
+    torch.testing.assert_close(done.model.state_dict(), expected.model.state_dict())
+    assert done.model(splits.test.images).shape == (30, 2)  # it still takes images
 
 
 @pytest.mark.parametrize("refit", [False, True])

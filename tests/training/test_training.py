@@ -390,7 +390,7 @@ def test_a_matrix_is_learned_with_the_network():
     done = train(loss=loss, model=network(dropout=0.0), n=2000, rate=0.2, chosen=settings(epochs=8))
     found = done.best_loss.transition_matrix.detach().numpy()
     clean, noisy = (getattr(toy(2000, 0, 0.2), name).numpy() for name in ("clean_labels", "noisy_labels"))
-    # The shares among about 1000 training images a class, which the network can tell without error; a twentieth for
+    # The shares among about 1000 training images per class, which the network can tell without error; a twentieth for
     # what 8 epochs leave.
     counted = np.array([[np.mean(noisy[clean == i] == j) for j in (0, 1)] for i in (0, 1)])
     np.testing.assert_allclose(found, counted, atol=0.05)

@@ -203,23 +203,25 @@ def test_a_server_of_another_kind(monkeypatch, answer):
         greeted.result().close()
 
 
-def test_dask_is_not_installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    assert refused("tcp://127.0.0.1:8786").endswith("pip install 'labelnoise[cluster]'")
-
-
-def test_no_workers(bare):
-    assert refused(bare.address) == (
-        f"The scheduler at {bare.address} has no workers; start some: dask worker {bare.address} --nthreads 1"
+def test_dask_is_not_installed():
+    code = "import sys; sys.modules['distributed'] = None; from labelnoise import cli; sys.exit(cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "chapter", "02_estimation", "--scheduler", "tcp://127.0.0.1:8786"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "labelnoise: Dask is not installed, which a cluster needs: pip install 'labelnoise[cluster]'\n"
     )
 
 
-def test_a_worker_with_two_threads(bare):
-    bare.add_worker("--nthreads", "2")
-    (worker,) = bare.client.nthreads()
+@pytest.mark.parametrize("threads", [None, 2])
+def test_workers_of_one_thread_are_needed(bare, threads):
+    if threads:
+        bare.add_worker("--nthreads", str(threads))
+    found = bare.client.nthreads()
+    assert list(found.values()) == ([threads] if threads else [])
     sentence = refused(bare.address)
-    assert sentence.startswith(f"The worker {worker} has 2 threads, ")
-    assert "start workers with --nthreads 1" in sentence
+    assert sentence.startswith(f"The scheduler at {bare.address} needs workers of one thread each, ")
+    assert sentence.endswith(f"has {found or 'none'}; start some: dask worker {bare.address} --nthreads 1")
 
 
 def preload_without_labelnoise(folder):
@@ -231,37 +233,25 @@ def preload_without_labelnoise(folder):
 
 def test_a_worker_without_labelnoise(bare, tmp_path):
     bare.add_worker("--nthreads", "1", "--preload", preload_without_labelnoise(tmp_path))
-    (worker,) = bare.client.nthreads()
-    assert refused(bare.address).startswith(f"The worker {worker} can't load labelnoise (")
+    assert refused(bare.address).startswith("A machine of the cluster can't load labelnoise (")
 
 
 def test_a_scheduler_without_labelnoise(tmp_path):
     with started(tmp_path, "--preload", preload_without_labelnoise(tmp_path)) as own:
         own.add_worker("--nthreads", "1")
-        assert refused(own.address).startswith("The scheduler can't load labelnoise (")
+        assert refused(own.address).startswith("A machine of the cluster can't load labelnoise (")
 
 
-VERSIONS = {
-    "labelnoise": "labelnoise.__version__",
-    "protocol": "labelnoise.trials.PROTOCOL_VERSION",
-    "torch": "torch.__version__",
-}
-
-
-@pytest.mark.parametrize("name", VERSIONS)
-def test_a_worker_with_another_version(dask, monkeypatch, name):
-    monkeypatch.setattr(VERSIONS[name], "9.9")
-    sentence = refused(dask.address)
+@pytest.mark.parametrize("name", ["labelnoise", "protocol", "torch"])
+def test_a_worker_with_another_version(dask, ledger, tiny, monkeypatch, name):
+    here = cluster.versions() | {name: "9.9"}
+    monkeypatch.setattr(cluster, "versions", lambda: here)
+    with pytest.raises(InputError) as caught, cluster.connect(dask.address) as (executor, _):
+        sweep([tiny()], ledger, executor)
+    assert not ledger.path.exists()
+    sentence = str(caught.value)
     assert any(sentence.startswith(f"The worker {worker} has {name} ") for worker in dask.client.nthreads())
     assert " but this machine has 9.9; " in sentence
-
-
-def test_a_worker_with_another_version_that_joins_later(dask, ledger, tiny, monkeypatch):
-    with cluster.connect(dask.address) as (executor, _):
-        monkeypatch.setattr(VERSIONS["protocol"], 99)
-        with pytest.raises(InputError, match=r"^The worker tcp://\S+ has protocol \d+ but this machine has 99; "):
-            sweep([tiny()], ledger, executor)
-    assert not ledger.path.exists()
 
 
 # Started from a background job it would inherit that Ctrl-C is ignored.

@@ -13,7 +13,7 @@ def full(method="cross-entropy", **fields):
 
 @pytest.fixture
 def costs(made_up):
-    """Cross-entropy took 1, 2 and 9 seconds an epoch, forward correction 3, and AlexNet 20."""
+    """Cross-entropy took 1, 2 and 9 seconds per epoch, forward correction 3, and AlexNet 20."""
     records = [made_up(full(seed=k), seconds=8.0 * s) for k, s in enumerate((1, 9, 2))]
     records.append(made_up(full("forward", transition="true"), seconds=24.0))
     records.append(made_up(full(model="alexnet"), seconds=160.0))

@@ -227,7 +227,7 @@ def test_a_repository_stays_clean_where_records_are_appended(path, made_up):
 WITHOUT = """
 import sys
 sys.modules |= dict.fromkeys(["torch", "pandas", "distributed", "fcntl"])
-from labelnoise.trials import Ledger, cluster, local_pool, missing, on_terminal, provenance, sweep
+from labelnoise.trials import Ledger, local_pool, missing, on_terminal, provenance, sweep
 assert missing([], Ledger(sys.argv[1])) == sweep([], Ledger(sys.argv[1])) == []
 """
 

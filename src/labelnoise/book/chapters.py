@@ -19,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from labelnoise.book import claims, pages, parameters, project, stamps
-from labelnoise.book.plans import Plan
+from labelnoise.book.plan import Plan, merged
 from labelnoise.errors import InputError
 from labelnoise.trials import Progress, missing, shown, sweep
 
@@ -101,7 +101,7 @@ def train(
         SweepFailed: a trial failed.
     """
     plans = list(plans)
-    trials = list(dict.fromkeys(trial for plan in plans for trial in plan.trials))
+    trials = merged(plans)
     estimators = {name for plan in plans for name in plan.estimators or ()}
     ledger = project.ledger()
     if publish:
@@ -112,25 +112,25 @@ def train(
     sweep(trials, ledger, executor, workers=workers, estimators=estimators, device=device, progress=progress)
 
 
-def draw(names: Sequence[str], given: Mapping[str, Any], *, publish: bool = False) -> Iterator[tuple[str, Path]]:
+def draw(names: Sequence[str], changed: Mapping[str, Any], *, publish: bool = False) -> Iterator[tuple[str, Path]]:
     """Execute chapters, into ``runs/`` with a rendered page or into the book: each name with what came of it.
 
     Several are executed side by side, one on each core.
 
     Args:
         names: the chapters.
-        given: parameters other than their defaults.
+        changed: parameters other than their defaults.
         publish: put them into the book.
 
     Raises:
         InputError: as `execute`.
     """
     if len(names) == 1:
-        yield names[0], _draw(names[0], given, publish)
+        yield names[0], _draw(names[0], changed, publish)
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
-            running = {name: pool.submit(_draw, name, given, publish) for name in names}
+            running = {name: pool.submit(_draw, name, changed, publish) for name in names}
             for name, future in running.items():
                 yield name, future.result()
     if publish:
@@ -139,8 +139,8 @@ def draw(names: Sequence[str], given: Mapping[str, Any], *, publish: bool = Fals
         (book / "claims.md").write_text(claims.page(), encoding="utf-8")
 
 
-def _draw(name: str, given: Mapping[str, Any], publish: bool) -> Path:
-    notebook = execute(name, given, (project.published_ledger() if publish else project.ledger()).path)
+def _draw(name: str, changed: Mapping[str, Any], publish: bool) -> Path:
+    notebook = execute(name, changed, (project.published_ledger() if publish else project.ledger()).path)
     if publish:
         claims.refuse_denied(notebook, name)
     path = project.published_path(name) if publish else project.root() / "runs" / name / f"{name}.ipynb"
@@ -149,19 +149,19 @@ def _draw(name: str, given: Mapping[str, Any], publish: bool) -> Path:
     return path if publish else pages.render(path)
 
 
-def execute(name: str, given: Mapping[str, Any], ledger: Path) -> nbformat.NotebookNode:
+def execute(name: str, changed: Mapping[str, Any], ledger: Path) -> nbformat.NotebookNode:
     """Execute a chapter, and return it stamped and free of what changes from run to run.
 
     Args:
         name: the chapter.
-        given: parameters other than their defaults.
+        changed: parameters other than their defaults.
         ledger: the file where trials are looked up, and recorded should the chapter train any.
 
     Raises:
         InputError: an unknown chapter or parameter, a cell that failed, or one that wrote to stderr.
     """
-    checked = parameters.check(name, given)
-    start = time.perf_counter()
+    checked = parameters.check(name, changed)
+    began = time.perf_counter()
     variables = {
         "LABELNOISE_LEDGER": str(ledger),
         "LABELNOISE_FOLDER": os.environ.get("LABELNOISE_FOLDER", str(Path.cwd())),
@@ -174,8 +174,8 @@ def execute(name: str, given: Mapping[str, Any], ledger: Path) -> nbformat.Noteb
         config = Config({"KernelManager": sockets, "NotebookClient": QUIET})
         try:
             papermill.execute_notebook(
-                project.source(name), output, checked, cwd=project.root(), kernel_name="python3", progress_bar=False,
-                config=config,
+                project.notebook_path(name), output, checked, cwd=project.root(), kernel_name="python3",
+                progress_bar=False, config=config,
             )  # fmt: skip
         except PapermillExecutionError as error:
             if error.ename in ("InputError", "SweepFailed"):
@@ -187,7 +187,7 @@ def execute(name: str, given: Mapping[str, Any], ledger: Path) -> nbformat.Noteb
         records = {tuple(json.loads(line)) for line in read.read_text().splitlines()} if read.exists() else set()
     _refuse_noise(notebook, name)
     _without_volatile(notebook)
-    stamps.add(notebook, stamps.stamp(name, checked, time.perf_counter() - start, records))
+    stamps.add(notebook, stamps.stamp(name, checked, time.perf_counter() - began, records))
     return notebook
 
 

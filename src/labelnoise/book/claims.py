@@ -22,9 +22,9 @@ DENIED = " (With your values this does not hold, or there is nothing to tell it 
 NOT_THERE = "–"  # of a value that a reader's own run has no records for
 CLAIMS_PAGE = """# What is claimed, and where it is shown
 
-Every verdict of the chapters rests on a condition that is computed from the records. A page is not published when one of its
-conditions fails, and a run with values of your own says behind the sentence where one does not hold there. To check the claims
-of a chapter, draw it again from the records:
+Every verdict of the chapters rests on a condition that is computed from the records. A page is not published when one
+of its conditions fails, and a run with values of your own says behind the sentence where one does not hold there. To
+check the claims of a chapter, draw it again from the records:
 
 ```bash
 labelnoise chapter NAME
@@ -68,8 +68,11 @@ def values(digits: int = 1, /, **numbers: float | str) -> None:
 
 
 def differences(digits: int = 1, /, **numbers: float) -> None:
-    """As `values`, with the sign of each."""
-    values(digits, **{name: NOT_THERE if np.isnan(number) else titles.signed(number, digits) for name, number in numbers.items()})
+    """Glue numbers as `values` does, each with its sign."""
+    values(
+        digits,
+        **{name: NOT_THERE if np.isnan(number) else titles.signed(number, digits) for name, number in numbers.items()},
+    )
 
 
 def claim(name: str, sentence: str, holds: ArrayLike, figure: str = "") -> None:
@@ -103,15 +106,15 @@ def refuse_denied(notebook: nbformat.NotebookNode, name: str) -> None:
         first = denied[0]
         more = f" {len(denied) - 1} more fail." if len(denied) > 1 else ""
         raise InputError(
-            f"Chapter {name} can't be published: its records deny the claim {first.name!r}, {first.sentence!r}; rewrite "
-            f"the sentence, or find out what changed.{more}"
+            f"Chapter {name} can't be published: its records deny the claim {first.name!r}, {first.sentence!r}; "
+            f"rewrite the sentence, or find out what changed.{more}"
         )
 
 
 def page() -> str:
     """The page that lists the claims of all published chapters, as Markdown."""
     blocks = [CLAIMS_PAGE]
-    for name in sorted(project.sources(), key=lambda name: name != project.FRONT_PAGE):
+    for name in sorted(project.notebook_names(), key=lambda name: name != project.FRONT_PAGE):
         path = project.published_path(name)
         claims = list(made_in(nbformat.read(path, as_version=4))) if path.exists() else []
         if claims:

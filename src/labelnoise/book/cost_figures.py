@@ -16,12 +16,12 @@ from labelnoise.book.style import PALETTE, new_axes, styled
 
 @styled
 def throughput(rates: pd.DataFrame) -> Figure:
-    """Images trained a second, a panel a network: every round a dot, bars at the medians.
+    """Images trained per second, a panel per network: every round a dot, bars at the medians.
 
     Args:
         rates: as `costs.throughput` gives it.
     """
-    networks = list(dict.fromkeys(rates["network"]))
+    networks = rates["network"].unique().tolist()
     figure, axes = new_axes(rates, 1, len(networks), 4.2 * len(networks), 2.6)
     for ax, network in zip(axes[0], networks, strict=True):
         cell = rates[rates["network"] == network]
@@ -29,20 +29,20 @@ def throughput(rates: pd.DataFrame) -> Figure:
             values = rounds["images_a_second"].to_numpy()
             ax.barh(k, np.median(values), color=PALETTE[k], alpha=0.75)
             ax.plot(values, np.full(len(values), k), "o", color="0.2", markersize=3)
-        ax.set(yticks=range(cell["way"].nunique()), title=network, xlabel="images a second")
-        ax.set_yticklabels(list(dict.fromkeys(cell["way"])) if ax is axes[0, 0] else [])
+        ax.set(yticks=range(cell["way"].nunique()), title=network, xlabel="images per second")
+        ax.set_yticklabels(cell["way"].unique().tolist() if ax is axes[0, 0] else [])
         ax.invert_yaxis()
     return figure
 
 
 @styled
 def profile(milliseconds: pd.DataFrame) -> Figure:
-    """Where a training step's time goes: one stacked bar a network and way.
+    """Show where a training step's time goes, with one stacked bar per network and way.
 
     Args:
         milliseconds: as `costs.profile` gives it.
     """
-    networks = list(dict.fromkeys(milliseconds.index.get_level_values(0)))
+    networks = milliseconds.index.unique(0).tolist()
     drawn = milliseconds.rename_axis(["network", "way"]).reset_index()
     figure, axes = new_axes(drawn, 1, len(networks), 4.6 * len(networks), 3.0)
     for ax, network in zip(axes[0], networks, strict=True):
@@ -51,7 +51,7 @@ def profile(milliseconds: pd.DataFrame) -> Figure:
         for k, kind in enumerate(cell.columns):
             ax.barh(range(len(cell)), cell[kind], left=left, color=PALETTE[k], label=kind)
             left += cell[kind].to_numpy()
-        ax.set(yticks=range(len(cell)), title=network, xlabel="milliseconds a step")
+        ax.set(yticks=range(len(cell)), title=network, xlabel="milliseconds per step")
         ax.set_yticklabels(cell.index if ax is axes[0, 0] else [])
         ax.invert_yaxis()
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)

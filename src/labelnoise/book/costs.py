@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from labelnoise.statistics import interval, paired_difference
-from labelnoise.errors import InputError
 from labelnoise.book.project import root
 from labelnoise.book.tables import as_table
 from labelnoise.book.titles import MODEL_TITLES, titled
+from labelnoise.errors import InputError
+from labelnoise.statistics import interval, paired_difference
 from labelnoise.trials import Record, Trial, trial
 
 WAYS = {
@@ -31,7 +31,10 @@ def measured(name: str) -> dict[str, Any]:
 
 
 def throughput(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Images trained a second, one row a network, way (see `WAYS`) and round; (a) with the better number of workers."""
+    """Images trained per second, one row per network, way (see `WAYS`) and round.
+
+    Of (a) it is the rate with the better number of workers.
+    """
     rows = []
     for model, rounds in result["rounds"].items():
         better = max(("loader-0", "loader-2"), key=lambda name: np.median([r[name] for r in rounds]))
@@ -43,7 +46,7 @@ def throughput(result: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def throughput_summary(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Medians over rounds: images a second, how many times (a), and the share of the machine's peak.
+    """Medians over rounds: images per second, how many times (a), and the share of the machine's peak.
 
     The peak is that of a matrix multiplication in the way's precision, on one thread for (b) and on
     all otherwise; the share counts the products of a forward and a backward pass.
@@ -56,12 +59,12 @@ def throughput_summary(result: Mapping[str, Any]) -> pd.DataFrame:
         peak = result["peak"][f"{precision}-{1 if way == 'one' else result['cores']}"]
         share = 100 * rate * result["operations_an_image"][model] / peak
         rows.append([MODEL_TITLES[model], title, precision, rate, rate / common, share])
-    columns = ["network", "way", "precision", "images a second", "times (a)", "% of peak"]
+    columns = ["network", "way", "precision", "images per second", "times (a)", "% of peak"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def profile(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Milliseconds of a training step, one row a network and way, one column a kind of operation, dearest first."""
+    """Milliseconds of a training step, one row per network and way, one column per kind of operation, dearest first."""
     rows = {
         (MODEL_TITLES[model], way): spent
         for model, ways in result["milliseconds"].items()
@@ -75,7 +78,7 @@ DIFFERENCE = ["model", "noise", "accuracy at", "difference", "low", "high", "n"]
 
 
 def loader_difference(result: Mapping[str, Any], records: Iterable[Record]) -> pd.DataFrame:
-    """Ours minus loop (a) in points of accuracy at the last epoch, paired by seed, one row a network.
+    """Ours minus loop (a) in points of accuracy at the last epoch, paired by seed, one row per network.
 
     Args:
         result: what `benchmarks/throughput.py` wrote of the accuracy of (a), seeds from 0 up.
@@ -94,7 +97,7 @@ def loader_difference(result: Mapping[str, Any], records: Iterable[Record]) -> p
 
 
 def precision_difference(records: Sequence[Record]) -> pd.DataFrame:
-    """bfloat16 minus float32 in points of accuracy, paired by seed, one row a network, noise and epoch chosen."""
+    """bfloat16 minus float32 in points of accuracy, paired by seed, one row per network, noise and epoch chosen."""
     table = as_table(records).assign(precision=[r.trial.settings.precision for r in records])
     rows = []
     for (model, noise), cell in table.groupby(["model", "noise"], sort=False):
@@ -107,7 +110,7 @@ def precision_difference(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def by_epochs(records: Sequence[Record]) -> pd.DataFrame:
-    """Accuracy in percent with few and with many epochs, one row a noise, method and number of epochs.
+    """Accuracy in percent with few and with many epochs, one row per noise, method and number of epochs.
 
     Corrections have the true T; the title of a method does not repeat it.
     """
@@ -129,7 +132,7 @@ def estimators(result: Mapping[str, Any]) -> pd.DataFrame:
         result: what `benchmarks/estimators.py` wrote.
 
     Returns:
-        One row an input and estimator: median seconds, their ratio to cleanlab's (NaN from features), and
+        One row per input and estimator: median seconds, their ratio to cleanlab's (NaN from features), and
         the largest extra memory as a share of the input.
     """
     rows = []
@@ -160,7 +163,7 @@ def by_chapter(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 
 
 def by_method(records: Sequence[Record], find: Callable[[Trial], Record | None]) -> pd.DataFrame:
-    """What one training by each method costs, one row a network, method and source of T.
+    """What one training by each method costs, one row per network, method and source of T.
 
     Args:
         records: of any trials.
@@ -188,12 +191,12 @@ def by_method(records: Sequence[Record], find: Callable[[Trial], Record | None])
 
 
 def efficiency(scaling: Mapping[str, Any]) -> float:
-    """How much of a worker's rate is left when there is one a core: 1 if they don't disturb each other."""
+    """How much of a worker's rate is left when there is one per core: 1 if they don't disturb each other."""
     sizes, seconds = scaling["workers"]["sizes"], scaling["workers"]["seconds"]
     return seconds[sizes.index(1)] / seconds[sizes.index(max(sizes))]
 
 
 def dask_overhead(scaling: Mapping[str, Any]) -> float:
-    """Seconds of the sweep on Dask over those on the local pool, minus one; medians of interleaved rounds."""
+    """How much longer a sweep takes on Dask than on the local pool, as a fraction, by medians of interleaved rounds."""
     seconds = scaling["local and dask"]
     return float(np.median(seconds["dask"]) / np.median(seconds["local"]) - 1)

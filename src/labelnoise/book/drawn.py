@@ -20,7 +20,7 @@ class DataFigure(Figure):
     """A figure that a notebook keeps as an image and, beside it, as the table that it draws.
 
     Attributes:
-        drawn: one row a thing drawn, or more finely, such as a row a seed where a mean is drawn.
+        drawn: one row per thing drawn, or more finely, such as a row per seed where a mean is drawn.
     """
 
     drawn: pd.DataFrame
@@ -43,7 +43,7 @@ def as_csv(table: pd.DataFrame) -> str:
 
 
 def entries(arrays: Mapping[str, Any], names: Sequence[str], classes: Sequence[str] = ()) -> pd.DataFrame:
-    """Arrays in mappings, which may be nested, as one row an entry.
+    """Arrays in mappings, which may be nested, as one row per entry.
 
     Args:
         arrays: key to array, or to another such mapping.

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from labelnoise.statistics import interval, paired_difference
 from labelnoise import data
 from labelnoise.book import plans, tables, titles
-from labelnoise.training import method
 from labelnoise.data import true_matrix
+from labelnoise.statistics import interval, paired_difference
+from labelnoise.training import method
 from labelnoise.transitions import Matrix, l1_error
 from labelnoise.trials import Record, Trial, trial
 
@@ -35,10 +35,10 @@ def cell(asked: Trial) -> Cell:
 
 
 def compared(records: Iterable[Record]) -> list[Record]:
-    """Those whose accuracies the page shows.
+    """The records whose accuracies the page shows.
 
-    They have the settings with which their arm is reported (see `plans.chosen_trial`), so an arm has one record a seed,
-    and a seed with which cross-entropy is on record. Networks in folds see fewer images, and are left out.
+    They have the settings with which their arm is reported (see `plans.chosen_trial`), so an arm has one record per
+    seed, and a seed with which cross-entropy is on record. Networks in folds see fewer images, and are left out.
     """
     shown = [record for record in records if _chosen(record.trial)]
     plain = {(cell(record.trial), record.trial.seed) for record in shown if record.trial.method == PLAIN}

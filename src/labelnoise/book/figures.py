@@ -15,11 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from labelnoise.noise import Labels
-from labelnoise.names import by_image
-from labelnoise.book.style import PALETTE, new_axes, styled
-from labelnoise.book.tables import ARM
+from labelnoise.book.style import GREY, PALETTE, cut_wide, name_ends, new_axes, styled
+from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
+from labelnoise.noise import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,53 +57,66 @@ def image_grid(
 
 @styled
 def accuracy_curves(
-    curves: pd.DataFrame, measure: str = "clean_test_accuracy", label: str = "clean test accuracy (%)"
+    curves: pd.DataFrame,
+    measure: str = "clean_test_accuracy",
+    label: str = "clean test accuracy (%)",
+    limits: pd.DataFrame | None = None,
 ) -> Figure:
-    """A measurement over epochs, for each network and noise: every seed thin, the mean thick.
+    """A measurement over epochs, for each network and noise: every seed thin, the mean thick and named at its end.
 
     Args:
         curves: as `tables.as_curves` gives it.
         measure: its column, a fraction.
+        limits: what is drawn as dotted lines: one row each, with ``noise``, ``name`` and ``value``, a fraction.
     """
-    models, noises = (list(dict.fromkeys(curves[name])) for name in ("model", "noise"))
+    models, noises = (curves[name].unique().tolist() for name in ("model", "noise"))
     figure, axes = new_axes(
-        curves[[*ARM, "seed", "epoch", measure]],
-        len(models), len(noises), 4.2 * len(noises), 2.7 * len(models) + 0.5, sharey="row", sharex="row",
+        curves[[*ARM_COLUMNS, "seed", "epoch", measure]],
+        len(models), len(noises), 1.6 + 2.8 * len(noises), 2.7 * len(models), sharey="row", sharex="row",
     )  # fmt: skip
-    arms = list(dict.fromkeys(zip(curves["method"], curves["transition"], strict=True)))
+    arms = _arms(curves)
     for axes_row, model in zip(axes, models, strict=True):
         for ax, noise in zip(axes_row, noises, strict=True):
             cell = curves[(curves["model"] == model) & (curves["noise"] == noise)]
+            ends = []
             for k, (method, transition) in enumerate(arms):
                 arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
                 by_seed = 100 * arm.pivot_table(index="epoch", columns="seed", values=measure)
                 marker = "o" if len(by_seed) == 1 else ""
-                ax.plot(by_seed.index, by_seed, color=PALETTE[k], linewidth=0.6, alpha=0.35, marker=marker)
-                ax.plot(by_seed.index, by_seed.mean(axis=1), color=PALETTE[k], label=method_title(method, transition))
+                colour = GREY if method == "cross-entropy" else PALETTE[k - 1]
+                ax.plot(by_seed.index, by_seed, color=colour, linewidth=0.6, alpha=0.35, marker=marker)
+                means = by_seed.mean(axis=1)
+                ax.plot(by_seed.index, means, color=colour, label=method_title(method, transition))
+                if len(means):
+                    ends.append((means.iloc[-1], method_title(method, transition), colour))
+            for row in [] if limits is None else limits[limits["noise"] == noise].to_dict("records"):
+                ax.axhline(100 * row["value"], color="0.2", linewidth=1, linestyle=":")
+                ends.append((100 * row["value"], row["name"], "0.2"))
             ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}, n = {cell['seed'].nunique()}")
             ax.xaxis.get_major_locator().set_params(integer=True)
+        name_ends(axes_row[-1], ends)
         axes_row[0].set_ylabel(label)
     for ax in axes[-1]:
         ax.set_xlabel("epoch")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(arms), frameon=False)
     return figure
 
 
 @styled
 def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> Figure:
-    """Error against the noise rate, on a logarithmic scale, a panel a network and kind of noise: seeds and their means.
+    """Error against the noise rate, on a logarithmic scale: seeds and means, a panel per network and family of noise.
+
+    The first method is grey; a dotted line is the mean error with clean labels, if the table has such runs.
 
     Args:
         table: as `tables.by_rate` gives it.
         accuracy: "best_accuracy" or "last_accuracy".
     """
-    models, families = (list(dict.fromkeys(table[name])) for name in ("model", "family"))
+    models, families = (table[name].unique().tolist() for name in ("model", "family"))
     figure, axes = new_axes(
-        table[[*ARM, "family", "rate", "seed", accuracy]],
+        table[[*ARM_COLUMNS, "family", "rate", "seed", accuracy]],
         len(models), len(families), 3.4 * len(families), 2.7 * len(models) + 0.5, sharey="row",
     )  # fmt: skip
-    arms = list(dict.fromkeys(zip(table["method"], table["transition"], strict=True)))
+    arms = _arms(table)
     for axes_row, model in zip(axes, models, strict=True):
         for ax, family in zip(axes_row, families, strict=True):
             cell = table[(table["model"] == model) & (table["family"] == family)]
@@ -115,8 +127,12 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
                 arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
                 error, shift = 100 * (1 - arm[accuracy]), 0.006 * (k - (len(arms) - 1) / 2)
                 means = error.groupby(arm["rate"]).mean()
-                ax.plot(arm["rate"] + shift, error, "o", markersize=3, alpha=0.5, color=PALETTE[k])
-                ax.plot(means.index + shift, means, color=PALETTE[k], label=method_title(method, transition))
+                colour = PALETTE[k - 1] if k else "0.45"
+                ax.plot(arm["rate"] + shift, error, "o", markersize=3, alpha=0.5, color=colour)
+                ax.plot(means.index + shift, means, color=colour, label=method_title(method, transition))
+            if (cell["rate"] == 0).any():
+                ceiling = 100 * (1 - cell.loc[cell["rate"] == 0, accuracy].mean())
+                ax.axhline(ceiling, color="0.3", linewidth=1, linestyle=":", zorder=0, label="clean labels")
             ax.set_yscale("log")
             ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.yaxis.set_major_formatter("{x:g}")
@@ -132,15 +148,15 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
 
 @styled
 def gains(rows: pd.DataFrame) -> Figure:
-    """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel a network and noise.
+    """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel per network and noise.
 
-    Each has its own scale, as failed runs of one would hide what there is to see of the others. A dot is filled where
-    the difference is not 0 at 5 % after correction for the number of rows.
+    A dot is filled where the difference is not 0 at 5 % after correction for the number of rows. Each panel has its own
+    scale, which intervals of runs that fail do not stretch; a mean beyond it is told at the edge.
 
     Args:
         rows: as `tables.gains` gives it.
     """
-    figure, panels = _a_row_an_arm(rows, "gain over cross-entropy (points)")
+    figure, panels = _row_per_arm(rows, "gain over cross-entropy (points)")
     for ax, cell, arms in panels:
         ax.axvline(0, color="0.3", linewidth=1)
         for row in cell.to_dict("records"):
@@ -148,17 +164,21 @@ def gains(rows: pd.DataFrame) -> Figure:
             filled = PALETTE[0] if row["corrected"] < 0.05 else "white"
             ax.plot([row["low"], row["high"]], [y, y], color=PALETTE[0])
             ax.plot(row["gain"], y, "o", color=PALETTE[0], markerfacecolor=filled)
+        cut_wide(ax, cell, arms)
     return figure
 
 
-def _a_row_an_arm(
+def _arms(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """The methods with their sources of T that rows have, each once."""
+    return list(rows[["method", "transition"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _row_per_arm(
     rows: pd.DataFrame, label: str, **options: Any
 ) -> tuple[Figure, list[tuple[Axes, pd.DataFrame, list[Any]]]]:
-    """A panel a network and noise, each with its rows and with the arms of its network from the top down."""
-    models, noises = (list(dict.fromkeys(rows[name])) for name in ("model", "noise"))
-    arms = {
-        m: list(dict.fromkeys(map(tuple, rows[rows["model"] == m][["method", "transition"]].values))) for m in models
-    }
+    """A panel per network and noise, each with its rows and with the arms of its network from the top down."""
+    models, noises = (rows[name].unique().tolist() for name in ("model", "noise"))
+    arms = {m: _arms(rows[rows["model"] == m]) for m in models}
     heights = [0.28 * len(arms[model]) + 0.8 for model in models]
     figure, axes = new_axes(
         rows, len(models), len(noises), 2.6 + 2.7 * len(noises), sum(heights) + 0.3, sharey="row",
@@ -178,20 +198,27 @@ def _a_row_an_arm(
 
 
 @styled
-def ablation(rows: pd.DataFrame) -> Figure:
-    """Accuracy after the last epoch with a part of a recipe left out: a dot a seed and a line at the mean.
+def ablation(rows: pd.DataFrame, ceiling: float = float("nan")) -> Figure:
+    """Accuracy after the last epoch with a part of a recipe left out, best first: a dot per seed, a line at the mean.
 
     Args:
         rows: as `tables.ablation` gives it.
+        ceiling: the accuracy on clean labels in percent, drawn as a dotted line.
     """
-    noises, parts = (list(dict.fromkeys(rows[name])) for name in ("noise", "part"))
+    noises = rows["noise"].unique().tolist()
+    means = rows.groupby("part", sort=False)["last_accuracy"].mean()
+    parts = list(means.sort_values(ascending=False, kind="stable").index)
     drawn = rows[["noise", "part", "seed", "last_accuracy"]]
-    figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.7 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
+    figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.3 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         for y, part in enumerate(parts):
             values = 100 * rows[(rows["noise"] == noise) & (rows["part"] == part)]["last_accuracy"]
             ax.plot(values, [y] * len(values), "o", color=PALETTE[0], alpha=0.5, markersize=4)
             ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=PALETTE[0])
+        if ceiling == ceiling:
+            ax.axvline(ceiling, color="0.2", linewidth=1, linestyle=":")
+            said = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "color": "0.2", "fontsize": 8}
+            ax.annotate("clean labels", (ceiling, 0.02), **said)
         ax.set(title=f"{noise_title(noise)}, n = {len(values)}", xlabel="clean test accuracy (%)")
         ax.grid(False, axis="y")
     axes[0, 0].set_yticks(range(len(parts)), parts)
@@ -201,14 +228,14 @@ def ablation(rows: pd.DataFrame) -> Figure:
 
 @styled
 def tries(rows: pd.DataFrame) -> Figure:
-    """How far each configuration is behind its arm's best, a panel a network and noise.
+    """How far each configuration is behind its arm's best, a panel per network and noise.
 
     The protocol's dot is filled, and the reported one is orange.
 
     Args:
         rows: as `tuning_tables.tries` gives it.
     """
-    figure, panels = _a_row_an_arm(rows, "loss behind the best (millinats)", sharex=True)
+    figure, panels = _row_per_arm(rows, "loss behind the best (millinats)", sharex=True)
     for ax, cell, arms in panels:
         ax.grid(True, axis="y")
         for row in cell.to_dict("records"):

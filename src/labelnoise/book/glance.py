@@ -7,11 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.style import GREY, PALETTE, new_axes, styled
 from labelnoise.book.tables import where
 from labelnoise.book.titles import MODEL_TITLES, noise_title
-
-GREY = "0.55"
 
 
 @styled

@@ -35,7 +35,7 @@ def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float,
     ax.grid(False)
 
 
-PANELS_A_ROW = 4
+PANELS_PER_ROW = 4
 
 
 @styled
@@ -46,19 +46,19 @@ def transition_heatmaps(
     difference: bool = False,
     limit: float | None = None,
 ) -> Figure:
-    """Transition matrices, one a panel, all on one scale; entries are printed up to 12 classes.
+    """Transition matrices, one per panel, all on one scale; entries are printed up to 12 classes.
 
     Args:
-        rows: title to panel title to matrix, shape (n_classes, n_classes); more than `PANELS_A_ROW` panels of
+        rows: title to panel title to matrix, shape (n_classes, n_classes); more than `PANELS_PER_ROW` panels of
             one title go on in the next row.
-        class_names: one a class.
+        class_names: one per class.
         difference: the matrices are differences of two, drawn around zero.
         limit: the end of the scale; by default 1, or 0.2 for differences.
     """
     lines = [
-        (title, list(panels.items())[start : start + PANELS_A_ROW])
+        (title, list(panels.items())[first : first + PANELS_PER_ROW])
         for title, panels in rows.items()
-        for start in range(0, len(panels), PANELS_A_ROW)
+        for first in range(0, len(panels), PANELS_PER_ROW)
     ]
     columns = max(len(panels) for _, panels in lines)
     side = 2.5 if len(class_names) <= 4 else 3.6

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from labelnoise.statistics import interval
 from labelnoise.book.drawn import entries
 from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.tables import where
 from labelnoise.book.titles import noise_title, source_title
+from labelnoise.statistics import interval
 from labelnoise.transitions import Matrix
 
 
@@ -34,11 +34,14 @@ def predicted_probabilities(
     Args:
         quantiles: noise to the 3, 25, 50, 75 and 97 % quantiles, shape (n_classes, n_classes, 5).
         truths: noise to T, shape (n_classes, n_classes).
-        class_names: one a class.
+        class_names: one per class.
         label: what they are of.
     """
     true_or_quantile = ("q3", "q25", "q50", "q75", "q97", "true")
-    both = {noise: np.concatenate([np.asarray(values), truths[noise][..., None]], axis=2) for noise, values in quantiles.items()}
+    both = {
+        noise: np.concatenate([np.asarray(values), truths[noise][..., None]], axis=2)
+        for noise, values in quantiles.items()
+    }
     drawn = entries(both, ["noise", "clean", "noisy", "what", "probability"], class_names)
     drawn["what"] = [true_or_quantile[i] for i in drawn["what"]]
     figure, axes = new_axes(drawn, 1, len(quantiles), 4 * len(quantiles), 3.2, sharey=True)
@@ -65,31 +68,39 @@ def predicted_probabilities(
 
 
 @styled
-def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: int = 1) -> Figure:
-    """Relative L1 error of each estimator: every seed, the mean and its 95 % interval, a panel a noise.
+def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: int = 2) -> Figure:
+    """Relative L1 error of each estimator: every seed, the mean with its 95 % interval, a panel per noise.
+
+    The estimators stand in one order in all panels, the one with the smallest mean of logarithmic errors first.
 
     Args:
         table: as `matrix_tables.matrix_errors` gives it.
-        estimators: from the top down.
-        columns: panels a row.
+        estimators: which to draw; the mean of the oracle is a line besides.
+        columns: panels per row.
     """
     noises = list(dict.fromkeys(table["noise"]))
-    lines = -(-len(noises) // columns)
-    height = 0.26 * len(estimators) + 0.9
     drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", "l1"]]
+    means = drawn.groupby(["noise", "estimator"])["l1"].mean()
+    ranks = np.log(means.clip(lower=1e-6)).groupby("estimator").mean()
+    names = sorted(ranks.index, key=lambda name: (name != "oracle", ranks[name]))
+    columns = min(columns, len(noises))
+    lines = -(-len(noises) // columns)
+    height = 0.26 * len(names) + 0.9
     figure, axes = new_axes(drawn, lines, columns, 8.4, height * lines, sharex=True, sharey=True)
     for ax in axes.flat[len(noises) :]:
         ax.axis("off")
     for ax, noise in zip(axes.flat, noises, strict=False):
-        for k, name in enumerate(estimators):
-            values = table.loc[(table["noise"] == noise) & (table["estimator"] == name), "l1"].to_numpy()
-            summary = interval(values)
-            line, colour = np.full(len(values), k - 0.15), PALETTE[k % len(PALETTE)]
+        if (noise, "oracle") in means:
+            ax.axvline(means[noise, "oracle"], color="0.2", linewidth=1)
+        for k, name in enumerate(names):
+            values = where(drawn, noise=noise, estimator=name)["l1"].to_numpy()
+            summary, colour = interval(values), PALETTE[1] if name == "alternating" else "0.45"
+            line = np.full(len(values), k - 0.15)
             ax.plot(values, line, "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
-            ax.plot([summary.low, summary.high], [k + 0.2, k + 0.2], color="0.2")
-            ax.plot(summary.mean, k + 0.2, "D", color="0.2", markersize=4)
-        ax.set(title=noise_title(noise), xscale="log", yticks=range(len(estimators)))
-        ax.set_yticklabels([source_title(name) for name in estimators])
+            ax.plot([summary.low, summary.high], [k + 0.2, k + 0.2], color=colour)
+            ax.plot(summary.mean, k + 0.2, "D", color=colour, markersize=4)
+        ax.set(title=noise_title(noise), xscale="log", yticks=range(len(names)))
+        ax.set_yticklabels([source_title(name) for name in names])
         ax.grid(False, axis="y")
     axes[0, 0].invert_yaxis()
     for ax in axes[-1]:
@@ -99,7 +110,7 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: i
 
 @styled
 def error_curves(table: pd.DataFrame, x: str, label: str, estimators: Sequence[str]) -> Figure:
-    """Mean relative L1 error of T against a column, with 95 % intervals: a panel a noise, a line an estimator.
+    """Mean relative L1 error of T against a column, with 95 % intervals: a panel per noise, a line per estimator.
 
     Args:
         table: as `matrix_tables.matrix_errors` gives it.
@@ -107,7 +118,7 @@ def error_curves(table: pd.DataFrame, x: str, label: str, estimators: Sequence[s
         label: of the x axis.
         estimators: which to draw.
     """
-    noises = list(dict.fromkeys(table["noise"]))
+    noises = table["noise"].unique().tolist()
     drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", x, "l1"]]
     figure, axes = new_axes(drawn, 1, len(noises), 4.2 * len(noises), 3.6, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
@@ -129,14 +140,14 @@ def error_curves(table: pd.DataFrame, x: str, label: str, estimators: Sequence[s
 
 @styled
 def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
-    """Share of the entries of T within their 95 % interval, as stated and of the right width, a panel a noise.
+    """Share of the entries of T within their 95 % interval, as stated and of the right width, a panel per noise.
 
     Args:
         table: as `matrix_tables.precision` gives it.
         goal: the band that is shaded.
     """
-    noises = list(dict.fromkeys(table["noise"]))
-    names = list(dict.fromkeys(table["estimator"]))
+    noises = table["noise"].unique().tolist()
+    names = table["estimator"].unique().tolist()
     figure, axes = new_axes(table, 1, len(noises), 8.4, 0.3 * len(names) + 1, sharex=True, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         rows = table[table["noise"] == noise].set_index("estimator")
@@ -159,13 +170,14 @@ def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
 
 @styled
 def bias_and_spread(table: pd.DataFrame) -> Figure:
-    """Bias beside spread of each estimator, relative L1, on a logarithmic scale: a panel a noise.
+    """Bias beside spread of each estimator, relative L1, on a log scale, the smallest sum first: a panel per noise.
 
     Args:
         table: as `matrix_tables.precision` gives it.
     """
-    noises = list(dict.fromkeys(table["noise"]))
-    names = list(dict.fromkeys(table["estimator"]))
+    noises = table["noise"].unique().tolist()
+    together = table.assign(error=table["bias"] + table["spread"]).groupby("estimator")["error"].mean()
+    names = together.sort_values().index.tolist()
     figure, axes = new_axes(table, 1, len(noises), 8.4, 0.32 * len(names) + 1.3, sharex=True, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
         rows = table[table["noise"] == noise].set_index("estimator").loc[names]
@@ -180,13 +192,13 @@ def bias_and_spread(table: pd.DataFrame) -> Figure:
 
 @styled
 def traces(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
-    """Error of T and noisy validation loss over epochs, means over the seeds: a column a noise.
+    """Error of T and noisy validation loss over epochs, means over the seeds: a column per noise.
 
     Args:
         table: as `matrix_tables.traces` gives it.
         estimators: which to draw.
     """
-    noises = list(dict.fromkeys(table["noise"]))
+    noises = table["noise"].unique().tolist()
     drawn = table[table["estimator"].isin(estimators)]
     estimators = [name for name in estimators if name in set(drawn["estimator"])]  # records keep those that there were
     figure, axes = new_axes(drawn, 2, len(noises), 4.2 * len(noises), 5.4, sharex=True, sharey="row")

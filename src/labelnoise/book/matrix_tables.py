@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from labelnoise.statistics import interval
 from labelnoise import transitions
 from labelnoise.data import true_matrix
 from labelnoise.estimators.rule import leads
+from labelnoise.statistics import interval
 from labelnoise.trials import Record
 
 LEVEL = 0.95  # of the intervals whose coverage is counted
@@ -34,7 +34,7 @@ def true_matrices(records: Iterable[Record]) -> dict[str, transitions.Matrix]:
 
 
 def matrix_errors(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record and T in it: the trial's fields, ``estimator``, and its ``l1`` and ``frobenius`` errors.
+    """One row per record and T in it: the trial's fields, ``estimator``, and its ``l1`` and ``frobenius`` errors.
 
     The oracle's T is the same in all trials that share their labels, so only cross-entropy's is listed. Errors are
     relative, as fractions (see `transitions.l1_error`, `transitions.frobenius_error`).
@@ -60,7 +60,7 @@ def errors(table: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
         estimators: which to list, in this order.
 
     Returns:
-        One row a noise and estimator: the ``mean`` of the relative L1 error, its ``deviation``, ``n``,
+        One row per noise and estimator: the ``mean`` of the relative L1 error, its ``deviation``, ``n``,
         ``times_oracle``, the ratio of means, and ``frobenius``, the mean of that error.
     """
     rows = []
@@ -78,7 +78,7 @@ def beaten(records: Iterable[Record], estimators: Sequence[str]) -> pd.DataFrame
     """In how many classes another label is at least as frequent as the right one, by T and by its estimates.
 
     Returns:
-        One row a data set and estimator: ``classes`` by the true T, ``found``, the mean by the estimates, and ``n``.
+        One row per data set and estimator: ``classes`` by the true T, ``found``, the mean by the estimates, and ``n``.
     """
     rows = []
     for record in records:
@@ -94,7 +94,7 @@ def beaten(records: Iterable[Record], estimators: Sequence[str]) -> pd.DataFrame
 
 
 def rounds(*tables: pd.DataFrame) -> pd.DataFrame:
-    """Mean relative L1 error of alternating likelihood's T, of each round alone and of all together, one row a noise.
+    """Mean relative L1 error of alternating likelihood's T, of each round alone and of all together, one row per noise.
 
     Args:
         tables: as `matrix_errors` gives them.
@@ -152,14 +152,14 @@ def precision(records: Iterable[Record]) -> pd.DataFrame:
         several = len(errors) > 1
         at_best = (np.abs(errors) <= quantile * errors.std(axis=0, ddof=1)).mean() if several else np.nan
         rows.append([noise, name, bias, spread, stated, *covered, at_best, len(errors)])
-    noises = list(dict.fromkeys(noise for noise, _ in drawn))
+    noises = [noise for noise, _ in drawn]
     rows.sort(key=lambda row: noises.index(row[0]))
     columns = ["noise", "estimator", "bias", "spread", "stated", "coverage", "low", "high", "at_best", "n"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def traces(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record, estimator and epoch, counted from 1: noise, seed, error of T, noisy validation loss."""
+    """One row per record, estimator and epoch, counted from 1: noise, seed, error of T, noisy validation loss."""
     rows = []
     for record in records:
         truth = _truth(record)
@@ -172,7 +172,7 @@ def traces(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def orientation(records: Iterable[Record], estimators: Sequence[str]) -> pd.DataFrame:
-    """How far the estimates lie from T and from its transpose, one row a noise whose transpose differs, and estimator.
+    """How far the estimates lie from T and from its transpose, one row per estimator and noise whose transpose differs.
 
     ``to_t`` and ``to_transpose`` are mean relative L1 distances, ``nearer`` is the share of draws that are nearer to T.
     """
@@ -193,18 +193,20 @@ def orientation(records: Iterable[Record], estimators: Sequence[str]) -> pd.Data
     return pd.DataFrame(rows, columns=["noise", "estimator", "to_t", "to_transpose", "nearer", "n"])
 
 
-def held_out(in_sample: pd.DataFrame, folds: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
-    """Mean relative L1 error of T from probabilities in sample, held out and calibrated, one row a noise and estimator.
+def held_out(in_sample: pd.DataFrame, cross_fitted: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:
+    """Mean relative L1 error of T from probabilities in sample, held out and calibrated.
+
+    There is one row per noise and estimator.
 
     Args:
         in_sample: as `matrix_errors` gives it, of cross-entropy.
-        folds: the same, of cross-fitting.
+        cross_fitted: the same, of cross-fitting.
         estimators: which to list.
     """
-    means = pd.concat([in_sample, folds]).groupby(["noise", "estimator"], sort=False)["l1"].mean()
+    means = pd.concat([in_sample, cross_fitted]).groupby(["noise", "estimator"], sort=False)["l1"].mean()
     rows = [
         [noise, name, means[noise, name], means[noise, f"{name}, held out"], means[noise, f"{name}, calibrated"]]
-        for noise in dict.fromkeys(in_sample["noise"])
+        for noise in in_sample["noise"].unique()
         for name in estimators
         if (noise, f"{name}, held out") in means  # networks in folds keep the estimators that there were
     ]

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
-from labelnoise.book.plans import Plan
-from labelnoise.book.project import recorded, source, sources, tries
+from labelnoise.book.plan import Plan, merged
+from labelnoise.book.project import notebook_names, notebook_path, recorded, tries
 from labelnoise.errors import InputError
 from labelnoise.trials import Record, Trial
 
@@ -52,11 +52,11 @@ class Parameter:
             self._refuse(value)
         return self._convert(self.kind, value, value)
 
-    def _convert(self, kind: type, value: Any, given: Any) -> Any:
+    def _convert(self, kind: type, value: Any, refused: Any) -> Any:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            self._refuse(given)
+            self._refuse(refused)
         return value
 
     def _refuse(self, value: Any) -> None:
@@ -74,8 +74,8 @@ KINDS: dict[str, Any] = {
 
 
 def _cell(name: str, tag: str) -> str:
-    """The source of a chapter's cell with a tag; empty if there is none."""
-    cells = json.loads(source(name).read_bytes())["cells"]
+    """The source of the chapter's cell that has a tag, or an empty text if none has."""
+    cells = json.loads(notebook_path(name).read_bytes())["cells"]
     return next(("".join(cell["source"]) for cell in cells if tag in cell["metadata"].get("tags", [])), "")
 
 
@@ -96,7 +96,7 @@ def defaults(name: str) -> dict[str, Any]:
     return {key: parameter.default for key, parameter in declared(name).items()}
 
 
-def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def check(name: str, changed: Mapping[str, Any]) -> dict[str, Any]:
     """The given parameters in the types the chapter declares, and fewer seeds with them unless told otherwise.
 
     Raises:
@@ -104,15 +104,15 @@ def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             together.
     """
     known = declared(name)
-    for key in given:
+    for key in changed:
         if key not in known:
-            others = [other for other in sources() if key in declared(other)]
+            others = [other for other in notebook_names() if key in declared(other)]
             moved = f" It is one of {' and '.join(others)}." if others else ""
             moved = f" It is now {RENAMED[key]}." if key in RENAMED else moved
             raise InputError(
                 f"Chapter {name} has no parameter {key!r}; use one of: {', '.join(known) or 'none'}.{moved}"
             )
-    checked = {key: known[key].check(value) for key, value in given.items()}
+    checked = {key: known[key].check(value) for key, value in changed.items()}
     if checked.get("noises") and checked.get("noise_rates"):
         raise InputError(
             f"Pass noises or noise_rates, not both: {checked['noises']} and {checked['noise_rates']} are two answers."
@@ -121,13 +121,13 @@ def check(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return checked | ({"seeds": few} if few and checked and "seeds" not in checked else {})
 
 
-def planned(name: str, given: Mapping[str, Any] = EMPTY) -> Plan:
+def planned(name: str, changed: Mapping[str, Any] = EMPTY) -> Plan:
     """What a chapter asks for with these parameters, the others at their defaults; nothing is trained.
 
     Raises:
         InputError: an unknown parameter, or a value that no trial can have.
     """
-    values = defaults(name) | check(name, given)
+    values = defaults(name) | check(name, changed)
     exec(compile(_cell(name, "trials"), f"the trials of {name}", "exec"), values)
     found: Plan = values.get("plan", Plan())
     return found
@@ -135,7 +135,7 @@ def planned(name: str, given: Mapping[str, Any] = EMPTY) -> Plan:
 
 def planned_by_all() -> list[Trial]:
     """The trials of the book: those that its chapters ask for with their defaults, each once."""
-    return list(dict.fromkeys(trial for name in sources() for trial in planned(name).trials))
+    return merged(planned(name) for name in notebook_names())
 
 
 def spent() -> dict[str, list[Record]]:
@@ -143,5 +143,5 @@ def spent() -> dict[str, list[Record]]:
 
     Trials that are not on record are left out.
     """
-    records = {name: recorded(planned(name).trials) for name in sources() if _cell(name, "trials")}
+    records = {name: recorded(planned(name).trials) for name in notebook_names() if _cell(name, "trials")}
     return records | {"07_tuning": tries()}

@@ -14,7 +14,7 @@ WHOLE = "all parts"
 
 
 def parts(result: Mapping[str, Any]) -> pd.DataFrame:
-    """The mean error of T with all parts, and how it changes without each, a row a noise, number of images and part.
+    """The mean error of T with all parts, and how it changes without each, a row per noise, number of images and part.
 
     Differences are paired by seed, over the seeds that both have, with their 95 % intervals.
 

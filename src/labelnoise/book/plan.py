@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,8 +40,13 @@ class Plan:
 
     @property
     def trials(self) -> list[Trial]:
-        """Those of all groups, each once."""
+        """The trials of all groups, each once."""
         return list(dict.fromkeys(itertools.chain(*self.groups.values())))
+
+
+def merged(plans: Iterable[Plan]) -> list[Trial]:
+    """The trials of several plans, each once."""
+    return list(dict.fromkeys(itertools.chain.from_iterable(plan.trials for plan in plans)))
 
 
 def check_publishable(plan: Plan) -> None:

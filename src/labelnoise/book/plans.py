@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from labelnoise.book.plan import Plan as Plan
@@ -15,8 +13,6 @@ from labelnoise.book.plan import check_path as check_path
 from labelnoise.book.plan import check_tuned as check_tuned
 from labelnoise.book.plan import drawn as drawn
 from labelnoise.book.plan import parted as parted
-from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, Settings, method, protocol
 from labelnoise.trials import Trial, in_profile, trial, tuning
 
@@ -29,7 +25,7 @@ LONG = Settings(epochs=40, batch_size=256, learning_rate=2.5e-4, weight_decay=1e
 # At AlexNet's published rate a run on "0.6" can stay at chance; this is half of it, with the steps to make up for it.
 GENTLE = dataclasses.replace(PROTOCOL["alexnet"], epochs=10, learning_rate=3e-4)
 
-Arm = tuple[str, str | None]  # a method and the source of its T
+MethodAndT = tuple[str, str | None]  # the source of T by name
 
 
 def estimation(
@@ -56,19 +52,19 @@ def estimation(
 
 
 def of_sizes(images: Sequence[int], **common: Any) -> list[Trial]:
-    """As `estimation`, with fewer images; the smoke profile has a number of its own."""
+    """The trials of `estimation` on fewer images; the smoke profile has a number of its own."""
     check(1, images=images)
     return [asked for number in images for asked in estimation(images=number, **common)]
 
 
 def of_networks(models: Sequence[str], **common: Any) -> list[Trial]:
-    """As `estimation`, with other networks."""
+    """The trials of `estimation` with each of several networks."""
     check(1, further_models=models)
     return [asked for model in models for asked in estimation(model=model, **common)]
 
 
 def held_out(**common: Any) -> list[Trial]:
-    """As `estimation`, with probabilities of networks that did not see the labels, and calibrated ones."""
+    """The trials of `estimation` with networks in folds, which give probabilities of images that they did not see."""
     return [dataclasses.replace(asked, method="cross-fitting") for asked in estimation(**common)]
 
 
@@ -86,7 +82,7 @@ def learner(plain: Trial, name: str) -> Trial:
     return dataclasses.replace(plain, method=name)
 
 
-def arm(text: str) -> Arm:
+def arm(text: str) -> MethodAndT:
     """An arm from ``METHOD`` or ``METHOD, SOURCE``, such as "forward, true"; a method that needs T has the true one."""
     name, _, source = text.partition(", ")
     recipe = method(name)
@@ -115,7 +111,7 @@ def correction(
         InputError: a list is empty, there are too few seeds, or a name is not known.
     """
     check(seeds, noises=noises, models=models, methods=methods)
-    plain: Arm = ("cross-entropy", None)
+    plain: MethodAndT = ("cross-entropy", None)
     cells = [("clean", plain), *itertools.product(noises, (plain, *map(arm, methods)))]
     return [
         chosen_trial(dataset=dataset, noise=noise, model=model, arm=each, seed=seed, profile=profile)
@@ -134,9 +130,9 @@ def modern(
     seeds: int,
     profile: str = "full",
 ) -> list[Trial]:
-    """As `correction`, in modern training: all with the settings of our own recipe, and from all noisy images."""
+    """The trials of `correction` in modern training: with the settings of our own recipe, and on all noisy images."""
     check(seeds, noises=noises, models=models, methods=methods)
-    plain: Arm = ("cross-entropy", None)
+    plain: MethodAndT = ("cross-entropy", None)
     cells = [("clean", plain), *itertools.product(noises, (plain, *map(arm, methods)))]
     trials = []
     for seed, model, (noise, each) in itertools.product(range(seeds), models, cells):
@@ -145,7 +141,7 @@ def modern(
     return trials
 
 
-def chosen_trial(*, dataset: str, noise: str, model: str, arm: Arm, seed: int, profile: str = "full") -> Trial:
+def chosen_trial(*, dataset: str, noise: str, model: str, arm: MethodAndT, seed: int, profile: str = "full") -> Trial:
     """An arm's trial with the settings that were chosen for it (see `tuning.chosen`)."""
     whole = tuning.Arm(dataset, noise, model, *arm)
     return in_profile(reported(whole, tuning.chosen(whole), seed), profile)
@@ -158,7 +154,7 @@ def reported(arm: tuning.Arm, choice: tuning.Choice, seed: int) -> Trial:
 
 
 def forward_alone(trials: Sequence[Trial], seeds: int) -> list[Trial]:
-    """Those of cross-entropy and of forward correction, by the true T, a distorted one or alternating likelihood's."""
+    """The trials of cross-entropy and of forward correction by the true T, a distorted one or one that was learned."""
     return [
         asked
         for asked in trials

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -28,19 +28,19 @@ def root() -> Path:
     raise InputError(f"{here} is not in a checkout of the book; clone it and run this command there.")
 
 
-def sources() -> dict[str, Path]:
+def notebook_names() -> dict[str, Path]:
     """Every chapter's name and source notebook, in the order of the book."""
     paths = sorted((root() / "notebooks").glob("*.ipynb"))
     return {path.stem: path for path in paths}
 
 
-def source(name: str) -> Path:
+def notebook_path(name: str) -> Path:
     """The source notebook of a chapter.
 
     Raises:
         InputError: there is no such chapter.
     """
-    known = sources()
+    known = notebook_names()
     if name not in known:
         raise InputError(f"There is no chapter {name!r}; use one of: {', '.join(known)}.")
     return known[name]
@@ -78,7 +78,10 @@ def given_path(text: str) -> Path:
 
 
 def _read(records: Iterable[Record], estimators: Sequence[str] = ()) -> list[Record]:
-    """The records as pages show them, noted down in the file that ``$LABELNOISE_READ`` names, if any, as what a page is drawn from."""
+    """The records as pages show them.
+
+    They are noted in the file that ``$LABELNOISE_READ`` names, if there is one, as what a page is drawn from.
+    """
     found = list(records)
     if path := os.environ.get("LABELNOISE_READ"):
         with open(path, "a", encoding="utf-8") as file:
@@ -99,7 +102,7 @@ def tries() -> list[Record]:
 
 
 def recorded(trials: Sequence[Trial]) -> list[Record]:
-    """Those of the trials' records that there are; nothing is trained."""
+    """The records of those trials that have one; nothing is trained."""
     known = ledger()
     return _read(record for trial in trials if (record := known.find(trial)) is not None)
 

@@ -101,14 +101,14 @@ def accuracies_on_the_papers_sets(table: pd.DataFrame) -> pd.DataFrame:
         [name, titles.method_title(name, source), network, *values, where]
         for name, source, network, *values, where in ACCURACIES_ON_THE_PAPERS_SETS
     ]
-    theirs = list(dict.fromkeys(row[0] for row in rows))
+    theirs = [row[0] for row in rows]
     means = 100 * table[table["method"].isin(theirs)].pivot_table(
         index=["model", "method", "transition"], columns="noise", values="last_accuracy", sort=False
     ).reindex(columns=noises)
     for row in means.dropna(how="all").reset_index().to_dict("records"):
         said = titles.method_title(row["method"], row["transition"])
         rows.append([row["method"], said, titles.MODEL_TITLES[row["model"]], *(row[name] for name in noises), HERE])
-    rows.sort(key=lambda row: theirs.index(str(row[0])))
+    rows.sort(key=lambda row: theirs.index(row[0]))
     columns = ["recipe", "method", "network", *map(titles.noise_title, noises), "source"]
     return pd.DataFrame(rows, columns=columns).drop(columns="recipe").round(1).astype(object).fillna("")
 
@@ -117,15 +117,15 @@ def orientation() -> pd.DataFrame:
     """How far the published estimates on "0.5" lie from the printed T and from its transpose, in relative L1 error."""
     printed = np.array(PAPER["paper-0.5"])
     rows = []
-    for estimator, network, source, rounded in ON_PAPER_05:
+    for estimator, network, paper, rounded in ON_PAPER_05:
         matrix = np.array(rounded)
         matrix /= matrix.sum(axis=1, keepdims=True)
-        rows.append([source, estimator, network, *(transitions.l1_error(matrix, T) for T in (printed, printed.T))])
+        rows.append([paper, estimator, network, *(transitions.l1_error(matrix, T) for T in (printed, printed.T))])
     return pd.DataFrame(rows, columns=["source", "estimator", "network", "to T", "to its transpose"]).round(3)
 
 
 def on_the_papers_sets(errors: pd.DataFrame, network: str) -> pd.DataFrame:
-    """Relative Frobenius errors on the paper's sets: the published ones, then ours, a row an estimator and network.
+    """Relative Frobenius errors on the paper's sets: the published ones, then ours, a row per estimator and network.
 
     Args:
         errors: as `matrix_tables.errors` gives it.
@@ -134,7 +134,7 @@ def on_the_papers_sets(errors: pd.DataFrame, network: str) -> pd.DataFrame:
     noises = ["paper-0.5", "paper-0.6"]
     rows = [[*row[:2], *row[2:4], row[4]] for row in ON_THE_PAPERS_SETS]
     ours = errors.pivot(index="estimator", columns="noise", values="frobenius").reindex(columns=noises)
-    for name in dict.fromkeys(errors["estimator"]):
+    for name in errors["estimator"].unique():
         rows.append([titles.source_title(name), titles.MODEL_TITLES[network], *ours.loc[name], HERE])
     columns = ["estimator", "network", *map(titles.noise_title, noises), "source"]
     return pd.DataFrame(rows, columns=columns).round(3)

@@ -7,6 +7,11 @@ import pandas as pd
 from labelnoise.book import tables, titles
 
 
+def below_half(table: pd.DataFrame) -> pd.Series:
+    """How many runs of each arm end below an accuracy of 50 %, by network, noise, method and source of T."""
+    return (table["last_accuracy"] < 0.5).groupby([table[name] for name in tables.ARM_COLUMNS], sort=False).sum()
+
+
 def compared(table: pd.DataFrame) -> pd.DataFrame:
     """What each method reaches after the last epoch, and what it gains over cross-entropy, the best first.
 
@@ -16,13 +21,15 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
         table: as `tables.as_table` gives it, of one network, with cross-entropy.
 
     Returns:
-        One row per noise and method: the mean accuracy in percent with its standard deviation, the lowest of the runs,
-        the gain in points with its 95 % interval, and p. The heading of the methods says how many runs each has, or a
-        column does where they differ.
+        One row per noise and method: the mean accuracy in percent with its standard deviation; the lowest of the runs,
+        and in brackets how many end below 50 %; the gain in points with its 95 % interval; and p. The heading of the
+        methods says how many runs each has, or a column does where they differ.
     """
     noisy = table[table["noise"] != "clean"]
     gains = tables.gains(noisy).drop(columns="n")
-    rows = tables.accuracies(noisy).merge(gains, how="left", on=tables.ARM)
+    rows = tables.accuracies(noisy).merge(gains, how="left", on=tables.ARM_COLUMNS)
+    counts = rows.join(below_half(noisy).rename("count"), on=tables.ARM_COLUMNS)["count"]
+    rows["lowest"] += [f" ({count})" if count else "" for count in counts]
     noises = list(dict.fromkeys(rows["noise"]))
     rows = rows.assign(cell=rows["noise"].map(noises.index), order=-rows["gain"].fillna(0.0))
     rows = rows.sort_values(["cell", "order"])

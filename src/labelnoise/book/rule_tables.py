@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
+from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.estimators import rule
 from labelnoise.training import method
-from labelnoise.trials import n_validation
-from labelnoise.book.tables import ARM
-from labelnoise.trials import Record
+from labelnoise.trials import Record, n_validation
 
 
 def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFrame:
-    """What noisy validation labels say of each gain over cross-entropy, beside the gain itself, a row a run.
+    """What noisy validation labels say of each gain over cross-entropy, beside the gain itself, one row per run.
 
     Both are of the last epoch. T is what confident learning reads from the cross-entropy fit, so no clean label has a
     part in the prediction. A refit is left out, as it has learned from the validation images.
@@ -26,9 +25,8 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
 
     Returns:
         Columns training, dataset, model, noise, method, transition, seed; the ``margin`` of T (see `rule.margin`); in
-        points of accuracy the ``gain``, what is ``predicted`` (see `rule.slope`), its ``resolution``, and ``fall``:
-        what cross-entropy has lost since the epoch with its highest noisy validation accuracy, as a practitioner would
-        see it before any correction; the ``verdict``, whether one is ``told``, and whether it is ``right``.
+        points of accuracy the ``gain``, what is ``predicted`` (see `rule.slope`) and its ``resolution``; the
+        ``verdict``, whether one is ``told``, and whether it is ``right``.
     """
     done = [record for record in records if not record.trial.refit and not method(record.trial.method).folds]
     plain = {
@@ -36,6 +34,19 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         for r in done
         if r.trial.method == "cross-entropy"
     }
+    columns = [
+        "training",
+        "dataset",
+        *ARM_COLUMNS,
+        "seed",
+        "margin",
+        "gain",
+        "predicted",
+        "resolution",
+        "verdict",
+        "told",
+        "right",
+    ]
     rows = []
     for record in done:
         asked = record.trial
@@ -44,9 +55,9 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
             continue
         matrix = other.transition_matrices["confident-learning"]
         per_point = rule.slope(matrix) / 100
-        seen, before = (np.array(r.history["noisy_validation_accuracy"]) / per_point for r in (record, other))
+        seen, before = (r.history["noisy_validation_accuracy"][-1] / per_point for r in (record, other))
         measured = [100 * r.history["clean_test_accuracy"][-1] for r in (record, other)]
-        predicted, resolution = seen[-1] - before[-1], 100 * rule.gain_resolution(n_validation(asked), matrix)
+        predicted, resolution = seen - before, 100 * rule.gain_resolution(n_validation(asked), matrix)
         verdict = rule.verdict(predicted, resolution)
         told, gain = verdict != "can't tell", measured[0] - measured[1]
         rows.append(
@@ -55,63 +66,59 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
                 "method": asked.method, "transition": asked.transition or "", "seed": asked.seed,
                 "margin": rule.margin(matrix), "gain": gain,
                 "predicted": predicted, "resolution": resolution,
-                "fall": before.max() - before[-1],
                 "verdict": verdict, "told": told, "right": told and np.sign(predicted) == np.sign(gain),
             }
         )  # fmt: skip
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns)
 
 
 SIZES = {"less than 1 point": (0, 1), "1 to 3 points": (1, 3), "more than 3 points": (3, np.inf)}
 
 
 def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
-    """The mean gain and margin of each cell: a data set, network, noise, method and source of T.
+    """The mean gain and margin of each cell: a training, data set, network, noise, method and source of T.
 
     Args:
         rows: as `predicted_gains` gives it.
 
     Returns:
-        Columns dataset, model, noise, method, transition, ``margin``, ``gain`` and ``n``.
+        Columns training, dataset, model, noise, method, transition, ``margin``, ``gain`` and ``n``.
     """
-    cells = rows.groupby(["dataset", *ARM], sort=False)
+    cells = rows.groupby(["training", "dataset", *ARM_COLUMNS], sort=False)
     return cells.agg(margin=("margin", "mean"), gain=("gain", "mean"), n=("gain", "size")).reset_index()
 
 
+def choices(cells: pd.DataFrame) -> pd.DataFrame:
+    """What comes of correcting always, where the margin is at most `rule.BOUND`, and never: one row per choice.
+
+    Args:
+        cells: as `by_margin` gives it.
+
+    Returns:
+        Columns ``better``, the number of cells in which the choice is the better one; ``misses``, in which the other
+        is better by more than a point; and in points of accuracy what the choice ``gives away`` against the better one,
+        the mean over the cells.
+    """
+    rows = {}
+    always, close = np.ones(len(cells), dtype=bool), (cells["margin"] <= rule.BOUND).to_numpy()
+    corrected = {"correct always": always, "follow the rule": close, "never correct": ~always}
+    for choice, chosen in corrected.items():
+        lost = cells["gain"].clip(lower=0) - np.where(chosen, cells["gain"], 0)
+        rows[choice] = [((cells["gain"] > 0) == chosen).sum(), (lost > 1).sum(), lost.mean()]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["better", "misses", "gives away"])
+
+
 def rightness(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often the rule is right, by the size of the gain or loss that it is to foretell, a row a size, and over all.
+    """How often the rule is right, by the size of the gain or loss to foretell: one row per size and one of all.
 
     Args:
         rows: as `predicted_gains` gives it.
 
     Returns:
-        Columns ``runs``; ``told``, on which the rule gives a verdict; ``right``, those of them where its sign is right;
-        and ``sign right``, the share of all runs on which it would be, if it always gave one.
+        Columns ``runs``; ``verdicts``, how often the rule gives one; and ``right``, how often that has the right sign.
     """
-    size, agrees = rows["gain"].abs(), np.sign(rows["predicted"]) == np.sign(rows["gain"])
+    size = rows["gain"].abs()
     cells = {title: (size >= low) & (size < high) for title, (low, high) in SIZES.items()}
     cells["all"] = size >= 0
-    found = {
-        title: [cell.sum(), rows["told"][cell].sum(), rows["right"][cell].sum(), agrees[cell].mean()]
-        for title, cell in cells.items()
-    }
-    columns = ["runs", "told", "right", "sign right"]
-    return pd.DataFrame.from_dict(found, orient="index", columns=columns)
-
-
-def ruled(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """What the rule says of runs that have something in common, a row each.
-
-    Args:
-        rows: as `predicted_gains` gives it.
-        by: columns of it.
-
-    Returns:
-        Those columns, ``runs``, ``told`` and ``right`` as in `rightness`; ``within``, the share of all whose gain is no
-        further from what was predicted than the resolution; and the mean ``predicted``, ``gain`` and ``margin``.
-    """
-    within = (rows["gain"] - rows["predicted"]).abs() <= rows["resolution"]
-    return rows.assign(within=within).groupby(list(by), sort=False).agg(
-        runs=("gain", "size"), told=("told", "sum"), right=("right", "sum"), within=("within", "mean"),
-        predicted=("predicted", "mean"), gain=("gain", "mean"), margin=("margin", "mean"),
-    ).reset_index()  # fmt: skip
+    found = {title: [cell.sum(), rows["told"][cell].sum(), rows["right"][cell].sum()] for title, cell in cells.items()}
+    return pd.DataFrame.from_dict(found, orient="index", columns=["runs", "verdicts", "right"])

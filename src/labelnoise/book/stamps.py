@@ -14,14 +14,13 @@ import nbformat
 import labelnoise
 from labelnoise.book import parameters, project
 from labelnoise.trials import provenance
-from labelnoise.trials import Record
 
 VOLATILE = ("processor", "python", "seconds", "date")
 CSV = "text/csv"
 FIGURES_PAGE = """# Figures
 
-Every figure of the book, by chapter, with the data that it draws: comma-separated text, a row a seed where a figure
-draws seeds or their means from a table, else a row a thing drawn. Numbers have six significant digits. Below each
+Every figure of the book, by chapter, with the data that it draws: comma-separated text, a row per seed where a figure
+draws seeds or their means from a table, else a row per thing drawn. Numbers have six significant digits. Below each
 figure stands what its chapter was made from.
 """
 
@@ -30,26 +29,26 @@ Read = tuple[str, str, float, str]  # a record that a page reads: key, hash of t
 
 
 def source_hash(name: str) -> str:
-    """Of the cells of a chapter's source."""
+    """The hash of the cells of a chapter's notebook under ``notebooks/``."""
     digest = hashlib.sha256()
-    for cell in nbformat.read(project.source(name), as_version=4).cells:
+    for cell in nbformat.read(project.notebook_path(name), as_version=4).cells:
         digest.update(f"{cell.cell_type}\n{json.dumps(cell.metadata, sort_keys=True)}\n{cell.source}\n".encode())
     return digest.hexdigest()
 
 
-def stamp(name: str, given: Mapping[str, Any], seconds: float, records: Collection[Read]) -> dict[str, Any]:
-    """What a page is made from; of the `VOLATILE` entries it is no news that they changed.
+def stamp(name: str, changed: Mapping[str, Any], seconds: float, records: Collection[Read]) -> dict[str, Any]:
+    """What a page is made from. That a `VOLATILE` entry changes does not make the page a new one.
 
     That the code still draws this page is not told by a hash of the code, but by executing it again and comparing.
 
     Args:
         name: the chapter.
-        given: parameters other than their defaults.
+        changed: parameters other than their defaults.
         seconds: that it took to execute.
         records: that it read.
     """
     defaults = parameters.defaults(name)
-    values = defaults | dict(given)
+    values = defaults | dict(changed)
     keys = sorted(f"{key} {weights}" for key, weights, _, _ in records)
     return {
         "chapter": name,
@@ -91,7 +90,7 @@ def comparable(notebook: nbformat.NotebookNode) -> str:
 
 
 def made_here(cell: nbformat.NotebookNode) -> bool:
-    """Whether a cell is none of the source's: it says how the page, or the figure above it, was made."""
+    """Whether a cell was added to those of the source, to say how the page or the figure above it was made."""
     return str(cell.get("id", "")).endswith("-made")
 
 
@@ -107,7 +106,7 @@ def write_data(notebook: nbformat.NotebookNode, path: Path) -> None:
 def figures_page() -> str:
     """The page that lists all figures of the published chapters, as Markdown."""
     blocks = [FIGURES_PAGE]
-    for name in sorted(project.sources(), key=lambda name: name != project.FRONT_PAGE):
+    for name in sorted(project.notebook_names(), key=lambda name: name != project.FRONT_PAGE):
         path = project.published_path(name)
         cells = nbformat.read(path, as_version=4).cells if path.exists() else []
         entries = []
@@ -175,13 +174,13 @@ def _made_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
 def _own_run_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
     defaults = parameters.defaults(stamp["chapter"])
     changed = {key: value for key, value in stamp["parameters"].items() if value != defaults[key]}
-    published = project.published_path(stamp["chapter"])
+    chapter = project.published_path(stamp["chapter"])
     # From the page of an own run, runs/NAME/html/chapters/NAME.html, which lies beside book/ and moves with it.
-    page = f"../../../../book/_build/html/chapters/{published.stem}.html"
+    page = f"../../../../book/_build/html/chapters/{chapter.stem}.html"
     text = (
         ":::{warning}\n**Your own run, not the published chapter.** It was executed with "
         + ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
         + f'. Beside it stands <a href="{page}">the published chapter</a>, once `make book` has built it from '
-        + f"`{published.relative_to(project.root())}`.\n:::"
+        + f"`{chapter.relative_to(project.root())}`.\n:::"
     )
     return nbformat.v4.new_markdown_cell(text, id="own-run")

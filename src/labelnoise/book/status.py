@@ -11,15 +11,15 @@ import pandas as pd
 import yaml
 
 import labelnoise
-from labelnoise.data import sources
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
+from labelnoise.data import sources
 from labelnoise.trials import Record
 
 MACHINE = ["processor", "instructions", "torch", "python", "labelnoise"]
 
 
 def made_on(ledgers: Mapping[str, Iterable[Record]]) -> pd.DataFrame:
-    """How many records were made with each processor and set of versions, one row a ledger and these.
+    """How many records were made with each processor and set of versions, one row per ledger and these.
 
     Args:
         ledgers: the name of each, and its records.

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise.book.drawn import DataFigure
@@ -30,6 +31,8 @@ STYLE: Any = {
     "svg.hashsalt": "labelnoise",
 }
 PALETTE = sns.color_palette("colorblind")
+GREY = "0.55"  # of cross-entropy, and of what a page is not about
+WIDE = 10  # points: a wider interval is one of runs that fail
 P = ParamSpec("P")
 
 
@@ -55,3 +58,30 @@ def new_axes(
     # Only what the caller displays is shown, once.
     plt.close(figure)
     return figure, axes
+
+
+def name_ends(ax: Axes, ends: list[tuple[float, str, Any]]) -> None:
+    """Write names to the right of the axes at the heights where their curves end, apart enough to be read."""
+    low, high = ax.get_ylim()
+    gap, lowest = 0.075 * (high - low), low
+    for k, (value, name, colour) in enumerate(sorted(ends, key=lambda end: end[0])):
+        lowest = value if k == 0 else max(value, lowest + gap)
+        ax.annotate(name, (1.03, lowest), xycoords=("axes fraction", "data"), va="center", color=colour, fontsize=9)
+
+
+def cut_wide(ax: Axes, cell: pd.DataFrame, arms: list[Any]) -> None:
+    """Scale an axis to the rows without wide intervals, and write the means that lie beyond at its edge."""
+    wide = cell["high"] - cell["low"] > WIDE
+    if not wide.any() or wide.all():
+        return
+    told = cell.loc[~wide, ["gain", "low", "high"]].to_numpy()
+    low, high = min(0.0, np.nanmin(told)), max(0.0, np.nanmax(told))
+    low, high = low - 0.25 * (high - low), high + 0.05 * (high - low)
+    ax.set_xlim(low, high)
+    for row in cell[(cell["gain"] < low) | (cell["gain"] > high)].to_dict("records"):
+        left = row["gain"] < low
+        place = (low if left else high, arms.index((row["method"], row["transition"])))
+        text = f"◂ {row['gain']:+.0f}" if left else f"{row['gain']:+.0f} ▸"
+        boxed = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        side = "left" if left else "right"
+        ax.annotate(text, place, va="center", ha=side, color=PALETTE[0], fontsize=9, bbox=boxed, zorder=3)

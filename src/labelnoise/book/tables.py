@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
-from labelnoise import transitions
-from labelnoise import data
-from labelnoise.trials import tuning
-from labelnoise.errors import InputError
-from labelnoise.training import METHODS
-from labelnoise.training import MODELS
+from labelnoise import data, transitions
 from labelnoise.data import corruption
-from labelnoise.training import OURS, protocol
+from labelnoise.errors import InputError
+from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
+from labelnoise.training import OURS
 from labelnoise.trials import Record, Trial
 
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record: the trial's fields, accuracies at the best and last epoch."""
+    """One row per record: the trial's fields, accuracies at the best and last epoch."""
     rows = []
     for record in records:
         asked = record.trial
@@ -40,7 +35,7 @@ def as_table(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def as_curves(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record and epoch, counted from 1: the trial's fields and what was measured."""
+    """One row per record and epoch, counted from 1: the trial's fields and what was measured."""
     frames = []
     for record in records:
         asked = record.trial
@@ -52,11 +47,11 @@ def as_curves(records: Iterable[Record]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-ARM = ["model", "noise", "method", "transition"]
+ARM_COLUMNS = ["model", "noise", "method", "transition"]
 
 
 def _refuse_repeats(table: pd.DataFrame) -> None:
-    repeated = table[table.duplicated([*ARM, "seed"])]
+    repeated = table[table.duplicated([*ARM_COLUMNS, "seed"])]
     if len(repeated):
         row = repeated.iloc[0]
         raise InputError(
@@ -73,7 +68,7 @@ def gains(table: pd.DataFrame, column: str = "last_accuracy") -> pd.DataFrame:
         column: "best_accuracy", "last_accuracy" or "memorised".
 
     Returns:
-        One row a network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``,
+        One row per network, noise, method and source of T: ``gain``, ``low``, ``high`` (95 % interval), ``n``,
         ``p_value`` of a gain of 0, ``corrected``, that for the number of rows (see `statistics.holm`), and ``median``,
         ``median_low``, ``median_high`` (see `statistics.median_interval`).
 
@@ -89,8 +84,8 @@ def against_true(table: pd.DataFrame, column: str = "last_accuracy") -> pd.DataF
     A method that was never given the true T has no row.
     """
     cells = ["model", "noise", "method"]
-    given = table.groupby(cells)["transition"].transform(lambda sources: (sources == "true").any())
-    return _paired(table[given.astype(bool)], cells, ("transition", "true"), column)
+    comparable = table.groupby(cells)["transition"].transform(lambda sources: (sources == "true").any())
+    return _paired(table[comparable.astype(bool)], cells, ("transition", "true"), column)
 
 
 def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], column: str) -> pd.DataFrame:
@@ -100,14 +95,14 @@ def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], co
     rows = []
     for _, cell in table.groupby(cells, sort=False):
         base = cell[cell[name] == value].set_index("seed")[column]
-        for arm, runs in cell[cell[name] != value].groupby(ARM, sort=False):
+        for arm, runs in cell[cell[name] != value].groupby(ARM_COLUMNS, sort=False):
             values = runs.set_index("seed")[column]
             seeds = values.index.intersection(base.index)
             gain = paired_difference(100 * values.loc[seeds], 100 * base.loc[seeds])
             median = median_interval(100 * (values.loc[seeds] - base.loc[seeds]))
             rows.append([*arm, gain.mean, gain.low, gain.high, gain.n, gain.p_value, *median])
     medians = ["median", "median_low", "median_high"]
-    found = pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n", "p_value", *medians])
+    found = pd.DataFrame(rows, columns=[*ARM_COLUMNS, "gain", "low", "high", "n", "p_value", *medians])
     # One seed tells nothing, and so is no comparison to correct for.
     tested = found["p_value"].notna()
     found.loc[tested, "corrected"] = holm(found.loc[tested, "p_value"])
@@ -115,7 +110,7 @@ def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], co
 
 
 def accuracies(table: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy in percent at the best and the last epoch, and memorised labels at the last, one row a cell.
+    """Accuracy in percent at the best and the last epoch, and memorised labels at the last, one row per cell.
 
     Returns:
         Text such as ``93.5 ± 0.4``, the mean and the sample standard deviation over seeds; of the accuracy after the
@@ -130,7 +125,7 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
         summary = interval(100 * values)
         return f"{summary.mean:.1f} ± {summary.deviation:.1f}"
 
-    cells = table.groupby(ARM, sort=False)
+    cells = table.groupby(ARM_COLUMNS, sort=False)
     measured = cells[["best_accuracy", "last_accuracy", "memorised"]].agg(spread)
     lowest = cells["last_accuracy"].min().map("{:.1%}".format).str.removesuffix("%")
     measured.insert(2, "lowest", lowest)
@@ -157,32 +152,32 @@ def by_rate(table: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"Noise {other.iloc[0]} has no rate to be drawn at; use {kinds}.")
     noisy = noisy.assign(family=named[0], rate=named[2].astype(float))
     clean = table[table["noise"] == "clean"]
-    families = [clean.assign(family=family, rate=0.0) for family in dict.fromkeys(noisy["family"])]
+    families = [clean.assign(family=family, rate=0.0) for family in noisy["family"].unique()]
     return pd.concat([*families, noisy], ignore_index=True)
 
 
 def ablation(records: Iterable[Record]) -> pd.DataFrame:
-    """As `as_table`, with a column ``part``: what of our own recipe is left out (see `plans.ablation`)."""
+    """The rows of `as_table` with a column ``part``: what of graph-guided training is left out (`plans.ablation`)."""
     records = list(records)
 
     def part(asked: Trial) -> str:
         if asked.method != OURS:
-            other = {"forward": "without the graph", "graph-forward": "with a graph of pixels"}
-            return other.get(asked.method, "cross-entropy instead")
+            other = {"forward": "forward correction, trained alike", "graph-forward": "with a graph of pixels"}
+            return other.get(asked.method, "cross-entropy, trained alike")
         if not asked.refit:
             return "without the validation images"
-        return "whole" if asked.settings.augmentation else "without changed images and averaging"
+        return "the whole" if asked.settings.augmentation else "without changed images and averaging"
 
     return as_table(records).assign(part=[part(record.trial) for record in records])
 
 
 def distortion_errors(dataset: str, noises: Sequence[str], distortions: Sequence[str], seeds: int) -> pd.DataFrame:
-    """The relative L1 error of T once it is distorted, the mean of seeds, a row a distortion and a column a noise."""
-    from labelnoise.trials import distorted  # what begins a trial imports torch
+    """Mean relative L1 error of T over seeds once it is distorted, a row per distortion and a column per noise."""
+    from labelnoise.trials import wrong_matrix  # what begins a trial imports torch
 
     def error(noise: str, name: str, seed: int) -> float:
         truth = data.true_matrix(dataset, noise, seed)
-        return transitions.l1_error(distorted(name, truth, seed), truth)
+        return transitions.l1_error(wrong_matrix(name, truth, seed), truth)
 
     columns = {
         noise: [np.mean([error(noise, name, seed) for seed in range(seeds)]) for name in distortions]
@@ -192,7 +187,7 @@ def distortion_errors(dataset: str, noises: Sequence[str], distortions: Sequence
 
 
 def fit_of_noise(dataset: str, noises: Sequence[str], seeds: int) -> pd.DataFrame:
-    """Chi-square p-values of the flips under their T and under its transpose, one row a noise and seed."""
+    """Chi-square p-values of the flips under their T and under its transpose, one row per noise and seed."""
     clean = data.load(dataset)
     rows = []
     for noise in noises:
@@ -217,16 +212,16 @@ def difference(
         unit: what the difference is counted in; points of a fraction, unless told otherwise.
 
     Returns:
-        One row an arm that both have: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
+        One row per arm that both have: ``gain``, ``low``, ``high`` (95 % interval) and ``n``.
     """
     one, other = list(first), list(second)
     rows = []
     if one and other:
-        both = as_table(one).merge(as_table(other), on=[*ARM, "seed"], suffixes=("", "_other"))
-        for arm, cell in both.groupby(ARM, sort=False):
+        both = as_table(one).merge(as_table(other), on=[*ARM_COLUMNS, "seed"], suffixes=("", "_other"))
+        for arm, cell in both.groupby(ARM_COLUMNS, sort=False):
             gain = paired_difference(cell[column] / unit, cell[f"{column}_other"] / unit)
             rows.append([*arm, gain.mean, gain.low, gain.high, gain.n])
-    return pd.DataFrame(rows, columns=[*ARM, "gain", "low", "high", "n"])
+    return pd.DataFrame(rows, columns=[*ARM_COLUMNS, "gain", "low", "high", "n"])
 
 
 def where(table: pd.DataFrame, **fields: object) -> pd.DataFrame:
@@ -238,5 +233,5 @@ def where(table: pd.DataFrame, **fields: object) -> pd.DataFrame:
 
 
 def mean(table: pd.DataFrame, column: str = "last_accuracy", **fields: object) -> float:
-    """The mean in percent of a column over the rows whose columns have these values; NaN without any."""
+    """The mean in percent of a column over the rows whose columns have these values, or NaN if there is none."""
     return float(100 * where(table, **fields)[column].mean())

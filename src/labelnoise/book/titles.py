@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
+from labelnoise import names
 from labelnoise._imports import without_hash
 from labelnoise.data import DATASETS
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
@@ -35,10 +34,10 @@ def noise_title(noise: str) -> str:
 
 
 def source_title(transition: str) -> str:
-    """How figures and tables name the source of a T; of a distorted one, how; an own estimator as its author does."""
-    source, _, distortion = transition.partition(", ")
-    if source == "true" and distortion:
+    """How figures and tables name a source of T: a distorted T by how it is, an own estimator as its author does."""
+    if distortion := names.distortion(transition):
         return f"T {distortion.replace('-', ' ')}"
+    source = transition.partition(", ")[0]  # less what networks these probabilities are from
     return SOURCE_TITLES.get(source, without_hash(source))
 
 
@@ -77,7 +76,9 @@ def titled(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
-    """A row a method and a column a network and noise: ``+0.8 (+0.5 to +1.1) *``, with a star where corrected p < 0.05.
+    """A row per method and a column per network and noise: ``+0.8 (+0.5 to +1.1) *``.
+
+    The star stands where the corrected p is below 0.05.
 
     Args:
         gains: as `tables.gains` or `tables.difference` gives it, which corrects nothing.
@@ -90,7 +91,7 @@ def gains_by_method(gains: pd.DataFrame) -> pd.DataFrame:
 
 
 def accuracies_by_method(accuracies: pd.DataFrame, column: str = "last_accuracy") -> pd.DataFrame:
-    """A row a method and a column a network and noise: ``93.5 ± 0.4``.
+    """A row per method and a column per network and noise: ``93.5 ± 0.4``.
 
     Args:
         accuracies: as `tables.accuracies` gives it.
@@ -100,7 +101,7 @@ def accuracies_by_method(accuracies: pd.DataFrame, column: str = "last_accuracy"
 
 
 def _by_method(table: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
-    """The texts of the table's rows, a row a method and a column a network and noise.
+    """The texts of the table's rows, a row per method and a column per network and noise.
 
     The column says how many seeds most of its rows have; a row with another number says so itself.
     """
@@ -117,21 +118,7 @@ def _by_method(table: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
                 "text": text if row["n"] == n else f"{text}, n = {row['n']}",
             }
         )
-    methods, cells = (list(dict.fromkeys(row[name] for row in shown)) for name in ("method", "cell"))
-    pivoted = pd.DataFrame(shown).pivot(index="method", columns="cell", values="text").loc[methods, cells]
+    found = pd.DataFrame(shown)
+    pivoted = found.pivot(index="method", columns="cell", values="text")
+    pivoted = pivoted.loc[found["method"].unique(), found["cell"].unique()]
     return pivoted.fillna("").rename_axis(None, axis="columns")
-
-
-def means_and_medians(gains: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The mean and the median of the differences, with their 95 % intervals, a row a training, network and noise.
-
-    Args:
-        gains: training to rows of `tables.gains`, all of one method and source of T.
-    """
-    rows = titled(pd.concat(gains, names=["settings"]).reset_index("settings"))
-    means, medians = (
-        [spanned(*values) for values in rows[columns].itertuples(index=False)]
-        for columns in (["gain", "low", "high"], ["median", "median_low", "median_high"])
-    )
-    told = rows.assign(mean=means, median=medians, **{"corrected p": rows["corrected"].map(p_value)})
-    return told[["network", "noise", "settings", "mean", "median", "corrected p", "n"]].set_index("network")

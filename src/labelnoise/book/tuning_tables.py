@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from labelnoise.book.tables import ARM
+from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.training import METHODS, MODELS, OURS, protocol
 from labelnoise.trials import tuning
 
@@ -51,15 +51,15 @@ def chosen_tries(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: as `tries` gives it.
     """
-    cells = rows.groupby(ARM, sort=False)
+    cells = rows.groupby(ARM_COLUMNS, sort=False)
     reported = rows[rows["reported"]].drop(columns=["behind", "reported"])
-    behind = rows[rows["protocol"]].set_index(ARM)["behind"].rename("protocol behind").round(2)
-    found = reported.merge(cells.size().rename("tries"), on=ARM).merge(behind, on=ARM)
+    behind = rows[rows["protocol"]].set_index(ARM_COLUMNS)["behind"].rename("protocol behind").round(2)
+    found = reported.merge(cells.size().rename("tries"), on=ARM_COLUMNS).merge(behind, on=ARM_COLUMNS)
     return found.assign(score=found["score"].round(5))
 
 
 def settings(dataset: str, models: Mapping[str, str]) -> pd.DataFrame:
-    """The published training settings, one row each, one column a network, and another for our own recipe.
+    """The published training settings, one row each, one column per network, and another for our own recipe.
 
     Args:
         dataset: a data set.

@@ -90,7 +90,7 @@ def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
 
 
 def _arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Those arrays of a file that the form has, as they are."""
+    """The arrays of a file that belong to the form, as they are."""
     arrays: dict[str, np.ndarray] = {}
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:

@@ -32,8 +32,8 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
     generator = np.random.default_rng(derive_seed("flips", dataset, noise_name, seed))
     rate = names.instance_rate(noise_name)
     if rate is not None:
-        given = (clean.train_images[:], clean.train_labels, clean.n_classes, rate, generator)
-        probs = noise.instance_probs(*given, normalise=not names.is_raw(noise_name))
+        arguments = (clean.train_images[:], clean.train_labels, clean.n_classes, rate, generator)
+        probs = noise.instance_probs(*arguments, normalise=not names.is_raw(noise_name))
     elif noise_name == names.HUMAN and clean.train_votes is not None:
         probs = clean.train_votes / clean.train_votes.sum(axis=1, keepdims=True)
     elif noise_name == names.HUMAN and clean.train_noisy_labels is not None:
@@ -47,7 +47,7 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
 
 @functools.lru_cache(maxsize=64)
 def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
-    """As `corruption`, T alone; of votes and of noise that is the same for every image, without reading the data."""
+    """The T of `corruption`. For votes, and for noise that is the same for every image, the data are not read."""
     if noise_name == names.HUMAN and entry(dataset).people == "votes":
         return votes.told(dataset).transition_matrix
     if noise_name == names.HUMAN or names.instance_rate(noise_name) is not None:
@@ -56,7 +56,7 @@ def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
 
 
 def n_images(dataset: str) -> int:
-    """How many training images a data set has; of one with people's votes, without reading them.
+    """How many training images a data set has. For one with people's votes they are not read.
 
     Raises:
         InputError: an unknown data set, or its files can't be found.

@@ -112,5 +112,5 @@ def load(name: str) -> Dataset:
 
 @functools.cache
 def loaded(name: str) -> Dataset:
-    """As `load`, once in a process."""
+    """The data set of `load`, which is read once in a process."""
     return load(name)

@@ -29,8 +29,8 @@ class Told:
     """What the votes for a data set tell.
 
     Attributes:
-        transition_matrix: the mean shares of the labels in each class, shape (n_classes, n_classes).
-        spread: as `spread` gives it.
+        transition_matrix: the mean shares of the labels in each class, shape (n_classes, n_classes), rows sum to 1.
+        spread: column to one value per class, as `spread` gives it.
         quantiles: of each label's share of an image's votes, of people's and of as many drawn from T, each of shape
             (n_classes, n_classes, 5); as `statistics.class_quantiles` gives them.
     """
@@ -74,16 +74,19 @@ def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -
 def tell(
     votes: NDArray[np.int64], clean_labels: Labels, class_names: Sequence[str], generator: np.random.Generator
 ) -> Told:
-    """All of it: what people's votes have, beside as many votes for each image that follow T alone.
+    """Tell what people's votes have, beside as many votes for each image that follow T alone.
 
     Args:
-        votes: shape (n_samples, n_classes); one or more for each image.
+        votes: shape (n_samples, n_classes), integers; one or more for each image.
         clean_labels: shape (n_samples,), in [0, n_classes).
         class_names: one per class.
         generator: draws the votes that follow T.
 
+    Returns:
+        T, the spread of people's votes, and the quantiles of people's votes and of the drawn ones.
+
     Raises:
-        InputError: as `spread`.
+        InputError: as `spread`, or labels outside the classes.
     """
     total = votes.sum(axis=1)
     matrix = mean_transition_matrix(votes / total[:, None], clean_labels)
@@ -95,7 +98,13 @@ def tell(
 
 @functools.cache
 def told(dataset: str) -> Told:
-    """What was kept of the votes for a data set, by its name.
+    """What was kept of the votes for a data set.
+
+    Args:
+        dataset: its name, such as "fashion-mnist-h".
+
+    Returns:
+        What `tell` gave of them, of which the quantiles are rounded to four digits.
 
     Raises:
         InputError: a data set that has none.

@@ -21,6 +21,7 @@ from ._intervals import bootstrap_deviation as bootstrap_deviation
 from ._intervals import combined as combined
 from ._intervals import interval as interval
 from ._intervals import likelihood_deviation as likelihood_deviation
+from ._iterative_anchors import iterative_anchors as iterative_anchors
 from ._likelihood import TEMPERATURES as TEMPERATURES
 from ._likelihood import clean_posterior as clean_posterior
 from ._likelihood import maximum_likelihood as maximum_likelihood

@@ -11,11 +11,16 @@ from labelnoise.estimators._inputs import Opened, as_rows, open_inputs
 from labelnoise.transitions import Matrix
 
 
-def anchors(opened: Opened, percentile: float) -> Matrix:
-    """As `anchor`, of inputs whose rows it checks."""
+def rank_from_above(percentile: float, n_samples: int) -> int:
+    """Of the sample at a percentile of so many; 1 is that of the largest."""
     percentile = check_number(percentile, "percentile must lie in (0, 100]", lambda value: 0 < value <= 100)
+    return n_samples - int(np.ceil(percentile / 100 * n_samples)) + 1
+
+
+def anchors(opened: Opened, percentile: float) -> Matrix:
+    """The T of `anchor`, from opened inputs, whose rows are checked on the way."""
     n_samples, n_classes = opened.probs.shape
-    rank = n_samples - int(np.ceil(percentile / 100 * n_samples)) + 1  # of the anchor, from above
+    rank = rank_from_above(percentile, n_samples)
     found = np.empty(n_classes, dtype=np.int64)
     for i, (column, rows) in enumerate(largest(opened, rank)):
         found[i] = rows[column == np.partition(column, -rank)[-rank]].min()

@@ -38,6 +38,9 @@ def temperature(pred_probs: ArrayLike, noisy_labels: ArrayLike) -> float:
 
     Raises:
         InputError: as `check_inputs`.
+
+    >>> round(temperature([[0.9, 0.1]] * 4, [0, 0, 0, 1]), 2)  # three in four labels are of class 0
+    2.0
     """
     probs, labels = check_inputs(pred_probs, noisy_labels)
     logs = _logs(probs)
@@ -66,6 +69,9 @@ def scaled(pred_probs: ArrayLike, temperature: float) -> Floats:
 
     Raises:
         InputError: numbers that are negative, NaN or no floats; a temperature that is not positive.
+
+    >>> scaled([0.9, 0.1], 2).round(2)
+    array([0.75, 0.25])
     """
     temperature = check_number(temperature, "A temperature must be positive and finite", lambda value: value > 0)
     probs = as_array(pred_probs)

@@ -37,6 +37,10 @@ def dual_t(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percentile: float 
 
     Raises:
         InputError: as `check_inputs`, or a percentile outside (0, 100].
+
+    >>> dual_t([[0.8, 0.2], [0.7, 0.3], [0.4, 0.6]], [0, 1, 1])
+    array([[0.4, 0.6],
+           [0.2, 0.8]])
     """
     opened = open_inputs(pred_probs, noisy_labels)
     club = anchors(opened, percentile)

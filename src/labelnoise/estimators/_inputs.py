@@ -87,15 +87,15 @@ class Opened:
 
 
 def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> Opened:
-    """As `check_inputs`, but the rows are left to be checked when they are read, by `Opened.blocks`.
+    """Check inputs as `check_inputs` does, but leave their rows to `Opened.blocks`, which checks them as it reads them.
 
     For an estimator that reads them once and in order; the largest inputs don't fit the cache, so
     that each pass over them counts.
     """
-    given = as_array(pred_probs)
-    if given.ndim != 2 or given.shape[1] < 2 or not len(given):
-        raise InputError(f"{name} must have shape (n_samples, n_classes), not {given.shape}.")
-    probs = _as_floats(given, name, "probabilities")
+    array = as_array(pred_probs)
+    if array.ndim != 2 or array.shape[1] < 2 or not len(array):
+        raise InputError(f"{name} must have shape (n_samples, n_classes), not {array.shape}.")
+    probs = _as_floats(array, name, "probabilities")
     labels = check_labels(as_array(noisy_labels), probs.shape[1], "noisy_labels")
     if len(labels) != len(probs):
         raise InputError(f"There are {len(probs)} rows of {name} but {len(labels)} noisy_labels.")
@@ -149,9 +149,9 @@ def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(bad):
         raise InputError(f"features has a value that is not finite in row {bad[0]}.")
-    given = as_array(noisy_labels)
-    n_classes = int(given.max()) + 1 if given.size and np.issubdtype(given.dtype, np.integer) else 2
-    labels = check_labels(given, max(n_classes, 2), "noisy_labels")
+    observed = as_array(noisy_labels)
+    n_classes = int(observed.max()) + 1 if observed.size and np.issubdtype(observed.dtype, np.integer) else 2
+    labels = check_labels(observed, max(n_classes, 2), "noisy_labels")
     if len(labels) != len(array):
         raise InputError(f"There are {len(array)} rows of features but {len(labels)} noisy_labels.")
     _every_class(labels, max(n_classes, 2), "number the classes 0, 1, ... without a gap")

@@ -56,6 +56,10 @@ def combined(matrices: ArrayLike, deviation: ArrayLike, level: float = 0.95) -> 
 
     Raises:
         InputError: shapes that disagree, a deviation that is negative or NaN, a level outside (0, 1).
+
+    >>> combined([[[0.8, 0.2], [0.3, 0.7]]], [[0.05, 0.05], [0.1, 0.1]]).low.round(3)
+    array([[0.702, 0.102],
+           [0.104, 0.504]])
     """
     fits, spread = np.asarray(matrices, dtype=np.float64), np.asarray(deviation, dtype=np.float64)
     if fits.ndim != 3 or not len(fits) or fits.shape[1] != fits.shape[2]:

@@ -47,6 +47,10 @@ def maximum_likelihood(
 
     Raises:
         InputError: as `check_inputs`; a start that is no transition matrix or has a 0.
+
+    >>> maximum_likelihood(np.eye(2)[[0, 0, 1, 1]], [0, 1, 1, 1])
+    array([[0.5, 0.5],
+           [0. , 1. ]])
     """
     probs, labels = check_inputs(clean_probs, noisy_labels, name="clean_probs")
     n_samples, n_classes = probs.shape

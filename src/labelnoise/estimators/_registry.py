@@ -12,6 +12,7 @@ from labelnoise.estimators._confident_learning import confident_learning
 from labelnoise.estimators._consensus import hoc
 from labelnoise.estimators._counts import argmax_counts
 from labelnoise.estimators._dual_t import dual_t
+from labelnoise.estimators._iterative_anchors import iterative_anchors
 from labelnoise.estimators._selection import selective_costs, selective_threshold
 from labelnoise.transitions import Matrix
 
@@ -38,6 +39,7 @@ class Estimator:
 ESTIMATORS = {
     "anchor-max": Estimator(anchor, "maximum anchor"),
     "anchor-97": Estimator(partial(anchor, percentile=97.0), "97th-percentile anchor"),
+    "iterative-anchors": Estimator(partial(iterative_anchors, percentile=97.0), "iterative anchors"),
     "argmax-counts": Estimator(argmax_counts, "argmax counts", counts=True),
     "dual-t": Estimator(dual_t, "Dual-T"),
     "confident-learning": Estimator(confident_learning, "confident learning", counts=True),

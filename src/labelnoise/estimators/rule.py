@@ -105,8 +105,8 @@ def predicted_gain(
     per_point, n_classes = slope(transition_matrix), len(np.asarray(transition_matrix))
     labels = check_labels(noisy_labels, n_classes, "noisy_labels")
     hits = []
-    for name, given in (("first", first), ("second", second)):
-        predicted = check_labels(given, n_classes, name)
+    for name, classes in (("first", first), ("second", second)):
+        predicted = check_labels(classes, n_classes, name)
         if len(predicted) != len(labels):
             raise InputError(f"There are {len(predicted)} labels in {name} but {len(labels)} noisy_labels.")
         hits.append(predicted == labels)

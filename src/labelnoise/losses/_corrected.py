@@ -167,6 +167,11 @@ class Backward(_Corrected):
 
     Raises:
         InputError: it is no transition matrix, or has no inverse that float32 can hold.
+
+    >>> loss, logits = Backward([[0.8, 0.2], [0.3, 0.7]]), torch.tensor([[2.0, 0.0]])
+    >>> noisy = torch.stack([loss(logits, torch.tensor([j])) for j in (0, 1)])
+    >>> round((torch.tensor([0.8, 0.2]) @ noisy).item(), 3)  # as cross-entropy has it on the clean label 0
+    0.127
     """
 
     inverse: Tensor
@@ -195,6 +200,10 @@ class Reweighted(_Corrected):
 
     Raises:
         InputError: it is no transition matrix.
+
+    >>> unsure = torch.zeros(1, 2)
+    >>> Reweighted([[0.8, 0.2], [0.3, 0.7]]).weights(unsure, torch.tensor([0]))  # 0.5 / 0.55
+    tensor([0.9091])
     """
 
     def weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ class _Learned(nn.Module):
         self.weight = check_number(weight, "weight must be a finite number from 0 up", lambda value: value >= 0)
         rule = f"start_diagonal must lie strictly between 1/{n_classes} and 1"
         default = max(NOISY_START, 1 / n_classes + 0.1)
-        given = default if start_diagonal is None else start_diagonal
-        diagonal = check_number(given, rule, lambda value: 1 / n_classes < value < 1)
+        chosen = default if start_diagonal is None else start_diagonal
+        diagonal = check_number(chosen, rule, lambda value: 1 / n_classes < value < 1)
         start = torch.as_tensor(symmetric(n_classes, 1 - diagonal), dtype=torch.float32)
         self.rows = nn.Parameter(start.log())
 
@@ -71,6 +71,10 @@ class VolumeMinimised(_Learned):
 
     Raises:
         InputError: an argument is out of its range.
+
+    >>> VolumeMinimised(2, start_diagonal=0.75).transition_matrix.detach()
+    tensor([[0.7500, 0.2500],
+            [0.2500, 0.7500]])
     """
 
     def __init__(self, n_classes: int, weight: float = 1e-4, start_diagonal: float | None = None) -> None:

@@ -39,6 +39,9 @@ class GeneralisedCrossEntropy(nn.Module):
 
     Raises:
         InputError: a power outside that range.
+
+    >>> GeneralisedCrossEntropy(power=1.0)(torch.zeros(1, 4), torch.tensor([0])).item()  # 1 - 1 / 4
+    0.75
     """
 
     def __init__(self, power: float = 0.7) -> None:
@@ -68,6 +71,10 @@ class SymmetricCrossEntropy(nn.Module):
 
     Raises:
         InputError: a weight that is not positive, or a logarithm that is not negative.
+
+    >>> loss = SymmetricCrossEntropy(alpha=1.0, beta=1.0)
+    >>> round(loss(torch.zeros(1, 2), torch.tensor([0])).item(), 3)  # log 2 + 4 / 2
+    2.693
     """
 
     def __init__(self, alpha: float = 0.1, beta: float = 1.0, log_of_zero: float = -4.0) -> None:

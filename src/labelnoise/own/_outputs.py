@@ -15,7 +15,7 @@ MARK = "report.json"  # by which an earlier report is known
 
 
 def check_folder(path: Path) -> None:
-    """Check that a report may be written to a folder; to be asked before the work for it is done.
+    """Check that a report may be written to a folder, before the work for it is done.
 
     Raises:
         InputError: it is a file, or holds something other than an earlier report; the folder that it is to stand in
@@ -42,7 +42,7 @@ def check_folder(path: Path) -> None:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A temporary folder beside a path; what can't be written there is an `InputError`."""
+    """Give a temporary folder beside a path, and raise `InputError` for what can't be written there."""
     folder = path.resolve()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

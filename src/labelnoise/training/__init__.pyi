@@ -32,6 +32,7 @@ from ._models import build as build
 from ._models import model as model
 from ._networks import AlexNet as AlexNet
 from ._networks import LeNet as LeNet
+from ._networks import LinearOnGradients as LinearOnGradients
 from ._networks import Pair as Pair
 from ._networks import seeded as seeded
 from ._precision import effective as effective

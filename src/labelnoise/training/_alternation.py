@@ -92,13 +92,13 @@ def cross_fit(
     test: Split,
     settings: Settings,
     *,
-    folds: int,
+    fold_seed: int,
     seed: int,
     held_out: bool = True,
     after_epoch: Callable[[nn.Module], None] | None = None,
     run: Callable[[Sequence[Fold]], Sequence[Fit]] | None = None,
 ) -> CrossFit:
-    """Train one network per fold on the others; predict the held-out fold.
+    """Train one network per fold, on the other folds, and have it predict the fold that it was held out from.
 
     The fold also chooses the best epoch, by its noisy labels: one of a few numbers, which tells
     next to nothing of any one label.
@@ -109,7 +109,7 @@ def cross_fit(
         noisy: the images and noisy labels to learn from; the clean labels are measured against.
         test: measured against.
         settings: how to train.
-        folds: seed of the folds.
+        fold_seed: gives the folds.
         seed: gives the order of the images.
         held_out: whether a fold is predicted by the network that was trained without it; else by the next network,
             which was trained on it, to see what that costs.
@@ -117,7 +117,7 @@ def cross_fit(
         run: makes the fits, in their order, such as side by side; one after the other by default.
     """
     n = len(noisy.images)
-    parts = np.array_split(np.random.default_rng(folds).permutation(n), len(networks))
+    parts = np.array_split(np.random.default_rng(fold_seed).permutation(n), len(networks))
     probs: list[NDArray[np.float64]] = []
     loss = loss.to(noisy.images.device)
     tasks = [
@@ -191,7 +191,7 @@ def alternate(
     for number, settings in enumerate(rounds):
         done = cross_fit(
             networks, Forward(matrix), noisy, test, settings,
-            folds=seed, seed=seed + number, held_out=held_out, after_epoch=after_epoch, run=run,
+            fold_seed=seed, seed=seed + number, held_out=held_out, after_epoch=after_epoch, run=run,
         )  # fmt: skip
         networks = done.networks
         matrix, _ = likeliest(done.probs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 ORIENTATIONS = 8
 CELL = 4  # pixels, along each axis
@@ -26,6 +26,17 @@ def oriented_gradients(images: Tensor) -> Tensor:
         Shape (n, channels * ORIENTATIONS * cells), from 0 to 1; zeros for an image without any gradient.
     """
     return torch.cat([_histograms(part) for part in images.split(AT_ONCE)])
+
+
+class OrientedGradients(nn.Module):
+    """`oriented_gradients` as a layer that has nothing to learn.
+
+    Maps images to one pixel with a channel for each feature, (n, features, 1, 1), and leaves such pixels as they are,
+    so that features which don't change can be computed once, before training.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images if images.shape[-1] == 1 else oriented_gradients(images)[:, :, None, None]
 
 
 def _histograms(images: Tensor) -> Tensor:

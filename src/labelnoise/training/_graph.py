@@ -192,8 +192,8 @@ def _most_probable(functions: Floats, matrix: Matrix, labels: NDArray[np.int64],
         for b in range(a + 1):
             block = functions.T @ ((moves[:, a] * moves[:, b]).sum(axis=1)[:, None] * functions)
             information[a, :, b], information[b, :, a] = block, block  # the block itself is symmetric
-    precision = np.eye(weights.size) + information.reshape(weights.size, weights.size)
-    return weights, float(-done.fun - np.linalg.slogdet(precision)[1] / 2)
+    curvature = np.eye(weights.size) + information.reshape(weights.size, weights.size)
+    return weights, float(-done.fun - np.linalg.slogdet(curvature)[1] / 2)
 
 
 def _principal_components(pixels: Floats) -> Floats:
@@ -203,7 +203,7 @@ def _principal_components(pixels: Floats) -> Floats:
 
 
 def _nearest(points: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """Of each point, the distances to its nearest others, ascending, and which these are; (n, `NEIGHBOURS`) each."""
+    """The distances of each point to its nearest others, ascending, and which these are: (n, `NEIGHBOURS`) each."""
     every = torch.from_numpy(np.ascontiguousarray(points)).float()
     found = []
     for first, part in enumerate(every.split(1000)):

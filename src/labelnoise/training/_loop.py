@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -120,7 +121,7 @@ class _Steps:
 
 
 def _pass_over(train: Split, steps: _Steps, settings: Settings, order: torch.Generator) -> float:
-    """Learn from every image once, in a new order; the mean loss."""
+    """Learn from every image once, in a new order, and return the mean loss."""
     n, device = len(train.images), train.images.device
     shuffled = torch.randperm(n, generator=order).to(device)
     images = train.images[shuffled].contiguous(memory_format=torch.channels_last)
@@ -153,6 +154,24 @@ def _measured(
         clean_test_accuracy=share_of(test.images, test.clean_labels),
         memorised=share_of(flipped.images, flipped.noisy_labels),
     )
+
+
+class _Best:
+    """Keeps copies of the network and the loss as they are after the epoch with the lowest noisy validation loss."""
+
+    def __init__(self) -> None:
+        self.epoch, self.model, self.loss = -1, nn.Module(), nn.Module()
+        self._lowest = math.inf
+
+    def see(self, epoch: int, noisy_validation_loss: float, model: nn.Module, loss: nn.Module) -> None:
+        if epoch == 0 or noisy_validation_loss < self._lowest:  # the first one counts even if it is NaN
+            self._lowest = noisy_validation_loss
+            self.epoch, self.model, self.loss = epoch, copy.deepcopy(model), copy.deepcopy(loss)
+
+
+def _flipped(train: Split, at_most: int) -> Split:
+    """The first images whose label is wrong."""
+    return train[(train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:at_most]]
 
 
 def fit(
@@ -191,9 +210,8 @@ def fit(
     model.to(memory_format=torch.channels_last)
     steps = _Steps(model, loss, settings, settings.epochs * -(-len(train.images) // settings.batch_size))
     order = torch.Generator().manual_seed(seed)
-    flipped = train[(train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:memorised_sample]]
+    flipped, best = _flipped(train, memorised_sample), _Best()
     history: list[Epoch] = []
-    best_epoch, best_model, best_loss = 0, steps.shown, loss
     with seeded(seed):
         for epoch in range(settings.epochs):
             model.train()
@@ -203,9 +221,8 @@ def fit(
             history.append(_measured(steps.shown, loss, train_loss, validation, test, flipped, settings.precision))
             if after_epoch:
                 after_epoch(steps.shown)
-            if epoch == 0 or history[-1].noisy_validation_loss < history[best_epoch].noisy_validation_loss:
-                best_epoch, best_model, best_loss = epoch, copy.deepcopy(steps.shown), copy.deepcopy(loss)
-    return Fit(steps.shown, best_model, best_epoch, best_loss, tuple(history))
+            best.see(epoch, history[-1].noisy_validation_loss, steps.shown, loss)
+    return Fit(steps.shown, best.model, best.epoch, best.loss, tuple(history))
 
 
 def as_columns(history: tuple[Epoch, ...]) -> dict[str, list[float]]:

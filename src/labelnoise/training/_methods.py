@@ -100,13 +100,13 @@ class Method:
             if name not in self.options:
                 known = f"use one of: {', '.join(self.options)}" if self.options else "it has none"
                 raise InputError(f"{self.title} has no option {name!r}; {known}.")
-        given = {
+        possible = {
             "transition_matrix": transition_matrix, "soft_labels": soft_labels, "n_samples": n_samples,
             "n_classes": n_classes,
         }  # fmt: skip
         chosen = {name: option.default for name, option in self.options.items()} | options
         make = imported(self.loss, "method") if is_own(self.loss) else getattr(losses, self.loss)
-        made: nn.Module = make(**{name: given[name] for name in self.takes}, **chosen)
+        made: nn.Module = make(**{name: possible[name] for name in self.takes}, **chosen)
         return made
 
 

@@ -27,11 +27,15 @@ class Model:
     network: str
 
     def make(self, n_classes: int, in_channels: int = 1, image_size: int = SMALLEST) -> nn.Module:
-        """One with weights drawn from torch's default generator."""
+        """A network with weights drawn from torch's default generator."""
         return getattr(training, self.network)(n_classes, in_channels, image_size)
 
 
-MODELS: dict[str, Model] = {"lenet": Model("LeNet", "LeNet"), "alexnet": Model("AlexNet", "AlexNet")}
+MODELS: dict[str, Model] = {
+    "lenet": Model("LeNet", "LeNet"),
+    "alexnet": Model("AlexNet", "AlexNet"),
+    "linear": Model("linear, on outlines", "LinearOnGradients"),
+}
 
 
 def model(name: str) -> Model:

@@ -1,4 +1,4 @@
-"""LeNet and AlexNet, for images from 28 x 28 up.
+"""LeNet, AlexNet and a linear classifier, for images from 28 x 28 up.
 
 ReLU stands after max pooling: the two commute, and it then has a quarter of the values to read.
 """
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from labelnoise.training._fast import Conv3x3, MaxPool2x2
+from labelnoise.training._gradients import OrientedGradients
 
 
 @contextmanager
@@ -103,6 +104,27 @@ class AlexNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.features(images).flatten(1))
+
+
+class LinearOnGradients(nn.Module):
+    """A linear classifier on features that no label has a say in: `oriented_gradients`, each brought to mean 0 and
+    deviation 1.
+
+    After Zhu et al. 2024 (arXiv:2411.00079), who train one without regard to the noise, on features of networks that
+    were trained on other images or without labels. Theirs are learned; these are fixed, and much simpler.
+
+    Maps (n, in_channels, image_size, image_size) to logits of shape (n, n_classes).
+    """
+
+    def __init__(self, n_classes: int, in_channels: int = 1, image_size: int = 28) -> None:
+        super().__init__()
+        self.features = OrientedGradients()
+        units = _flat_size(self.features, in_channels, image_size)
+        standardised = nn.BatchNorm1d(units, affine=False)
+        self.classifier = nn.Sequential(nn.Flatten(), standardised, nn.Linear(units, n_classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.features(images))
 
 
 class Pair(nn.Module):

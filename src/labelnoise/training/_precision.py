@@ -68,8 +68,8 @@ def _is_faster() -> bool:
     for kind in (torch.float32, torch.bfloat16):
         matrix, taken = torch.ones(SIZE, SIZE, dtype=kind), []
         for _ in range(3):
-            start = time.perf_counter()
+            began = time.perf_counter()
             matrix @ matrix
-            taken.append(time.perf_counter() - start)
+            taken.append(time.perf_counter() - began)
         seconds[kind] = min(taken)
     return seconds[torch.bfloat16] < seconds[torch.float32]

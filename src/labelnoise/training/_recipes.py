@@ -14,7 +14,7 @@ from labelnoise.training._graph import by_graph
 from labelnoise.training._ideas import check_finite, told
 from labelnoise.training._loop import Fit, fit
 from labelnoise.training._methods import method
-from labelnoise.training._networks import Pair
+from labelnoise.training._networks import LinearOnGradients, Pair
 from labelnoise.training._settings import Settings
 from labelnoise.training._splits import Splits
 from labelnoise.transitions import Matrix
@@ -76,13 +76,17 @@ def train_by(
         turns = rounds(settings)
         return alternate(networks, learned, splits.test, matrix, turns, seed=seed, after_epoch=after_epoch)
     if recipe.folds:
-        return cross_fit(networks, loss, learned, splits.test, settings, folds=seed, seed=seed, after_epoch=after_epoch)
+        task = (networks, loss, learned, splits.test, settings)
+        return cross_fit(*task, fold_seed=seed, seed=seed, after_epoch=after_epoch)
     network = Pair(*networks) if recipe.pair else networks[0]
     if recipe.warm_start and warm is not None:
         network.load_state_dict(warm)
-    parts = (learned, splits.validation, splits.test)
+    train, validation, test = learned, splits.validation, splits.test
+    if isinstance(network, LinearOnGradients) and not settings.augmentation:  # what it reads is the same in each epoch
+        parts = (train, validation, test)
+        train, validation, test = (dataclasses.replace(each, images=network.features(each.images)) for each in parts)
     with told(name):
-        done = fit(network, loss, *parts, settings, seed=seed, after_epoch=after_epoch)
+        done = fit(network, loss, train, validation, test, settings, seed=seed, after_epoch=after_epoch)
         check_finite(name, done)
     if not refit:
         return done

@@ -8,10 +8,10 @@ from ._ledger import Ledger as Ledger
 from ._ledger import decode as decode
 from ._ledger import encode as encode
 from ._preparation import Prepared as Prepared
-from ._preparation import distorted as distorted
 from ._preparation import initial_model as initial_model
 from ._preparation import n_validation as n_validation
 from ._preparation import prepare as prepare
+from ._preparation import wrong_matrix as wrong_matrix
 from ._progress import Progress as Progress
 from ._progress import duration as duration
 from ._progress import on_terminal as on_terminal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,14 +30,17 @@ def with_hashes(estimators: Iterable[str]) -> list[str]:
 
 def ideas(trials: Iterable[Trial], estimators: Iterable[str] = ()) -> list[str]:
     """The own losses and estimators that trials are made of, and those among the estimators, each once."""
-    named = [name for trial in trials for name in (trial.method, trial.transition)]
-    return list(dict.fromkeys(name for name in (*named, *estimators) if name and is_own(name)))
+    return _own(itertools.chain(*((trial.method, trial.transition) for trial in trials), estimators))
 
 
 def own_sources(trials: Iterable[Trial], estimators: Iterable[str] = ()) -> list[str]:
-    """Those of the `ideas` whose T is read from a cross-entropy fit."""
-    sources = [trial.transition for trial in trials]
-    return list(dict.fromkeys(name for name in (*sources, *estimators) if name and is_own(name)))
+    """The `ideas` that are estimators, whose T is read from a cross-entropy fit."""
+    return _own(itertools.chain((trial.transition for trial in trials), estimators))
+
+
+def _own(names: Iterable[str | None]) -> list[str]:
+    """The names among these that stand for own code, each once."""
+    return list(dict.fromkeys(name for name in names if name and is_own(name)))
 
 
 def with_own(record: Record, estimators: Collection[str], device: str = "cpu") -> Record:

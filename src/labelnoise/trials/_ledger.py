@@ -101,7 +101,7 @@ class Ledger:
         )
 
     def append(self, record: Record) -> None:
-        """Write a record to the end of the file and to disk; safe with other writers and against kills."""
+        """Write a record to the end of the file and to disk, safe from other writers and from a killed process."""
         line = encode(record)
         self.keep_weights(record)
         self._fits.mkdir(parents=True, exist_ok=True)

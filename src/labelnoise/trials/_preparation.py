@@ -25,7 +25,7 @@ class Prepared(Splits):
     transition_matrix: transitions.Matrix
 
 
-def distorted(name: str, matrix: transitions.Matrix, seed: int) -> transitions.Matrix:
+def wrong_matrix(name: str, matrix: transitions.Matrix, seed: int) -> transitions.Matrix:
     """The T that is given in place of the true one, wrong in a known way (see `names.distorted`)."""
     generator = np.random.default_rng(derive_seed("distortion", len(matrix), seed))
     return names.distorted(name, matrix, generator)
@@ -59,7 +59,7 @@ def n_validation(trial: Trial) -> int:
 
 
 def initial_model(trial: Trial, device: str = "cpu", number: int | None = None) -> nn.Module:
-    """The network of a trial before its first step; where it trains several, the one with a number."""
+    """The network of a trial before its first step, by its number where the trial trains several."""
     channels, size = loaded(trial.dataset).train_images.shape[1:3]
     numbers = () if number is None else (number,)
     seed = derive_seed("weights", trial.model, trial.n_classes, trial.seed, *numbers)

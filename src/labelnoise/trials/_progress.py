@@ -1,4 +1,4 @@
-"""Where a sweep stands, and showing it."""
+"""How far a sweep has come, and how that is shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a sweep stands.
+    """How far a sweep has come.
 
     Attributes:
         done, failed, running, total: numbers of trials, those on record before not counted.

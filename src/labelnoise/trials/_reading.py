@@ -75,7 +75,7 @@ def all_listed(matrices: dict[str, transitions.Matrix]) -> dict[str, list[list[f
 
 
 def packed(model: nn.Module) -> bytes:
-    """Its weights as safetensors."""
+    """The weights of a network as safetensors."""
     return save({name: weights.cpu().contiguous() for name, weights in model.state_dict().items()})
 
 

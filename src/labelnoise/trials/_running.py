@@ -28,7 +28,7 @@ from labelnoise.training import (
 )
 from labelnoise.transitions import Matrix
 from labelnoise.trials import provenance
-from labelnoise.trials._preparation import Prepared, distorted, initial_model, prepare
+from labelnoise.trials._preparation import Prepared, initial_model, prepare, wrong_matrix
 from labelnoise.trials._reading import all_listed, digest, listed, oracle, packed, read_noise, refitted_loss
 from labelnoise.trials._trial import Record, Trial
 
@@ -47,7 +47,7 @@ def given_matrix(trial: Trial, prepared: Prepared, given: Record | None = None) 
     needed, warm = trial.prerequisite(), method(trial.method).warm_start
     matrix = prepared.transition_matrix if trial.transition == "true" else None
     if trial.distortion:
-        matrix = distorted(trial.distortion, prepared.transition_matrix, trial.seed)
+        matrix = wrong_matrix(trial.distortion, prepared.transition_matrix, trial.seed)
     if needed is None:
         return matrix
     if given is None or given.trial != needed or not given.complete or (warm and not given.weights):
@@ -77,8 +77,11 @@ def train(
         given: the record of its prerequisite, with weights for a warm start.
         after_epoch: called with the network after each epoch of a method without folds.
 
+    Returns:
+        As `labelnoise.training.train_by`: a `CrossFit` or `Alternation` of a method with folds, else a `Fit`.
+
     Raises:
-        InputError: as `given_matrix`.
+        InputError: as `given_matrix`, or an own loss that fails.
     """
     matrix, recipe = given_matrix(trial, prepared, given), method(trial.method)
     device = prepared.train.images.device.type
@@ -182,6 +185,10 @@ def reread(record: Record, device: str = "cpu") -> Record:
         record: with its weights.
         device: "cpu", on one thread, or "cuda".
 
+    Returns:
+        The record with T of each estimator and its deviations, each of shape (n_classes, n_classes), and the quantiles
+        of its probabilities, shape (n_classes, n_classes, 5); the rest is as it was.
+
     Raises:
         InputError: the data can't be found.
     """
@@ -198,7 +205,10 @@ def probs_of(record: Record, device: str = "cpu") -> tuple[NDArray[np.float64], 
         device: "cpu", on one thread, or "cuda".
 
     Returns:
-        Shape (n, n_classes) and (n,).
+        Probabilities of shape (n, n_classes), rows sum to 1, and labels of shape (n,).
+
+    Raises:
+        InputError: the data can't be found.
     """
     with _one_thread():
         model, noisy = _fit_of(record, device), prepare(record.trial, device).noisy

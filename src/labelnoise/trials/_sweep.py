@@ -23,13 +23,16 @@ from labelnoise.trials._workers import attempt, check_device, local_pool
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial
 
+# A trial, the record that it is given and its own fit where that is kept, to its record.
+Run = Callable[["Trial", "Record | None", "Record | None"], "Record"]
+
 
 class SweepFailed(InputError):
     """Some trials failed; the others are on record."""
 
 
 def missing(trials: Iterable[Trial], ledger: Ledger, estimators: Collection[str] = ()) -> list[Trial]:
-    """Those of the trials and their prerequisites that have no record to serve, each once, prerequisites first.
+    """The trials and prerequisites that have no record to serve, each once and prerequisites first.
 
     A record serves a trial that needs it if it holds the T that this one takes, and its weights are kept if it starts
     from these.
@@ -115,7 +118,7 @@ def sweep(
         tally = Tally(todo, min(workers or os.cpu_count() or 1, len(todo)))
         with _pool(executor, tally.workers) as pool:
             run = partial(attempt, own=own, device=device)
-            _run_all(todo, ledger, pool, run, own, tally, progress or (lambda _: None))
+            _run_all(_Runs(todo, ledger, pool, run, own), tally, progress or (lambda _: None))
         if tally.failed:
             last_line = tally.failed[0].traceback.strip().splitlines()[-1]
             raise SweepFailed(
@@ -127,7 +130,7 @@ def sweep(
 
 @contextmanager
 def _pool(executor: Executor | None, workers: int) -> Iterator[Executor]:
-    """The executor, or processes of our own, which end with the block; after an exception at once."""
+    """Give the executor, or processes of our own, which end with the block and, after an exception, at once."""
     pool = executor or local_pool(workers)
     try:
         yield pool
@@ -144,50 +147,60 @@ def _pool(executor: Executor | None, workers: int) -> Iterator[Executor]:
         pool.shutdown()
 
 
-def _run_all(
-    todo: Sequence[Trial],
-    ledger: Ledger,
-    pool: Executor,
-    run: Callable[[Trial, Record | None, Record | None], Record],
-    own: Sequence[str],
-    tally: Tally,
-    report: Callable[[Progress], None],
-) -> None:
-    """Run trials, each as soon as what it needs is on record; those that need a failed one never start.
+class _Runs:
+    """The trials of a sweep that run, each begun as soon as what it needs is on record.
 
-    The reader's own estimators read a fit once it is kept, so that it is not lost if they fail.
+    Those that need a failed one never start. The reader's own estimators read a fit once it is kept, so that it is not
+    lost if they fail.
     """
-    graph: TopologicalSorter[Trial] = TopologicalSorter()
-    for trial in todo:
-        needed = trial.prerequisite()
-        graph.add(trial, *([needed] if needed in tally.left else []))
-    graph.prepare()
-    running: dict[Future[Record], Trial] = {}
 
-    def submit_ready() -> None:
-        for trial in graph.get_ready():
-            running[pool.submit(run, trial, _given(trial, ledger), ledger.find_fit(trial))] = trial
+    def __init__(self, todo: Sequence[Trial], ledger: Ledger, pool: Executor, run: Run, own: Sequence[str]) -> None:
+        self._todo, self._ledger, self._pool, self._run, self._own = todo, ledger, pool, run, own
+        self.running: dict[Future[Record], Trial] = {}
+        self._graph: TopologicalSorter[Trial] = TopologicalSorter()
+        wanted = set(todo)
+        for trial in todo:
+            needed = trial.prerequisite()
+            self._graph.add(trial, *([needed] if needed in wanted else []))
+        self._graph.prepare()
+        self._begin_ready()
 
-    submit_ready()
+    def _begin(self, trial: Trial, given: Record | None, own_fit: Record | None) -> None:
+        self.running[self._pool.submit(self._run, trial, given, own_fit)] = trial
+
+    def _begin_ready(self) -> None:
+        for trial in self._graph.get_ready():
+            self._begin(trial, _given(trial, self._ledger), self._ledger.find_fit(trial))
+
+    def finish(self, future: Future[Record], tally: Tally) -> None:
+        """Keep what came of a run, count it, and begin what waited for it.
+
+        Raises:
+            Exception: as the executor does where a worker or the cluster is lost.
+        """
+        trial, record = self.running.pop(future), future.result()
+        _keep(record, self._ledger)
+        if record.complete and record.weights and not record.has(self._own):
+            self._begin(trial, None, record)
+        elif record.complete:
+            tally.add(record, [trial])
+            self._graph.done(trial)
+            self._begin_ready()
+        else:
+            tally.add(record, _resting_on(trial, self._todo))
+
+
+def _run_all(runs: _Runs, tally: Tally, report: Callable[[Progress], None]) -> None:
     report(tally.progress())
-    while running:
-        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+    while runs.running:
+        finished, _ = wait(runs.running, return_when=FIRST_COMPLETED)
         for future in sorted(finished, key=lambda future: future.exception() is not None):
-            trial, record = running.pop(future), future.result()
-            _keep(record, ledger)
-            if record.complete and record.weights and not record.has(own):
-                running[pool.submit(run, trial, None, record)] = trial
-            elif record.complete:
-                tally.add(record, [trial])
-                graph.done(trial)
-                submit_ready()
-            else:
-                tally.add(record, _resting_on(trial, todo))
+            runs.finish(future, tally)
             report(tally.progress())
 
 
 def _keep(record: Record, ledger: Ledger) -> None:
-    """Append a record; one whose like is there already only lacked its weights."""
+    """Append a record, or its weights alone where a record like it is there already."""
     if record.complete and ledger.find(record.trial, record.transition_matrices.keys()):
         ledger.keep_weights(record)
     else:

@@ -16,7 +16,7 @@ from labelnoise._imports import is_own, pinned, without_hash
 from labelnoise.data import DATASETS, entry
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, try_estimator
-from labelnoise.training import FUNCTIONS, Settings, method, model, protocol, try_method
+from labelnoise.training import FUNCTIONS, Method, Settings, method, model, protocol, try_method
 
 # Raise it with every change that alters what a trial computes; records of another protocol are not read.
 PROTOCOL_VERSION = 2
@@ -61,16 +61,7 @@ class Trial:
         people = entry(self.dataset).people
         model(self.model)
         try_method(self.method, self.n_classes)
-        if is_own(self.transition):
-            try_estimator(str(self.transition), self.n_classes)
-        given = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
-        sources = ("true", *ESTIMATORS, *given) if recipe.needs_transition else (None,)
-        if recipe.needs_transition and self.distortion:
-            names.distorted(self.distortion, np.eye(self.n_classes), np.random.default_rng())
-        elif self.transition not in sources and not (recipe.needs_transition and is_own(self.transition)):
-            allowed = f"use one of: {', '.join(map(str, sources))}" if sources != (None,) else "it takes none"
-            name, source = without_hash(self.method), self.transition and without_hash(self.transition)
-            raise InputError(f"{name} can't take its transition matrix from {source!r}; {allowed}.")
+        self._check_transition(recipe)
         if self.noise != names.HUMAN:
             names.nominal_rate(self.noise, self.n_classes)
         elif people is None:
@@ -86,6 +77,21 @@ class Trial:
             raise InputError(f"{self.method} needs more than {FUNCTIONS} images for its graph, not {self.images}.")
         if self.base is not None and self.prerequisite() is None:
             raise InputError(f"{self.method} with T from {self.transition!r} is given no fit, so it takes no base.")
+        self._check_options(recipe)
+
+    def _check_transition(self, recipe: Method) -> None:
+        if is_own(self.transition):
+            try_estimator(str(self.transition), self.n_classes)
+        learners = () if recipe.learns_transition or recipe.warm_start else tuple(GIVEN_BY_METHODS)
+        sources = ("true", *ESTIMATORS, *learners) if recipe.needs_transition else (None,)
+        if recipe.needs_transition and self.distortion:
+            names.distorted(self.distortion, np.eye(self.n_classes), np.random.default_rng())
+        elif self.transition not in sources and not (recipe.needs_transition and is_own(self.transition)):
+            allowed = f"use one of: {', '.join(map(str, sources))}" if sources != (None,) else "it takes none"
+            name, source = without_hash(self.method), self.transition and without_hash(self.transition)
+            raise InputError(f"{name} can't take its transition matrix from {source!r}; {allowed}.")
+
+    def _check_options(self, recipe: Method) -> None:
         known = [name for name, _ in self.options or ()]
         if self.options is not None and (not known or known != sorted({*known} & recipe.options.keys())):
             raise InputError(
@@ -117,18 +123,17 @@ class Trial:
 
     @property
     def distortion(self) -> str | None:
-        """What is done to the true T before it is given (see `names.distorted`), if anything."""
-        source, _, name = (self.transition or "").partition(", ")
-        return name if source == "true" and name else None
+        """What is done to the true T before it is given (see `names.distorted`); None if nothing is."""
+        return names.distortion(self.transition)
 
     @property
     def key(self) -> str:
         """16 hexadecimal digits; a field that is None is left out, so that new fields keep old keys."""
 
-        def given(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+        def present(fields: list[tuple[str, Any]]) -> dict[str, Any]:
             return {name: value for name, value in fields if value is not None}
 
-        text = json.dumps([PROTOCOL_VERSION, dataclasses.asdict(self, dict_factory=given)], sort_keys=True)
+        text = json.dumps([PROTOCOL_VERSION, dataclasses.asdict(self, dict_factory=present)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def prerequisite(self) -> Trial | None:
@@ -162,7 +167,7 @@ def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
 
 
 def in_profile(asked: Trial, profile: str) -> Trial:
-    """The trial itself with the profile "full"; with "smoke" what is left of it, see `trial`.
+    """The trial itself with the profile "full", and a tiny one in its place with "smoke" (see `trial`).
 
     Raises:
         InputError: an unknown profile.

@@ -55,7 +55,7 @@ def attempt(
     from labelnoise.trials import Record, _ideas, _running
 
     with _ONE_AT_A_TIME:
-        start = time.perf_counter()
+        began = time.perf_counter()
         try:
             where = {} if device == "cpu" else {"device": device}
             if own_fit is None:
@@ -64,7 +64,7 @@ def attempt(
                 own_fit = _running.reread(own_fit, **where)
             return _ideas.with_own(own_fit, own, **where) if own else own_fit
         except Exception:
-            seconds = round(time.perf_counter() - start, 2)
+            seconds = round(time.perf_counter() - began, 2)
             return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
 
 

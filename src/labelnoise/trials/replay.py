@@ -36,7 +36,7 @@ class Comparison:
 
     @property
     def loss_difference(self) -> float:
-        """Of the noisy validation loss at the best epoch, in nats."""
+        """How far the noisy validation losses at the best epoch lie apart, in nats."""
         first, second = (r.history["noisy_validation_loss"][r.best_epoch] for r in (self.recorded, self.replayed))
         return abs(first - second)
 
@@ -59,7 +59,7 @@ class Comparison:
 
 
 def choose(ledger: Ledger, n: int, seed: int) -> list[Record]:
-    """n recorded trials, drawn at random by the seed; all if there are fewer.
+    """Draw n recorded trials at random by the seed, or all if there are fewer.
 
     Those with people's votes take part only where the votes are on this machine.
     """

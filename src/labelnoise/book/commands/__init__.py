@@ -8,13 +8,22 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from labelnoise.trials import Ledger, Trial, check_device, duration, epoch_costs, expected_seconds, missing, relative_speed
+from labelnoise.trials import (
+    Ledger,
+    Trial,
+    check_device,
+    duration,
+    epoch_costs,
+    expected_seconds,
+    missing,
+    relative_speed,
+)
 
 
 def add_where(command: argparse.ArgumentParser) -> None:
     """The arguments that say where trials run."""
     where = command.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=positive, help="how many trials at once (default one a core)")
+    where.add_argument("--workers", type=positive, help="how many trials at once (default one per core)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="run them on this Dask cluster: tcp://host:port")
     command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what trains (default cpu)")
 

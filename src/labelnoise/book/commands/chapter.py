@@ -10,9 +10,8 @@ from typing import Any
 import yaml
 
 from labelnoise.book import parameters, project
-from labelnoise.book.commands import add_where, where_to_run
-from labelnoise.book.plan import check_publishable
 from labelnoise.book.commands import add_where, forecast, positive, where_to_run
+from labelnoise.book.plan import check_publishable, merged
 from labelnoise.errors import InputError
 
 DESCRIPTION = "Train the trials that are missing, execute the chapter and render its page under runs/."
@@ -47,14 +46,17 @@ def _assignments(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> int:
     """Check what is asked for, which is quick, then train and draw it."""
     if bool(options.name) == options.all:
-        raise InputError(f"Name one chapter, or pass --all; the chapters are {', '.join(project.sources())}.")
-    given = _assignments(options.parameter) | ({"seeds": options.seeds} if options.seeds else {})
-    plans = {name: parameters.planned(name, given) for name in ([options.name] if options.name else project.sources())}
-    if options.publish and any((parameters.defaults(name) | given).get("profile") == "smoke" for name in plans):
+        raise InputError(f"Name one chapter, or pass --all; the chapters are {', '.join(project.notebook_names())}.")
+    changed = _assignments(options.parameter) | ({"seeds": options.seeds} if options.seeds else {})
+    plans = {
+        name: parameters.planned(name, changed)
+        for name in ([options.name] if options.name else project.notebook_names())
+    }
+    if options.publish and any((parameters.defaults(name) | changed).get("profile") == "smoke" for name in plans):
         raise InputError("A smoke run is too small to publish; run the chapter with profile full.")
     for plan in plans.values() if options.publish else ():
         check_publishable(plan)
-    trials = list(dict.fromkeys(trial for plan in plans.values() for trial in plan.trials))
+    trials = merged(plans.values())
     estimators = {name for plan in plans.values() for name in plan.estimators or ()}
     ledger = project.published_ledger() if options.publish else project.ledger()
     if options.dry_run:
@@ -66,6 +68,6 @@ def run(options: argparse.Namespace) -> int:
     with where_to_run(options) as where:
         print(forecast(trials, ledger, estimators, options.workers), flush=True)
         chapters.train(plans.values(), publish=options.publish, progress=on_terminal, **where)
-    for name, path in chapters.draw(list(plans), given, publish=options.publish):
+    for name, path in chapters.draw(list(plans), changed, publish=options.publish):
         print(f"{name}: {os.path.relpath(path)}", flush=True)
     return 0

@@ -20,7 +20,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train what is missing."""
-    published = ledger = project.published_ledger()
+    of_the_book = ledger = project.published_ledger()
     folder = options.fresh or (project.root() / "runs" / "headline" if options.headline else None)
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -30,5 +30,5 @@ def run(options: argparse.Namespace) -> int:
         print(forecast(asked, ledger, (), options.workers), flush=True)
         sweep(asked, ledger, progress=on_terminal, **where)
     if options.headline:
-        print(_headline.comparison(asked, published, ledger))
+        print(_headline.comparison(asked, of_the_book, ledger))
     return 0
