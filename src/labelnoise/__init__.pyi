@@ -43,6 +43,11 @@ from .noise import draw as draw
 from .noise import instance_probs as instance_probs
 from .noise import mean_transition_matrix as mean_transition_matrix
 from .noise import oracle as oracle
+from .own._network import TrainedNetwork as TrainedNetwork
+from .own._network import load_network as load_network
+from .own.classifier import ReweightedClassifier as ReweightedClassifier
+from .own.library import Training as Training
+from .own.library import train as train
 from .transitions import frobenius_error as frobenius_error
 from .transitions import l1_error as l1_error
 from .transitions import noise_rate as noise_rate

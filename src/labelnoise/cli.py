@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -38,10 +40,15 @@ def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a user's mistake gives one sentence on stderr and exit status 2."""
-    words = sys.argv[1:] if arguments is None else arguments
-    options = parser(words).parse_args(words)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser(given).parse_args(given)  # which ends with a closed pipe by itself
     try:
         status: int = options.run(options)
+        sys.stdout.flush()  # here, where a reader that is gone, such as head, can still be answered
+    except BrokenPipeError:
+        # What is left to be written at exit must not fail again; see the Python documentation on SIGPIPE.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
     except InputError as error:
         print(f"labelnoise: {error}", file=sys.stderr)
         return 2

@@ -73,7 +73,7 @@ def columns(labels="labels.npy", probs="probs.npy", *options):
 
 
 KINDS = {
-    "an unknown option": (lambda: ["estimate", "--label", "x"], "the following arguments are required"),
+    "a missing option": (lambda: ["estimate", "--probs", "x"], "the following arguments are required"),
     "no file": (lambda: columns("other.npy"), "There is no file other.npy"),
     "an unreadable file": (lambda: columns("none.parquet"), "no PARQUET file that can be read"),
     "files that don't fit": (lambda: columns("labels.csv"), "has 59 labels but probs.npy has 60 rows"),
@@ -81,8 +81,8 @@ KINDS = {
     "no such estimator": (lambda: columns(*["labels.npy", "probs.npy", "--estimator", "x"]), "Unknown estimator 'x'"),
     "a folder of one's own": (lambda: columns(*["labels.npy", "probs.npy", "--out", "mine"]), "mine holds other files"),
     "no number": (lambda: ["train", npz(), "--seed", "x"], "invalid int value: 'x'"),
-    "no images": (lambda: ["train", npz(Xtr=PIXELS / 255)], "Xtr must hold uint8 pixels"),
-    "a class without a label": (lambda: ["train", npz(Str=2 * LABELS)], "No label in own.npz is 1"),
+    "no images": (lambda: ["train", npz(Xtr=PIXELS - 2.0)], "Xtr must hold pixels from 0 to 255"),
+    "too few images": (lambda: ["train", npz(Str=np.arange(60))], "own.npz has 60 images of 60 classes"),
     "images too small": (lambda: ["train", npz(Xtr=PIXELS[:, :20, :20])], "lenet needs at least 28"),
     "no such image": (a_photo_is_missing, "photos/50.png is no file"),
     "an unreadable image": (a_photo_is_none, "has an image that can't be read (50.png)"),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from labelnoise.own import kept
-from labelnoise.own._training import Findings
+from labelnoise.own._choice import Choice, Score
+from labelnoise.own._findings import Findings
 from labelnoise.own.images import OwnSet
 from labelnoise.statistics import Interval
 from labelnoise.training import Epoch
@@ -24,13 +25,16 @@ def found(own):
     probs = np.random.default_rng(1).dirichlet(np.ones(3), size=30)
     epochs = (Epoch(1.0, 0.9, 0.5, 0.7, 0.1), Epoch(0.8, 0.95, 0.4, 0.8, 0.2))
     gain = Interval(0.1, 0.0, 0.2, 0.3, 6)
-    return Findings(own.noisy_labels, probs, symmetric(3, 0.3), np.full((3, 3), 0.01), epochs, 0, gain)
+    scores = (Score("forward", 0.5, None), Score("cross-entropy", 0.4, gain))
+    choice = Choice(scores, 6, False, (("hog-forward", "it takes more than 100 images"),))
+    return Findings(own.noisy_labels, probs, symmetric(3, 0.3), np.full((3, 3), 0.01), epochs, 0, gain, choice, 0.9)
 
 
 def test_what_was_kept_is_read_again_with_probabilities_to_seven_digits(tmp_path, own, found):
     kept.write(tmp_path, own, found, ASKED, {"processor": "p"})
     again = kept.read(tmp_path, own, ASKED)
     assert (again.history, again.best_epoch, again.gain) == (found.history, found.best_epoch, found.gain)
+    assert (again.choice, again.test_accuracy) == (found.choice, 0.9)
     np.testing.assert_array_equal(again.transition_matrix, found.transition_matrix)
     np.testing.assert_array_equal(again.deviation, found.deviation)
     np.testing.assert_allclose(again.probs, found.probs, rtol=3e-7)

@@ -1,15 +1,31 @@
 """Training on noisy labels alone, on images that a network of one layer tells apart."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import labelnoise
+from labelnoise import noise, transitions
 from labelnoise.data import NoisySet
+from labelnoise.errors import InputError
+from labelnoise.own._choice import Shown, choose
+from labelnoise.own._methods import AUTO, TRIED, compared
+from labelnoise.own._networks import network_maker
+from labelnoise.own._settings import OwnSettings
 from labelnoise.own._training import epochs_in_all, train
 from labelnoise.training import Settings, seeded
 
 SETTINGS = Settings(epochs=4, batch_size=32, learning_rate=0.03, weight_decay=1e-4)
+BOTH = OwnSettings(SETTINGS, SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -21,18 +37,186 @@ def own():
     return NoisySet(torch.from_numpy(images.astype(np.uint8)), noisy)
 
 
-@pytest.mark.parametrize(("name", "networks"), [("cross-entropy", 1), ("forward", 2), ("co-teaching", 3)])
-def test_no_network_is_made_or_trained_twice(own, name, networks):
-    made, shown = [], []
+@pytest.mark.parametrize("name", ["cross-entropy", "forward", "co-teaching", AUTO])
+def test_every_network_has_weights_of_its_own_and_every_epoch_is_told(own, name):
+    made, told = [], []
 
     def make(number):
         made.append(number)
         with seeded(number):
             return nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
 
-    done = train(own, make, name, SETTINGS, after_epoch=shown.append)
-    # Beside the three of the folds: a plain one, then the method's, which starts from the same weights.
-    assert sorted(made) == sorted([0, 1, 2, 3, *{1: (), 2: (0,), 3: (0, 4)}[networks]])
-    assert len(shown) == epochs_in_all(name, SETTINGS)
+    progress = SimpleNamespace(epoch=lambda: told.append(phases[-1]), phase=lambda text: phases.append(text))
+    phases = []
+    done = train(own, make, name, BOTH, progress=progress)
+    names, _ = compared(name, 120, 2)
+    # Those of the folds have the numbers 1 to 3; the second of a pair has 4.
+    assert set(made) == {0, 1, 2, 3, *([4] if name == "co-teaching" else [])}
+    assert len(told) == epochs_in_all(names, BOTH)
+    assert phases == ["first networks", "estimating T", "comparing methods" if len(names) > 1 else "training",
+                      "on all images"]  # fmt: skip
     assert (done.gain is None) == (name == "cross-entropy")
-    assert len(done.fit.history) == SETTINGS.epochs
+    assert (done.choice is not None) == (name == AUTO)
+    assert len(done.history) == SETTINGS.epochs
+
+
+def held_out(hits, n=400):
+    """A network that predicts so many of n labels, the first ones; with the labels."""
+    labels = np.arange(n) % 2
+    predicted = np.where(np.arange(n) < hits, labels, 1 - labels)
+    return np.eye(2)[predicted], labels
+
+
+@pytest.mark.parametrize(
+    ("hits", "taken", "clear"),
+    [((300, 200, 200), 0, True), ((200, 300, 200), 1, True), ((200, 200, 300), 2, True), ((299, 300, 299), 0, False)],
+)
+def test_the_network_that_the_labels_prefer_is_taken_and_the_first_where_they_can_not_tell(hits, taken, clear):
+    shown = [Shown(name, 0, held_out(each)[0]) for name, each in zip(TRIED, hits, strict=True)]
+    choice = choose(shown, held_out(0)[1])
+    assert choice.method == TRIED[taken]
+    assert choice.clear == clear
+    assert choice.scores[0].agreement == hits[taken] / 400
+    for score in choice.scores[1:]:
+        mean = (hits[taken] - hits[TRIED.index(score.method)]) / 400
+        assert score.ahead.mean == pytest.approx(mean)
+        assert score.ahead.low <= mean <= score.ahead.high
+
+
+def test_what_a_set_can_not_have_is_left_out_with_a_sentence_or_refused_if_it_was_asked_for():
+    for n_images, n_classes in ((100, 2), (80_000, 10), (5000, 50)):
+        names, left_out = compared(AUTO, n_images, n_classes)
+        assert names == ["forward", "cross-entropy"]
+        ((name, reason),) = left_out
+        assert name == "hog-forward"
+        shown = [Shown(each, 0, held_out(200)[0]) for each in names]
+        assert f"(hog-forward) was left out, as {reason}." in str(choose(shown, held_out(0)[1], left_out))
+        with pytest.raises(InputError, match="hog-forward can't be had on these images, as it "):
+            compared("hog-forward", n_images, n_classes)
+    assert compared(AUTO, 5000, 10) == (list(TRIED), ())
+
+
+@pytest.mark.parametrize(("name", "channels"), [("resnet18", 1), ("shufflenet_v2_x0_5", 3)])
+def test_a_classifier_of_torchvision_is_made_by_its_name(name, channels):
+    network = network_maker(name, 7, channels, 32, seed=0)(0)
+    assert network(torch.zeros(2, channels, 32, 32)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", ["vit_b_16", "inception_v3"])
+def test_one_that_takes_other_images_is_refused_with_a_sentence(name):
+    with pytest.raises(InputError, match=f"^The network {name} (fails|gives)"):
+        network_maker(name, 7, 3, 32, seed=0)
+
+
+# A user's script without a guard, as most are.
+SCRIPT = """
+import sys
+import numpy as np
+import labelnoise
+print("run", flush=True)
+generator = np.random.default_rng(0)
+labels = generator.integers(2, size=150)
+images = generator.integers(100, size=(150, 28, 28)) + 100 * labels[:, None, None]
+noisy = np.where(generator.random(150) < 0.2, 1 - labels, labels)
+asked = {"method": "cross-entropy", "network": "script_of_test:small", "workers": int(sys.argv[1])}
+trained = labelnoise.train(images, noisy, **asked)
+trained.network.save(f"{sys.argv[1]}.safetensors")
+print(trained.predict_proba(images).sum(axis=0))
+"""
+SMALL = """
+from torch import nn
+def small(n_classes, in_channels, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * image_size**2, n_classes))
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "script_of_test.py").write_text(SMALL)
+
+    def start(workers):
+        return subprocess.Popen(
+            [sys.executable, "script.py", str(workers)], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    return start
+
+
+def test_side_by_side_or_not_the_network_is_the_same_to_the_last_bit(script, tmp_path):
+    said = []
+    for workers in (1, 2):
+        process = script(workers)
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == 0, err
+        said.append(out)
+    assert said[0] == said[1]
+    assert said[0].count("run") == 1, "the script itself is run once"
+    assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
+
+
+def children(pid):
+    found = [int(line) for line in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return found + [each for child in found for each in children(child)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_training_that_is_stopped_leaves_no_process_and_no_file(tmp_path):
+    generator = np.random.default_rng(0)
+    labels = np.arange(3000) % 2
+    np.savez(tmp_path / "own.npz", Xtr=generator.integers(255, size=(3000, 28, 28), dtype=np.uint8), Str=labels)
+    command = [sys.executable, "-m", "labelnoise.cli", "train", "own.npz", "--workers", "2", "--out", "report"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert "epoch" in process.stderr.readline()  # it trains
+    workers = children(process.pid)
+    assert len(workers) >= 2
+    process.send_signal(signal.SIGINT)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.strip().splitlines()[-1] == "labelnoise: stopped; nothing was written."
+    assert "Traceback" not in err
+    deadline = time.monotonic() + 60
+    while any(os.path.exists(f"/proc/{each}") for each in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(os.path.exists(f"/proc/{each}") for each in workers)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.npz"]
+
+
+def test_arrays_in_any_usual_form_are_trained_on_and_predicted(monkeypatch):
+    from labelnoise.own import train as train_command
+
+    monkeypatch.setattr(train_command, "scaled_settings", lambda network, n: BOTH)
+    generator = np.random.default_rng(0)
+    clean = np.arange(160) % 2
+    images = generator.integers(80, size=(160, 28, 28), dtype=np.uint8)
+    images[clean == 1, :14] += 150
+    names = np.array(["cat", "dog"])[noise.corrupt(clean, transitions.symmetric(2, 0.2), generator)]
+    trained = labelnoise.train(images / 255, names, method="cross-entropy", progress=False)
+    assert trained.network.class_names == ("cat", "dog")
+    probs = trained.predict_proba(images[:, None])
+    assert probs.shape == (160, 2)
+    # 0.2 of the labels are wrong; a network that learned them by heart would be right in 0.8.
+    assert (trained.predict(images) == clean).mean() > 0.95
+    assert set(trained.suggestions["label"]) == {"cat", "dog"}
+    assert "labels are wrong" in repr(trained)
+    with pytest.raises(InputError, match="takes images of"):
+        trained.predict_proba(images[:, :20, :20])
+    for given in ((images[:10], names), (images, names[:5])):
+        with pytest.raises(InputError, match=r"images has \d+ images but labels has \d+ labels"):
+            labelnoise.train(*given)
+    with pytest.raises(InputError, match="Unknown device 'gpu'"):
+        labelnoise.train(images, names, device="gpu")
+
+
+def test_a_file_of_something_else_is_no_network(tmp_path):
+    from safetensors.torch import save_file
+
+    (tmp_path / "a.safetensors").write_bytes(b"x")
+    save_file({"a": torch.zeros(1)}, tmp_path / "b.safetensors")
+    for name, message in (("a", "is no safetensors file"), ("b", "holds weights without"), ("c", "There is no file")):
+        with pytest.raises(InputError, match=message):
+            labelnoise.load_network(tmp_path / f"{name}.safetensors")

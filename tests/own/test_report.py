@@ -15,6 +15,7 @@ from PIL import Image
 from labelnoise.names import named
 from labelnoise.own import _page
 from labelnoise.own._page import page, pictures_of
+from labelnoise.own._terminal import lines
 from labelnoise.own.images import OwnSet
 from labelnoise.own.report import Report, advice, as_text, at_least_counted, headline
 from labelnoise.statistics import Interval, interval
@@ -123,6 +124,13 @@ def test_hostile_names_are_shown_as_they_are_and_do_nothing():
 def test_no_name_steers_a_terminal():
     said = as_text(report_of(np.eye(3), np.array([100] * 3), HOSTILE))
     assert all(letter.isprintable() or letter == "\n" for letter in said)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "x\ry", "\x9b2J"])
+def test_no_name_in_a_sentence_steers_a_terminal(name):
+    said = lines([f"The classes in their order are {name}.", "x" * 300])
+    assert all(letter.isprintable() or letter == "\n" for letter in said)
+    assert said.startswith("The classes in their order are ")
 
 
 def test_a_page_has_every_entry_of_a_few_classes_and_of_many_an_image():

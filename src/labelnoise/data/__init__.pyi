@@ -1,5 +1,4 @@
 from ._archives import NoisySet as NoisySet
-from ._archives import npz_arrays as npz_arrays
 from ._archives import read_npz as read_npz
 from ._archives import write_npz as write_npz
 from ._corruption import corruption as corruption

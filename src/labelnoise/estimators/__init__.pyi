@@ -7,6 +7,7 @@ from ._counts import argmax_counts as argmax_counts
 from ._dual_t import dual_t as dual_t
 from ._ideas import estimator as estimator
 from ._ideas import try_estimator as try_estimator
+from ._inputs import SUM_TOLERANCE as SUM_TOLERANCE
 from ._inputs import Floats as Floats
 from ._inputs import Opened as Opened
 from ._inputs import as_rows as as_rows

@@ -77,9 +77,12 @@ class Opened:
         smallest, sums = self.probs.min(axis=1), self.probs.sum(axis=1)
         bad = np.flatnonzero((smallest < 0) | (np.abs(sums - 1) > self.tolerance))
         if len(bad):
+            # What is nowhere below 0 or above 1 is no logits.
+            shares = smallest.min() >= 0 and self.probs.max() <= 1
+            remedy = "divide each row by its sum" if shares else "apply a softmax to logits first"
             raise InputError(
                 f"Row {bad[0]} of {self.name} sums to {sums[bad[0]]:.4g} with minimum {smallest[bad[0]]:.4g}; "
-                "rows must be probabilities, so apply a softmax to logits first."
+                f"rows must be probabilities, so {remedy}."
             )
 
 

@@ -11,11 +11,12 @@ import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError, check_number
-from labelnoise.estimators._inputs import check_inputs
+from labelnoise.estimators._inputs import check_inputs, row_blocks
 from labelnoise.transitions import Matrix, as_array, validate
 
 # Of each entry alone, for what the data leave open: it stands for a deviation of 100, in entries of at most 1.
 LEAST_INFORMATION = 1e-4
+MANY = 1000  # classes, beyond which a T of a resample is kept as a sparse matrix
 RESAMPLES = 40  # for the deviation of an estimate, known by them to 11 %
 
 
@@ -132,11 +133,16 @@ def bootstrap_deviation(
     fits, labels = _several(pred_probs), as_array(noisy_labels)
     check_number(resamples, "resamples must be 2 or more", lambda value: value >= 2)
     generator = np.random.default_rng(seed)
-    drawn = []
+    drawn: list[Any] = []
     for _ in range(resamples):
         rows = _resample(labels, size or len(labels), generator)
-        drawn.append(np.mean([np.asarray(estimate(fit[rows], labels[rows])) for fit in fits], axis=0))
-    deviation: Matrix = np.std(drawn, axis=0, ddof=1)
+        matrix = np.mean([np.asarray(estimate(fit[rows], labels[rows])) for fit in fits], axis=0)
+        # Of thousands of classes few pairs occur, and matrices in full would outgrow the input.
+        drawn.append(scipy.sparse.csr_array(matrix) if len(matrix) > MANY else matrix)
+    deviation = np.empty(drawn[0].shape)
+    for block in row_blocks(deviation):
+        parts = [each[block] for each in drawn]
+        deviation[block] = np.std([p if isinstance(p, np.ndarray) else p.toarray() for p in parts], axis=0, ddof=1)
     return deviation
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,12 +18,13 @@ def check_folder(path: Path) -> None:
     """Check that a report may be written to a folder, before the work for it is done.
 
     Raises:
-        InputError: it is a file, or holds something other than an earlier report; its parent is missing or may not be
-            written to.
+        InputError: it is a file, or holds something other than an earlier report; the folder that it is to stand in
+            may not be written to, or is a file.
     """
     folder = path.resolve()
-    if not folder.parent.is_dir():
-        raise InputError(f"There is no folder {folder.parent} for {path} to stand in; make it first.")
+    standing = next(parent for parent in folder.parents if parent.exists())
+    if not standing.is_dir():
+        raise InputError(f"{path} can't be written, as {standing} is a file; name another folder.")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{path} is a file; name a folder for the report.")
     others = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
@@ -31,8 +33,11 @@ def check_folder(path: Path) -> None:
             others -= set(json.loads((folder / MARK).read_bytes())["files"])
     if others:
         raise InputError(f"{path} holds other files than a report ({min(others)}); name a new or empty folder.")
-    with _beside(path):
-        pass
+    if folder.parent == standing:
+        with _beside(path):
+            pass
+    elif not os.access(standing, os.W_OK | os.X_OK):
+        raise InputError(f"{path} can't be written: {standing} may not be written to; nothing was changed there.")
 
 
 @contextmanager
@@ -40,6 +45,7 @@ def _beside(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside a path, and raise `InputError` for what can't be written there."""
     folder = path.resolve()
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
             yield Path(beside)
     except OSError as error:

@@ -12,7 +12,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from labelnoise.own.report import Report, advice, headline, shown
+from labelnoise.own.report import ARRAYS, WRITTEN, Report, advice, headline, shown
 from labelnoise.transitions import Matrix
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def page(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[t
         pictures: as `pictures_of` gives them.
     """
     bounds, names = report.bounds, report.class_names
-    flips = np.where(np.eye(len(names), dtype=bool), 0, bounds.estimate)
+    whole = len(names) <= WRITTEN
+    flips = np.where(np.eye(len(names), dtype=bool), 0, bounds.estimate) if whole else bounds.estimate
+    classes = report.classes()
     folder = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return (
@@ -43,9 +45,10 @@ def page(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[t
         .render(
             report=report,
             texts=[headline(report), *advice(report)],
-            whole=_heatmap(bounds.estimate, names, bounds.low, bounds.high),
-            flips=_heatmap(flips, names),
-            classes=shown(report.classes(), "noise_rate"),
+            whole=_heatmap(bounds.estimate, names, bounds.low, bounds.high) if whole else None,
+            flips=_heatmap(flips, names) if whole else None,
+            arrays=ARRAYS,
+            classes=shown(classes if whole else classes.sort_values("noise_rate", ascending=False), "noise_rate"),
             confusions=shown(report.confusions(), "share"),
             facts=facts,
             pictures=pictures,

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation, check_inputs
+from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
-from labelnoise.own._tabular import is_number, read_labels, read_probs
+from labelnoise.own._samples import read_samples
+from labelnoise.own._terminal import lines
 
 if TYPE_CHECKING:
     from labelnoise.own.report import Report
 
 DEFAULT = "confident-learning"  # of those that read no features, the least error and the best coverage in the book
 MOST_ROWS = 100_000  # of a resample; more would take long and say no more
+# Of the probabilities in all resamples: for thousands of classes there are fewer resamples, but at least so many, which
+# know a deviation to a part of 24 %, and these have fewer samples, but at least so many of each class on average.
+MOST_PROBS, LEAST_RESAMPLES, LEAST_SAMPLES = 2_000_000_000, 10, 10
 
 DESCRIPTION = """Estimate T, where T[i, j] = P(label j | clean class i), from labels and a model's probabilities.
 
-Both files have one row per sample, in the same order, and are CSV, NPY or Parquet. Labels are the only column or
-the one named noisy_label or label. Messages count rows from 0, without a header."""
+Both files have one row per sample, in the same order, and are CSV, NPY or Parquet; or one table has both. Labels are
+the only column, the one named noisy_label or label, or the one that --label-column names. They are matched with columns
+by name; columns without names are taken in the sorted order of the labels. Messages count rows from 0, without a
+header."""
 EXAMPLE = """example, with scikit-learn:
   probs = cross_val_predict(model, x, labels, cv=5, method="predict_proba")
   np.save("probs.npy", probs); np.save("labels.npy", labels)
@@ -35,47 +42,6 @@ NOTES = (
     "The intervals hold what another draw of the samples would change. They don't know the bias of the estimator or "
     "of the model, so they cover the truth less often than they say; see the book's chapter on precision.",
 )
-
-
-def read_samples(labels: Path, probs: Path) -> tuple[Floats, Labels, tuple[str, ...]]:
-    """Predicted probabilities, noisy labels of the same samples in the same order, and the names of the classes.
-
-    Labels are looked up among the names of the columns. Whole numbers count the columns from 0 where these have no
-    names or names that are words; and where the columns have no names, the names in the labels stand for them in
-    sorted order, as scikit-learn sorts them, if there are as many.
-
-    Returns:
-        Shapes (n_samples, n_classes) and (n_samples,), and one name per class.
-
-    Raises:
-        InputError: files that can't be used or don't fit each other; values that are no probabilities; a class
-            without a label.
-    """
-    column, (values, names) = read_labels(labels), read_probs(probs)
-    if values.ndim != 2 or values.shape[1] < 2:
-        raise InputError(f"{probs} must have a row for each sample and a column for each class, not {values.shape}.")
-    if len(column.codes) != len(values):
-        raise InputError(
-            f"{labels} has {len(column.codes)} labels but {probs} has {len(values)} rows, headers not counted; "
-            "both must be of the same samples in the same order."
-        )
-    n_classes = values.shape[1]
-    numbers = tuple(map(str, range(n_classes)))
-    by_place = column.numbered and not any(map(is_number, names or ()))
-    if names is None and not by_place and len(column.texts) != n_classes:
-        raise InputError(
-            f"{labels} has {len(column.texts)} different names but {probs} has {n_classes} columns; save the "
-            "probabilities as CSV or Parquet with the classes as names of the columns."
-        )
-    class_names = names or (numbers if by_place else column.texts)
-    noisy_labels = column.placed(numbers if by_place else class_names, f", which are the columns of {probs}")
-    absent = np.flatnonzero(np.bincount(noisy_labels, minlength=n_classes) == 0)
-    if len(absent):
-        name = class_names[absent[0]]
-        raise InputError(
-            f"No label in {labels} is {name!r}, a column of {probs}; pass more samples or drop the column."
-        )
-    return *check_inputs(values, noisy_labels, name=str(probs)), class_names
 
 
 def _known(estimator: str) -> Estimator:
@@ -99,15 +65,19 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
         InputError: an unknown estimator.
     """
     function, (n_samples, n_classes) = _known(estimator), pred_probs.shape
+    from labelnoise.own.doubts import doubts
     from labelnoise.own.report import Report, at_least_counted
 
-    rows = min(n_samples, MOST_ROWS)
-    deviation = bootstrap_deviation(function, pred_probs, noisy_labels, resamples=RESAMPLES, size=rows)
+    fitting = max(MOST_PROBS // (LEAST_RESAMPLES * n_classes), LEAST_SAMPLES * n_classes)
+    rows = min(n_samples, MOST_ROWS, fitting)
+    resamples = min(max(MOST_PROBS // (rows * n_classes), LEAST_RESAMPLES), RESAMPLES)
+    deviation = bootstrap_deviation(function, pred_probs, noisy_labels, resamples=resamples, size=rows)
     deviation *= (rows / n_samples) ** 0.5 if function.counts else 1
     counts = np.bincount(noisy_labels, minlength=n_classes)
     bounds = at_least_counted(function(pred_probs, noisy_labels), deviation, counts)
     title = f"T by {function.title} from {n_samples:,} labels of {n_classes} classes"
-    return Report(title, class_names, counts, bounds, NOTES)
+    told = doubts(pred_probs, noisy_labels, class_names, bounds)
+    return Report(title, class_names, counts, bounds, NOTES, warnings=told)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -115,12 +85,15 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         check_folder(options.out)
     _known(options.estimator)
-    report = estimate(*read_samples(options.labels, options.probs), options.estimator)
+    samples = read_samples(options.labels, options.probs, options.label_column)
+    print(lines(samples.decisions), end="\n\n", flush=True)
+    report = estimate(samples.pred_probs, samples.noisy_labels, samples.class_names, options.estimator)
+    report = replace(report, decisions=samples.decisions)
     from labelnoise.own._page import page
-    from labelnoise.own.report import as_json, as_text
+    from labelnoise.own.report import as_arrays, as_json, as_text
 
     if options.out is not None:
-        write_folder(options.out, as_json(report), {"report.html": page(report)})
+        write_folder(options.out, as_json(report), {"report.html": page(report), **as_arrays(report)})
     print(as_text(report))
     if options.out is not None:
         print(f"\nWritten to {options.out / 'report.html'}, and the numbers to report.json beside it.")
@@ -130,7 +103,8 @@ def run(options: argparse.Namespace) -> int:
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
     command.add_argument("--labels", type=Path, required=True, metavar="FILE", help="noisy labels, names or 0, 1, ...")
-    command.add_argument("--probs", type=Path, required=True, metavar="FILE", help="a column per class; rows sum to 1")
+    command.add_argument("--probs", type=Path, metavar="FILE", help="a column per class; default: beside the labels")
+    command.add_argument("--label-column", metavar="NAME", help="the column of the labels, in a table of several")
     known = f"{', '.join(ESTIMATORS)} (default {DEFAULT})"
     command.add_argument("--estimator", default=DEFAULT, metavar="NAME", help=known)
     command.add_argument("--out", type=Path, metavar="DIR", help="write report.html and report.json there")

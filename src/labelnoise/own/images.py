@@ -1,31 +1,34 @@
-"""A user's images and noisy labels: an ``.npz``, a folder of images with a CSV file, or a Parquet file."""
+"""A user's images and noisy labels, in any of the forms in which such sets circulate."""
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import argparse
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import ArrayLike
 
-from labelnoise.data import NoisySet, corruption, load, npz_arrays
+from labelnoise.data import NoisySet, corruption, load
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels
-from labelnoise.own._tabular import LABEL_NAMES, LabelColumn, read_column, read_labels, reading
+from labelnoise.own import _folders, _layouts
+from labelnoise.own._pixels import Pixels, as_pixels, decoded
+from labelnoise.own._tabular import LabelColumn, listed
 
-Pixels = NDArray[np.uint8]
-
-IMAGE_NAMES = ("image", "image_file", "file_name", "filename", "file", "path")
 SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}
 SAMPLED, TESTED = 12_000, 1000  # images of the sample, to learn from and to test with
 LEAST = 10  # images per class, on average
+LARGE = 64  # pixels, beyond which a smaller size is worth a word
+FORMS = """DATA is a set of images with a label for each, in one of these forms:
+  photos/      a folder with a folder of images for each class, perhaps within train/ and test/
+  photos/      a folder of images with one table (CSV, JSON Lines) of file names and labels, such as metadata.csv
+  set.npz      Xtr and Str, train_images and train_labels (MedMNIST), x_train and y_train (Keras), ...
+  set.parquet  a column of images, as Hugging Face writes it, and one of labels
+  images.npy labels.npy
+Test images that come with a set are taken as clean. Pixels go from 0 to 255 or from 0 to 1, channels first or last.
+With --image-size all images are brought to one size and made square."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class OwnSet:
         noisy_labels, test_labels: shape (n,), integers in [0, n_classes).
         class_names: one name per class; each class has a noisy label.
         image_names: one name per training image; where images are in one file, their rows.
+        decisions: what was decided about the files, each in a sentence.
     """
 
     images: Pixels
@@ -45,6 +49,7 @@ class OwnSet:
     image_names: tuple[str, ...]
     test_images: Pixels | None = None
     test_labels: Labels | None = None
+    decisions: tuple[str, ...] = ()
 
     @cached_property
     def data(self) -> NoisySet:
@@ -55,103 +60,177 @@ class OwnSet:
         return NoisySet(torch.from_numpy(self.images), self.noisy_labels, tests, self.test_labels)
 
 
-def read_images(path: Path) -> OwnSet:
-    """Read a set in one of three forms.
+def read_images(
+    path: Path, labels: Path | None = None, *, label_column: str | None = None, image_size: int | None = None
+) -> OwnSet:
+    """Read a set in one of the forms that `FORMS` lists.
 
-    An ``.npz`` as `labelnoise.read_npz` reads it; a folder that holds one CSV file with the columns image (file names,
-    seen from the folder) and label; or a Parquet file as Hugging Face writes it, with the columns image (a struct with
-    bytes, or the bytes) and label. Images are square and all of one size; if some have colour, grey ones get it too.
+    Images become square and all of one size; if some have colour, grey ones get it too. Classes are those that occur
+    in the labels, in the order of their names, or of their numbers.
+
+    Args:
+        path: the file or folder.
+        labels: the file of the labels, of images in an ``.npy``.
+        label_column: the name of the column of labels, in a table that has several.
+        image_size: in pixels; the shorter side is brought to it and the middle of the longer one is kept.
 
     Raises:
         InputError: not such a set; the message names the file and the row or key.
     """
-    form = _from_folder if path.is_dir() else _from_parquet if path.suffix.lower() == ".parquet" else _from_npz
-    own = form(path)
-    n, _, height, width = own.images.shape
-    if height != width:
-        raise InputError(f"The images of {path} are {width} by {height} pixels; make them square first.")
-    if own.test_images is not None and own.test_images.shape[1:] != own.images.shape[1:]:
-        raise InputError(f"Xtr and Xts of {path} hold images of different sizes; make them alike.")
-    absent = np.flatnonzero(np.bincount(own.noisy_labels, minlength=len(own.class_names)) == 0)
-    if len(absent):
-        name = own.class_names[absent[0]]
-        raise InputError(f"No label in {path} is {name}; number the classes 0, 1, ... without a gap.")
-    if len(own.class_names) < 2 or n < LEAST * len(own.class_names):
+    if image_size is not None and image_size < 1:
+        raise InputError(f"--image-size must be 1 pixel or more, not {image_size}.")
+    if path.suffix.lower() == ".npy" and labels is None:
+        raise InputError(f"{path} has images alone; name the file of their labels after it.")
+    if labels is not None and path.suffix.lower() != ".npy":
+        raise InputError(f"Labels in a file of their own go with images in an .npy file, not with {path}.")
+    if path.is_dir():
+        found = _folders.from_folder(path, label_column)
+        if isinstance(found, _folders.Arrays):
+            path, labels = found.images, found.labels
+        else:
+            return _checked(path, *_folder_parts(*found, image_size))
+    if path.suffix.lower() == ".parquet":
+        return _checked(path, *_folder_parts(_folders.from_parquet(path, label_column), None, (), image_size))
+    if labels is not None:
+        given, said = _layouts.from_npy(path, labels, label_column)
+        return _checked(path, *_array_parts(given, None, said, image_size))
+    return _checked(path, *_array_parts(*_layouts.from_npz(path), image_size))
+
+
+def from_arrays(
+    images: ArrayLike,
+    labels: ArrayLike,
+    test_images: ArrayLike | None = None,
+    test_labels: ArrayLike | None = None,
+    *,
+    image_size: int | None = None,
+) -> OwnSet:
+    """A set of images and labels in memory.
+
+    Args:
+        images, test_images: shape (n, height, width[, 1 or 3]) or (n, 1 or 3, height, width), numbers from 0 to 255 or
+            from 0 to 1.
+        labels, test_labels: shape (n,), integers or names.
+        image_size: as `read_images` takes it.
+
+    Raises:
+        InputError: not such a set.
+    """
+    if (test_images is None) != (test_labels is None):
+        raise InputError("There is only one of test_images and test_labels; pass both, or neither.")
+
+    def given(pixels: ArrayLike, names: ArrayLike, what: str) -> _layouts.Given:
+        array, column = np.asarray(pixels), _layouts.checked_labels(np.asarray(names), f"{what}labels", f"{what}labels")
+        if array.ndim == 0 or len(array) != len(column.codes):
+            count = len(array) if array.ndim else 0
+            raise InputError(f"{what}images has {count} images but {what}labels has {len(column.codes)} labels.")
+        return array, column, f"{what}images"
+
+    tests = None if test_images is None or test_labels is None else given(test_images, test_labels, "test_")
+    return _checked(Path("images"), *_array_parts(given(images, labels, ""), tests, (), image_size))
+
+
+Part = tuple[Pixels, LabelColumn, tuple[str, ...]]  # images, labels, and names of 0, 1, ... if these have some
+
+
+def _array_parts(
+    train: _layouts.Given, tests: _layouts.Given | None, said: tuple[str, ...], size: int | None
+) -> tuple[Part, Part | None, tuple[str, ...], None]:
+    parts: list[Part] = []
+    for images, column, name in (train, *([] if tests is None else [tests])):
+        pixels, changed = as_pixels(images, name, size)
+        parts.append((pixels, column, ()))
+        said += (*column.said, *changed)
+    return parts[0], parts[1] if tests else None, said, None
+
+
+def _folder_parts(
+    train: _folders.Encoded, tests: _folders.Encoded | None, said: tuple[str, ...], size: int | None
+) -> tuple[Part, Part | None, tuple[str, ...], tuple[str, ...]]:
+    parts: list[Part] = []
+    for each in (train, *([] if tests is None else [tests])):
+        contents = (each.contents(row) for row in range(len(each.names)))
+        pixels, changed = decoded(contents, each.names, each.source, size)
+        parts.append((pixels, each.labels, each.given))
+        said += (*each.labels.said, *changed)
+    if tests is not None:
+        said += (f"The images of {tests.source} and their labels are taken as clean, and only measured against.",)
+    return parts[0], parts[1] if tests else None, said, train.names
+
+
+def _checked(
+    path: Path, train: Part, tests: Part | None, said: tuple[str, ...], names: tuple[str, ...] | None
+) -> OwnSet:
+    """A set of which everything is checked that needs no training."""
+    images, column, given = train
+    noisy_labels, class_names, texts, order = _numbered(column, given)
+    n, n_classes = len(images), len(class_names)
+    if n_classes < 2 or n < LEAST * n_classes:
         raise InputError(
-            f"{path} has {n} images of {len(own.class_names)} classes; training takes two classes or more and at least "
-            f"{LEAST} images for each."
+            f"{path} has {n} images of {n_classes} classes; training takes two classes or more and at least {LEAST} "
+            "images for each."
         )
-    return own
+    if images.shape[3] > LARGE:
+        said += (f"The images are {images.shape[3]} pixels wide; --image-size {LARGE} would make training faster.",)
+    own = OwnSet(images, noisy_labels, class_names, names or tuple(map(str, range(n))), decisions=(*said, *order))
+    if tests is None:
+        return own
+    if tests[0].shape[2:] != images.shape[2:]:
+        raise InputError(
+            f"The training and the test images of {path} are images of different sizes; make them alike, or pass "
+            "--image-size."
+        )
+    alike = [np.repeat(each, 3, axis=1) if each.shape[1] < 3 else each for each in (images, tests[0])]
+    if tests[0].shape[1] != images.shape[1]:
+        images, tests = alike[0], (alike[1], *tests[1:])
+    return replace(own, images=images, test_images=tests[0], test_labels=tests[1].placed(texts))
+
+
+def _numbered(
+    column: LabelColumn, given: tuple[str, ...]
+) -> tuple[Labels, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Labels as numbers from 0, the names of the classes, these as they stand in the file, and what is to be told.
+
+    Args:
+        column: the labels.
+        given: of numbered labels, the names that 0, 1, ... stand for; classes of them that no label bears are left out.
+    """
+    # Where labels are numbers, a negative one or a fraction is no class.
+    texts = tuple(text for text in column.texts if text.isdigit() or not column.numbered)
+    labels = column.placed(texts)
+    if not column.numbered:
+        return labels, texts, texts, (f"The classes in their order are {listed(texts, 20)}.",)
+    if given:
+        named = LabelColumn(column.codes, column.texts, column.source)
+        named.placed([str(k) for k in range(len(given))])
+        absent = [name for k, name in enumerate(given) if str(k) not in texts]
+        left_out = (f"Classes that no label bears are left out: {listed(absent)}.",) if absent else ()
+        names = tuple(given[int(text)] for text in texts)
+        return labels, names, texts, (f"The classes in their order are {listed(names, 20)}.", *left_out)
+    if texts == tuple(map(str, range(len(texts)))):
+        return labels, texts, texts, (f"The labels are 0 to {len(texts) - 1}.",)
+    return labels, texts, texts, (
+        "The labels are not 0, 1, ... without a gap; the classes are those that occur, in this order: "
+        f"{listed(texts, 20)}.",
+    )  # fmt: skip
 
 
 def sample() -> OwnSet:
     """A small set to try things on: images of the source paper with its noise, and clean test images."""
     whole, (noisy, _) = load(SAMPLE["dataset"]), corruption(**SAMPLE, seed=0)
     images, tests = whole.train_images[:SAMPLED].numpy(), whole.test_images[:TESTED].numpy()
-    return OwnSet(images, noisy[:SAMPLED], whole.class_names, _rows(SAMPLED), tests, whole.test_labels[:TESTED])
+    names = tuple(map(str, range(SAMPLED)))
+    return OwnSet(images, noisy[:SAMPLED], whole.class_names, names, tests, whole.test_labels[:TESTED])
 
 
-def _rows(n: int) -> tuple[str, ...]:
-    return tuple(map(str, range(n)))
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the arguments that say what is read, and how, to a parser."""
+    command.add_argument("data", type=Path, metavar="DATA", help="an .npz, a folder, a Parquet file or an .npy")
+    command.add_argument("labels", type=Path, nargs="?", metavar="LABELS", help="the labels, if DATA is an .npy")
+    command.add_argument("--label-column", metavar="NAME", help="the column of the labels, in a table of several")
+    command.add_argument("--image-size", type=int, metavar="PIXELS", help="bring all images to this size, square")
 
 
-def _from_npz(path: Path) -> OwnSet:
-    with reading(path, (".npz", ".parquet")):
-        images, labels, *tests = npz_arrays(path)
-    return OwnSet(images, labels, _rows(int(labels.max()) + 1), _rows(len(labels)), *tests)
-
-
-def _from_folder(folder: Path) -> OwnSet:
-    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv")
-    if len(tables) != 1:
-        raise InputError(f"{folder} holds {len(tables)} CSV files; put one there, with the columns image and label.")
-    labels = read_labels(tables[0])
-    with reading(tables[0]):
-        files = tuple(str(name).strip() for name in read_column(tables[0], IMAGE_NAMES).to_pylist())
-    for row, name in enumerate(files):
-        if not (folder / name).is_file():
-            raise InputError(f"Row {row} of {tables[0]} names {name}, and {folder / name} is no file.")
-    return _own(labels, ((folder / name).read_bytes() for name in files), files)
-
-
-def _from_parquet(path: Path) -> OwnSet:
-    labels = read_labels(path)
-    with reading(path):
-        values = read_column(path, IMAGE_NAMES).to_pylist()
-        metadata = pyarrow.parquet.read_schema(path).metadata or {}
-        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-        class_names = next((features[name].get("names") for name in LABEL_NAMES if name in features), None)
-    contents: list[Any] = [value.get("bytes") if isinstance(value, dict) else value for value in values]
-    for row, content in enumerate(contents):
-        if not isinstance(content, bytes):
-            raise InputError(f"Row {row} of {path} has no bytes in column image; save the images within the file.")
-    return _own(labels, contents, _rows(len(contents)), class_names or ())
-
-
-def _own(
-    labels: LabelColumn, contents: Iterable[bytes], names: tuple[str, ...], class_names: Sequence[str] = ()
-) -> OwnSet:
-    """A set of encoded images, with the `class_names` that numbered labels 0, 1, ... stand for."""
-    numbered_names = tuple(class_names) if labels.numbered else ()
-    # Where labels are numbers, a negative one or a fraction is no class.
-    texts = tuple(text for text in labels.texts if text.isdigit() or not labels.numbered)
-    noisy_labels = labels.placed(_rows(len(numbered_names)) or texts)
-    return OwnSet(_decoded(contents, names, labels.source), noisy_labels, numbered_names or texts, names)
-
-
-def _decoded(contents: Iterable[bytes], names: Sequence[str], source: str) -> Pixels:
-    """Images of shape (n, channels, height, width), of three channels if one of them has colour."""
-    images: list[Pixels] = []
-    for row, content in enumerate(contents):
-        try:
-            with Image.open(io.BytesIO(content)) as image:
-                images.append(np.array(image.convert("L" if image.mode in ("1", "L") else "RGB")))
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            raise InputError(f"Row {row} of {source} has an image that can't be read ({names[row]}).") from None
-        if images[row].shape[:2] != images[0].shape[:2]:
-            sizes = " and ".join("{1} by {0}".format(*each.shape) for each in (images[0], images[row]))
-            raise InputError(f"Rows 0 and {row} of {source} have images of {sizes} pixels; make them alike.")
-    if any(image.ndim == 3 for image in images):
-        images = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
-    stacked = np.stack(images)
-    return stacked[:, None] if stacked.ndim == 3 else np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+def read(options: argparse.Namespace) -> OwnSet:
+    """The set that the arguments of `add_arguments` name."""
+    return read_images(options.data, options.labels, label_column=options.label_column, image_size=options.image_size)

@@ -16,7 +16,8 @@ from labelnoise._files import write_whole
 from labelnoise.own.images import OwnSet
 
 if TYPE_CHECKING:
-    from labelnoise.own._training import Findings
+    from labelnoise.own._choice import Choice
+    from labelnoise.own._findings import Findings
 
 FACTS, PROBS = "sample.json", "sample.npz"
 
@@ -50,6 +51,8 @@ def write(folder: Path, own: OwnSet, found: Findings, asked: Mapping[str, Any], 
         "history": [dataclasses.asdict(epoch) for epoch in found.history],
         "best_epoch": found.best_epoch,
         "gain": found.gain and dataclasses.asdict(found.gain),
+        "choice": found.choice and dataclasses.asdict(found.choice),
+        "test_accuracy": found.test_accuracy,
         "probs_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
     }
     write_whole(folder / PROBS, buffer.getvalue())
@@ -69,7 +72,7 @@ def read(folder: Path, own: OwnSet, asked: Mapping[str, Any]) -> Findings | None
     facts, content = json.loads((folder / FACTS).read_bytes()), (folder / PROBS).read_bytes()
     if facts["asked"] != _of_set(own, asked) or facts["probs_sha256"] != hashlib.sha256(content).hexdigest():
         return None
-    from labelnoise.own._training import Findings
+    from labelnoise.own._findings import Findings
     from labelnoise.statistics import Interval
     from labelnoise.training import Epoch
 
@@ -83,4 +86,17 @@ def read(folder: Path, own: OwnSet, asked: Mapping[str, Any]) -> Findings | None
         history=tuple(Epoch(**epoch) for epoch in facts["history"]),
         best_epoch=facts["best_epoch"],
         gain=facts["gain"] and Interval(**facts["gain"]),
+        choice=_choice(facts.get("choice")),
+        test_accuracy=facts.get("test_accuracy"),
     )
+
+
+def _choice(facts: dict[str, Any] | None) -> Choice | None:
+    if facts is None:
+        return None
+    from labelnoise.own._choice import Choice, Score
+    from labelnoise.statistics import Interval
+
+    scores = tuple(Score(**each | {"ahead": each["ahead"] and Interval(**each["ahead"])}) for each in facts["scores"])
+    left_out = tuple((name, reason) for name, reason in facts["left_out"])
+    return Choice(**facts | {"scores": scores, "left_out": left_out})

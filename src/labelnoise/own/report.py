@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import textwrap
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,12 +18,16 @@ import labelnoise
 from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, combined
 from labelnoise.estimators.rule import BOUND, DISAGREEMENT, gain_resolution, leads, slope, verdict
+from labelnoise.own._terminal import WIDTH, printable
 from labelnoise.statistics import Interval
 from labelnoise.training import VALIDATION_SHARE
 from labelnoise.transitions import Matrix, noise_rate
 
 WHOLE = 10  # classes up to which a terminal shows all of T
 SHOWN = 10  # rows of a table there
+WRITTEN = 200  # classes up to which T stands in the JSON and as a heatmap; of more it goes to `ARRAYS`
+ARRAYS = "transition_matrix.npz"
+LISTED = 1000  # confusions in the JSON
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Report:
         bounds: T with an interval of 95 % for each entry.
         notes: what the numbers rest on.
         gain: what training gained over cross-entropy, a fraction, by noisy labels that were held out; None if untold.
+        decisions: what was decided about the files that were read.
+        warnings: what casts doubt on the numbers, each with what to do.
     """
 
     title: str
@@ -42,11 +51,18 @@ class Report:
     bounds: Bounds
     notes: tuple[str, ...]
     gain: Interval | None = None
+    decisions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def clean_shares(self) -> NDArray[np.float64]:
+        """P(clean), shape (n_classes,)."""
+        return clean_shares(self.bounds.estimate, self.label_counts)
 
     @property
     def noise_rate(self) -> float:
         """P(noisy != clean)."""
-        return noise_rate(self.bounds.estimate, clean_shares(self.bounds.estimate, self.label_counts))
+        return noise_rate(self.bounds.estimate, self.clean_shares)
 
     def classes(self) -> pd.DataFrame:
         """One row per class: its name, samples labelled so, and P(noisy != i | clean = i) with its interval."""
@@ -55,6 +71,11 @@ class Report:
         return pd.DataFrame({**columns, "low": high, "high": low})
 
     def confusions(self) -> pd.DataFrame:
+        """`_confusions`, found once."""
+        return self._confusions
+
+    @cached_property
+    def _confusions(self) -> pd.DataFrame:
         """The entries of T off the diagonal that stand out, those of most samples first.
 
         Their interval lies above what each label would get if the flips of the class were spread evenly. A row has the
@@ -63,7 +84,7 @@ class Report:
         estimate, low, high = _parts(self.bounds)
         even = (1 - estimate.diagonal()) / (len(estimate) - 1)
         i, j = np.nonzero((low > even[:, None]) & ~np.eye(len(estimate), dtype=bool))
-        samples = self.label_counts.sum() * clean_shares(estimate, self.label_counts)[i] * estimate[i, j]
+        samples = self.label_counts.sum() * self.clean_shares[i] * estimate[i, j]
         names = np.array(self.class_names, dtype=object)
         columns = {"clean": names[i], "label": names[j], "share": estimate[i, j], "low": low[i, j], "high": high[i, j]}
         found = pd.DataFrame({**columns, "samples": samples.round().astype(int)})
@@ -76,7 +97,12 @@ def _parts(bounds: Bounds) -> tuple[Matrix, Matrix, Matrix]:
 
 def clean_shares(transition_matrix: Matrix, label_counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """The P(clean), shape (n_classes,), for which ``P(clean) @ T`` is nearest to the shares of the labels."""
-    shares, _ = scipy.optimize.nnls(transition_matrix.T, label_counts / label_counts.sum())
+    of_labels = label_counts / label_counts.sum()
+    with contextlib.suppress(np.linalg.LinAlgError):
+        shares = np.linalg.solve(transition_matrix.T, of_labels)
+        if shares.min() >= 0:  # the nearest of all, and of thousands of classes found much sooner
+            return shares / shares.sum()
+    shares, _ = scipy.optimize.nnls(transition_matrix.T, of_labels)
     return shares / shares.sum()
 
 
@@ -162,7 +188,8 @@ def as_text(report: Report) -> str:
     """A report for a terminal: all of T of up to `WHOLE` classes, of more only what stands out."""
     names, (estimate, low, high) = list(report.class_names), _parts(report.bounds)
     classes, found, of_all = report.classes(), shown(report.confusions(), "share"), ""
-    parts = [report.title, textwrap.fill(headline(report), 100)]
+    parts = [*(textwrap.fill(f"WARNING: {text}", WIDTH) for text in report.warnings)]
+    parts += [report.title, textwrap.fill(headline(report), WIDTH)]
     if len(names) <= WHOLE:
         half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
         frame = pd.DataFrame(np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half), columns=names)
@@ -175,9 +202,8 @@ def as_text(report: Report) -> str:
     more = ": none" if found.empty else f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
     parts += [f"Confusions that stand out from flips spread evenly{more}"]
     parts += [] if found.empty else [_table(found.head(SHOWN))]
-    parts += [textwrap.fill(text, 100) for text in (*advice(report), *report.notes)]
-    # A name must not steer the terminal.
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n\n".join(parts))
+    parts += [textwrap.fill(text, WIDTH) for text in (*advice(report), *report.notes)]
+    return printable("\n\n".join(parts))
 
 
 def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:
@@ -192,16 +218,28 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """A report as plain values for JSON, with probabilities to six digits."""
-    matrices = zip(("transition_matrix", "low", "high"), _parts(report.bounds), strict=True)
+    """A report as JSON has it; probabilities to six digits."""
+    named = dict(zip(("transition_matrix", "low", "high"), _parts(report.bounds), strict=True))
+    whole = len(report.class_names) <= WRITTEN
     return {
         "labelnoise": labelnoise.__version__,
         "title": report.title,
         "noise_rate": round(report.noise_rate, 6),
         "classes": report.classes().round(6).to_dict("records"),
-        "confusions": report.confusions().round(6).to_dict("records"),
+        "confusions": report.confusions().head(LISTED).round(6).to_dict("records"),
         "advice": advice(report),
         "gain": report.gain and {end: round(getattr(report.gain, end), 6) for end in ("mean", "low", "high")},
+        "warnings": list(report.warnings),
+        "decisions": list(report.decisions),
         "notes": list(report.notes),
-        **{name: matrix.round(6).tolist() for name, matrix in matrices},
+        **({name: matrix.round(6).tolist() for name, matrix in named.items()} if whole else {"arrays": ARRAYS}),
     }
+
+
+def as_arrays(report: Report) -> dict[str, bytes]:
+    """T and its bounds as the content of an .npz by its name, if there are too many classes for JSON; else nothing."""
+    if len(report.class_names) <= WRITTEN:
+        return {}
+    file, (estimate, low, high) = io.BytesIO(), (each.astype(np.float32) for each in _parts(report.bounds))
+    np.savez_compressed(file, transition_matrix=estimate, low=low, high=high)
+    return {ARRAYS: file.getvalue()}

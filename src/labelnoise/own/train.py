@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,53 +10,44 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labelnoise.errors import InputError
+from labelnoise.own import images as image_files
+from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_method, compared
 from labelnoise.own._networks import network_maker
 from labelnoise.own._outputs import check_folder, write_folder
-from labelnoise.own.images import OwnSet, read_images
-from labelnoise.training import METHODS, MODELS, PROTOCOL, method, protocol
+from labelnoise.own._settings import scaled_settings
+from labelnoise.own._terminal import lines
+from labelnoise.own.images import OwnSet
+from labelnoise.training import MODELS, method
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import nn
 
-    from labelnoise.own._training import Findings, Trained
+    from labelnoise.own._findings import Findings, Trained
+    from labelnoise.own._network import TrainedNetwork
+    from labelnoise.own._progress import Progress
     from labelnoise.own.report import Report
-
-AUTO = "forward"  # with T by alternating likelihood, the estimator of least error in the book
-SINGLE = [name for name, recipe in METHODS.items() if not recipe.folds]  # methods that train one network
 
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
 labels by how likely each is wrong.
 
-DATA is an .npz with Xtr (n, height, width[, channels]) uint8 and Str (n,), the noisy labels, and if you like Xts and
-Yts, clean test images and labels; or a folder of images with one CSV file in it, with the columns image and label; or a
-Parquet file with the columns image and label as Hugging Face writes it. Images are square, 28 to 64 pixels wide."""
+"""
+DESCRIPTION += image_files.FORMS
 EXAMPLE = """example:
   labelnoise train photos/ --network lenet --out report/
 writes report/report.html, report.json, suggestions.csv and model.safetensors. A network of your own is made by a
-function of n_classes, in_channels and image_size: --network my_module:make_network."""
+function of n_classes, in_channels and image_size: --network my_module:make_network. To load the network:
+  labelnoise.load_network("report/model.safetensors").predict_proba(images)"""
 
 NOTES = (
     "T and the suggestions come from networks that were trained without the labels that they judge. Assumed: flips "
     "depend on the class alone, not on the image.",
     "The intervals hold what another draw of the images and another round of training would change, for networks of "
     "this kind; see the book's chapter on precision.",
-    "The noisy labels that were held out to compare this network with cross-entropy also chose the epoch of both.",
+    "The noisy labels that were held out to compare networks also chose the epoch of each. The network that is handed "
+    "over was then trained again, on all images.",
     "A suggestion is the likeliest clean class by Bayes' rule from a network's P(clean | x) and T. Look at an image "
     "before you change its label.",
 )
-
-
-def check_method(name: str) -> str:
-    """The method that a name stands for, "auto" being `AUTO`.
-
-    Raises:
-        InputError: there is none, or it trains no single network.
-    """
-    chosen = AUTO if name == "auto" else name
-    if method(chosen).folds:
-        raise InputError(f"{name} trains no single network; use one of: auto, {', '.join(SINGLE)}.")
-    return chosen
 
 
 def suggestions(own: OwnSet, found: Findings) -> pd.DataFrame:
@@ -78,7 +66,10 @@ def trained_report(
     network: str,
     name: str,
     seed: int,
-    progress: Callable[[int], Callable[[nn.Module], None]] | None = None,
+    progress: Callable[[int], Progress] | None = None,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
 ) -> tuple[Trained, Report]:
     """Train on a set, and report what is found of its labels.
 
@@ -87,20 +78,44 @@ def trained_report(
         network: as `network_maker` takes it.
         name: a method, or "auto".
         seed: of the weights, the split and the order of the images.
-        progress: given how many epochs there are in all, makes what is called after each.
+        progress: given how many epochs there are in all, makes what is told of each.
+        device: as `check_device` takes it.
+        workers: processes; as many as there are cores, or none for few images, if None.
 
     Raises:
-        InputError: an unknown network or method.
+        InputError: an unknown network, method or device, or a method that can't be had on this set.
     """
-    name = check_method(name)
+    check_device(device)
     (n, channels, size, _), n_classes = own.images.shape, len(own.class_names)
+    names, _ = compared(name, n, n_classes)
     make = network_maker(network, n_classes, channels, size, seed)
     from labelnoise.own import _training
+    from labelnoise.own._workers import found_device, team_size
 
-    settings = _training.scaled_settings(protocol("", network if network in PROTOCOL else "lenet", name), n)
-    after_epoch = progress(_training.epochs_in_all(name, settings)) if progress else None
-    trained = _training.train(own.data, make, name, settings, seed=seed, after_epoch=after_epoch)
+    settings = scaled_settings(network, n)
+    told = progress(_training.epochs_in_all(names, settings)) if progress else None
+    trained = _training.train(
+        own.data, make, name, settings, seed=seed, network=network, device=found_device(device),
+        workers=team_size(network, n) if workers is None else workers, progress=told,
+    )  # fmt: skip
     return trained, report_of(own, trained, network, name)
+
+
+def network_of(own: OwnSet, trained: Trained, network: str, resized: int | None = None) -> TrainedNetwork:
+    """The network that is handed over, with what it takes images by.
+
+    Args:
+        own: the set that it was trained on.
+        trained: what came of it.
+        network: as `trained_report` takes it.
+        resized: to what size the images were brought, if they were.
+    """
+    from labelnoise.own._network import TrainedNetwork
+
+    channels, size = own.images.shape[1:3]
+    about = {"network": network, "in_channels": channels, "image_size": size, "class_names": own.class_names}
+    about |= {"mean": trained.scale[0], "deviation": trained.scale[1], "resized": resized}
+    return TrainedNetwork(trained.network, about)
 
 
 def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
@@ -114,22 +129,30 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     Raises:
         InputError: an unknown method.
     """
+    from labelnoise.own.doubts import doubts_of_matrix, image_dependent
     from labelnoise.own.report import Report, at_least_counted
 
     n, n_classes = len(own.noisy_labels), len(own.class_names)
     counts = np.bincount(own.noisy_labels, minlength=n_classes)
     bounds = at_least_counted(found.transition_matrix, found.deviation, counts)
     model = MODELS[network].title if network in MODELS else network
-    title = f"{model} by {METHODS[check_method(name)].title} on {n:,} images of {n_classes} classes"
-    return Report(title, own.class_names, counts, bounds, NOTES, found.gain)
+    taken = found.choice.method if found.choice else TRIED[1] if name == AUTO else name
+    title = f"{model} by {method(taken).title} on {n:,} images of {n_classes} classes"
+    notes = (*([str(found.choice)] if found.choice else []), *NOTES)
+    told = doubts_of_matrix(own.noisy_labels, own.class_names, bounds)
+    told += tuple(image_dependent(found.probs, own.noisy_labels, np.eye(n_classes)))
+    return Report(title, own.class_names, counts, bounds, notes, found.gain, own.decisions, told)
 
 
 def measured(own: OwnSet, found: Findings) -> dict[str, float]:
-    """How long the best epoch was in coming, and how accurate the network is then on held-out labels, a fraction."""
+    """How long the network trains, how accurate it is on held-out labels, and in the end on clean ones, fractions."""
     best = found.history[found.best_epoch]
     facts: dict[str, float] = {"epochs": len(found.history), "best_epoch": found.best_epoch + 1}
     facts |= {"noisy_validation_accuracy": round(best.noisy_validation_accuracy, 4)}
-    return facts | ({} if own.test_images is None else {"clean_test_accuracy": round(best.clean_test_accuracy, 4)})
+    if own.test_images is None:
+        return facts
+    accuracy = best.clean_test_accuracy if found.test_accuracy is None else found.test_accuracy
+    return facts | {"clean_test_accuracy": round(accuracy, 4)}
 
 
 def as_table(facts: Mapping[str, float]) -> pd.DataFrame:
@@ -143,54 +166,48 @@ def run(options: argparse.Namespace) -> int:
     """The command; all that it finds goes to a folder, and the report to the terminal too."""
     check_folder(options.out)
     check_method(options.method)
-    own = read_images(options.data)
-    trained, report = trained_report(own, options.network, options.method, options.seed, _progress)
-    from safetensors.torch import save
+    check_device(options.device)
+    if options.workers is not None and options.workers < 1:
+        raise InputError(f"--workers must be 1 or more, not {options.workers}.")
+    own = image_files.read(options)
+
+    def begin(total: int) -> Progress:
+        # Only now is it certain that there is no mistake.
+        print(lines(own.decisions), flush=True)
+        from labelnoise.own._progress import Progress
+
+        return Progress(total)
+
+    asked = (options.network, options.method, options.seed, begin)
+    trained, report = trained_report(own, *asked, device=options.device, workers=options.workers)
 
     from labelnoise.own._page import page, pictures_of
-    from labelnoise.own.report import as_json, as_text
+    from labelnoise.own.report import as_arrays, as_json, as_text
 
-    ranked, found, best = suggestions(own, trained), measured(own, trained), trained.fit.best_model
-    channels, size = own.images.shape[1:3]
-    about = {"network": options.network, "in_channels": channels, "image_size": size, "class_names": own.class_names}
-    about |= {"mean": trained.scale[0], "deviation": trained.scale[1]}
-    weights = {key: value.contiguous() for key, value in best.state_dict().items()}
+    network = network_of(own, trained, options.network, options.image_size)
+    ranked, found = suggestions(own, trained), measured(own, trained)
     facts = as_table(found)
     files = {
         "report.html": page(report, facts, pictures_of(own, ranked)),
         "suggestions.csv": ranked.round(6).to_csv(index=False).encode(),
-        "model.safetensors": save(weights, {"labelnoise": json.dumps(about)}),
+        "model.safetensors": network.as_bytes(),
+        **as_arrays(report),
     }
-    write_folder(options.out, as_json(report) | found | about, files)
+    write_folder(options.out, as_json(report) | found | network.about, files)
     print(as_text(report), "", facts.to_string(index=False, header=False), "", sep="\n")
     print(f"Written to {options.out}: report.json, {', '.join(files)}.")
     return 0
 
 
-def _progress(total: int) -> Callable[[nn.Module], None]:
-    """Shows epochs and the time left on stderr: on a terminal as a bar, else as a line for every tenth of them."""
-    from tqdm import tqdm
-
-    terminal = sys.stderr.isatty()
-    bar = tqdm(total=total, unit="epoch", file=sys.stderr if terminal else io.StringIO())
-
-    def show(_: nn.Module) -> None:
-        bar.update()
-        if not terminal and bar.n * 10 // total > (bar.n - 1) * 10 // total:
-            print(bar, file=sys.stderr, flush=True)
-        if bar.n == total:
-            bar.close()
-
-    return show
-
-
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
-    command.add_argument("data", type=Path, metavar="DATA", help="an .npz, a folder or a Parquet file")
-    known = f"{', '.join(MODELS)}, or MODULE:FUNCTION (default lenet)"
+    image_files.add_arguments(command)
+    known = f"{', '.join(MODELS)}, a classifier of torchvision such as resnet18, or MODULE:FUNCTION (default lenet)"
     command.add_argument("--network", default="lenet", metavar="NAME", help=known)
-    known = f"auto, which is forward correction, {', '.join(SINGLE)} (default auto)"
+    known = f"auto, which compares {', '.join(TRIED)} and takes the best; or one of {', '.join(SINGLE)} (default auto)"
     command.add_argument("--method", default="auto", metavar="NAME", help=known)
     command.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="default report")
+    command.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default auto)")
+    command.add_argument("--workers", type=int, metavar="N", help="processes that train side by side (default: cores)")
     command.add_argument("--seed", type=int, default=0, help="of the weights, the split and the order (default 0)")
     command.set_defaults(run=run, stopped="nothing was written.")

@@ -1,6 +1,7 @@
 from ._alternation import ROUNDS as ROUNDS
 from ._alternation import Alternation as Alternation
 from ._alternation import CrossFit as CrossFit
+from ._alternation import Fold as Fold
 from ._alternation import alternate as alternate
 from ._alternation import cross_fit as cross_fit
 from ._alternation import rounds as rounds

@@ -24,6 +24,33 @@ ROUNDS = (0.75, 0.375, 0.375)  # epochs of each round, as shares of the settings
 
 
 @dataclass(frozen=True)
+class Fold:
+    """One training of `cross_fit`, on all images but a fold.
+
+    Attributes:
+        network: trained in place.
+        loss: as `cross_fit` takes it.
+        learned, apart: rows of the images, shape (n,), to learn from and to choose the epoch by.
+        settings: how to train.
+        seed: gives the order of the images.
+    """
+
+    network: nn.Module
+    loss: nn.Module
+    learned: NDArray[np.int64]
+    apart: NDArray[np.int64]
+    settings: Settings
+    seed: int
+
+    def fit(self, noisy: Split, test: Split, after_epoch: Callable[[nn.Module], None] | None = None) -> Fit:
+        """Train on some of `noisy`; the rest is as in `cross_fit`."""
+        learned, apart = (noisy[torch.from_numpy(rows).to(noisy.images.device)] for rows in (self.learned, self.apart))
+        return fit(
+            self.network, self.loss, learned, apart, test, self.settings, seed=self.seed, after_epoch=after_epoch
+        )
+
+
+@dataclass(frozen=True)
 class CrossFit:
     """Networks that each were trained without a fold of the images.
 
@@ -69,6 +96,7 @@ def cross_fit(
     seed: int,
     held_out: bool = True,
     after_epoch: Callable[[nn.Module], None] | None = None,
+    run: Callable[[Sequence[Fold]], Sequence[Fit]] | None = None,
 ) -> CrossFit:
     """Train one network per fold, on the other folds, and have it predict the fold that it was held out from.
 
@@ -86,16 +114,17 @@ def cross_fit(
         held_out: whether a fold is predicted by the network that was trained without it; else by the next network,
             which was trained on it, to see what that costs.
         after_epoch: as `fit` takes it.
+        run: makes the fits, in their order, such as side by side; one after the other by default.
     """
     n = len(noisy.images)
     parts = np.array_split(np.random.default_rng(fold_seed).permutation(n), len(networks))
     probs: list[NDArray[np.float64]] = []
-    fits: list[Fit] = []
-    for k, network in enumerate(networks):
-        rows = (np.concatenate([*parts[:k], *parts[k + 1 :]]), parts[k])
-        others, apart = (noisy[torch.from_numpy(each).to(noisy.images.device)] for each in rows)
-        loss = loss.to(noisy.images.device)
-        fits.append(fit(network, loss, others, apart, test, settings, seed=seed, after_epoch=after_epoch))
+    loss = loss.to(noisy.images.device)
+    tasks = [
+        Fold(network, loss, np.concatenate([*parts[:k], *parts[k + 1 :]]), parts[k], settings, seed)
+        for k, network in enumerate(networks)
+    ]
+    fits = run(tasks) if run else [task.fit(noisy, test, after_epoch) for task in tasks]
     models = [done.best_model for done in fits]
     for part, model in zip(parts, models if held_out else [*models[1:], models[0]], strict=True):
         probs.append(predict_probs(model, noisy.images[torch.from_numpy(part).to(noisy.images.device)]))
@@ -117,6 +146,7 @@ def alternate(
     tempered: bool = True,
     pooled: bool = True,
     after_epoch: Callable[[nn.Module], None] | None = None,
+    run: Callable[[Sequence[Fold]], Sequence[Fit]] | None = None,
 ) -> Alternation:
     """Estimate T by training with forward correction and by maximum likelihood in turns.
 
@@ -148,6 +178,7 @@ def alternate(
         held_out, tempered, pooled: False leaves one of these parts out, to see what it brings: networks speak of images
             that they were trained on (see `cross_fit`), there is no temperature, or the last round alone counts.
         after_epoch: as `fit` takes it.
+        run: as `cross_fit` takes it.
     """
 
     def likeliest(probs: Floats) -> tuple[Matrix, float]:
@@ -160,7 +191,7 @@ def alternate(
     for number, settings in enumerate(rounds):
         done = cross_fit(
             networks, Forward(matrix), noisy, test, settings,
-            fold_seed=seed, seed=seed + number, held_out=held_out, after_epoch=after_epoch,
+            fold_seed=seed, seed=seed + number, held_out=held_out, after_epoch=after_epoch, run=run,
         )  # fmt: skip
         networks = done.networks
         matrix, _ = likeliest(done.probs)

@@ -141,14 +141,18 @@ def _measured(
         validation_loss = loss(held_out, validation.noisy_labels).item()
 
     def share(logits: Tensor, labels: Tensor) -> float:
-        return (logits.argmax(1) == labels).double().mean().item() if len(labels) else 0.0
+        return (logits.argmax(1) == labels).double().mean().item()
+
+    def share_of(images: Tensor, labels: Tensor) -> float:
+        # Not every network takes no images.
+        return share(predict_logits(shown, images, precision), labels) if len(labels) else 0.0
 
     return Epoch(
         noisy_train_loss=train_loss,
         noisy_validation_loss=validation_loss,
-        noisy_validation_accuracy=share(held_out, validation.noisy_labels),
-        clean_test_accuracy=share(predict_logits(shown, test.images, precision), test.clean_labels),
-        memorised=share(predict_logits(shown, flipped.images, precision), flipped.noisy_labels),
+        noisy_validation_accuracy=share(held_out, validation.noisy_labels) if len(held_out) else 0.0,
+        clean_test_accuracy=share_of(test.images, test.clean_labels),
+        memorised=share_of(flipped.images, flipped.noisy_labels),
     )
 
 

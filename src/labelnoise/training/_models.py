@@ -62,7 +62,9 @@ def build(name: str, n_classes: int, in_channels: int = 1, image_size: int = SMA
     """
     found = model(name)
     if image_size < SMALLEST:
-        raise InputError(f"The images are {image_size} pixels wide; {name} needs at least {SMALLEST}.")
+        raise InputError(
+            f"The images are {image_size} pixels wide; {name} needs at least {SMALLEST}; make them larger."
+        )
     if in_channels not in (1, 3):
         raise InputError(f"The images have {in_channels} channels; use 1 (grey) or 3 (colour).")
     with training.seeded(seed):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
+from labelnoise.estimators import Floats
 from labelnoise.training._alternation import Alternation, CrossFit, alternate, cross_fit, rounds
 from labelnoise.training._gradients import oriented_gradients
 from labelnoise.training._graph import by_graph
@@ -34,6 +35,7 @@ def train_by(
     warm: Mapping[str, Tensor] | None = None,
     options: Mapping[str, float] | None = None,
     refit: bool = False,
+    soft_labels: Floats | None = None,
     after_epoch: Callable[[nn.Module], None] | None = None,
 ) -> Fit | CrossFit | Alternation:
     """Train by a method: one network or a pair, or one network per fold of all noisy images.
@@ -50,6 +52,8 @@ def train_by(
         warm: weights of a cross-entropy fit at its best epoch, for a method that starts warm; others leave them alone.
         options: some of the method's own, in place of their defaults.
         refit: whether to learn from the validation images too; the last epoch then counts as the best. Not with folds.
+        soft_labels: P(clean | x, noisy) of what is learned from, shape (n, n_classes), for a method that needs them; by
+            a graph of the images if there are none.
         after_epoch: as `fit` takes it.
 
     Returns:
@@ -60,8 +64,9 @@ def train_by(
     """
     recipe = method(name)
     learned = splits.noisy if refit or recipe.folds else splits.train
-    soft_labels = None
-    if recipe.compared:
+    if not recipe.needs_soft_labels:
+        soft_labels = None
+    elif recipe.compared and soft_labels is None:
         others = splits.validation.images[: 0 if refit else None]
         soft_labels = by_graph(learned, others, FEATURES[recipe.compared], matrix, n_classes, graph_seed)
     with told(name):

@@ -13,11 +13,12 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from labelnoise._imports import is_own
+from labelnoise._processes import stop
 from labelnoise.errors import InputError
 from labelnoise.trials._ideas import own_sources, with_hashes
 from labelnoise.trials._ledger import Ledger
 from labelnoise.trials._progress import Progress, Tally
-from labelnoise.trials._workers import attempt, check_device, local_pool, stop
+from labelnoise.trials._workers import attempt, check_device, local_pool
 
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial

@@ -7,17 +7,16 @@ that does so once, and of which each worker is a copy.
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.connection
 import os
-import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from labelnoise._processes import begin
 from labelnoise.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,28 +92,7 @@ def _context() -> Any:
     return multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 
 
-def stop(pool: Executor) -> None:
-    """End a pool and its processes at once, and no other children of this process."""
-    processes = list((getattr(pool, "_processes", None) or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
-
-
 def _start(environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    # Ctrl-C reaches the whole process group; only the parent answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed outright can't stop its workers."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
+    begin()

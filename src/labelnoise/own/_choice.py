@@ -1,0 +1,121 @@
+"""Which of several networks is handed over: the one that noisy labels prefer which none of them has learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelnoise.estimators import Floats
+from labelnoise.noise import Labels
+from labelnoise.statistics import Interval, interval
+from labelnoise.training import METHODS
+
+ERRORS = 1.0  # standard errors by which a network must be ahead of one that is preferred to it without evidence
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a network says of images that were held out.
+
+    Attributes:
+        method: by which it was trained.
+        epoch: after which it is, from 0.
+        probs: of the classes, shape (n, n_classes).
+    """
+
+    method: str
+    epoch: int
+    probs: Floats
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one network fared.
+
+    Attributes:
+        method: by which it was trained.
+        agreement: the share of the noisy labels held out that it predicts.
+        ahead: by how much that of the chosen network is larger, with its 95 % interval; None for that one.
+    """
+
+    method: str
+    agreement: float
+    ahead: Interval | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was compared, on how many labels, and how it came out.
+
+    Attributes:
+        scores: the network that was taken first, then the others in the order of preference.
+        n_held_out: noisy labels that they were compared on.
+        clear: whether the labels prefer it to all others; else it is the first of those that they can't tell apart.
+        left_out: methods that were not tried, each with the reason as the end of a sentence.
+    """
+
+    scores: tuple[Score, ...]
+    n_held_out: int
+    clear: bool
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def method(self) -> str:
+        """The one that was taken."""
+        return self.scores[0].method
+
+    def __str__(self) -> str:
+        first, *others = self.scores
+        title = METHODS[first.method].title
+        text = f"Of {self.n_held_out:,} noisy labels that were held out, "
+        text += f"{title} ({first.method}) predicts {100 * first.agreement:.1f} %"
+        for score in others:
+            assert score.ahead is not None
+            mean, low, high = (100 * end for end in (score.ahead.mean, score.ahead.low, score.ahead.high))
+            text += f", {METHODS[score.method].title} {100 * score.agreement:.1f} % "
+            text += f"({mean:+.1f} points for the first, {low:+.1f} to {high:+.1f})"
+        if first.agreement < max(score.agreement for score in self.scores):
+            text += ". The first was taken, as it mostly is the better one and so few labels can't tell."
+        elif self.clear:
+            text += ". The first was taken."
+        else:
+            text += ". The first was taken, though chance may have put it ahead."
+        for method, reason in self.left_out:
+            text += f" {METHODS[method].title} ({method}) was left out, as {reason}."
+        return text
+
+
+def better_epoch(best: Shown, last: Shown, noisy_labels: Labels) -> Shown:
+    """Of one training, the network after its epoch of least loss or after its last, by how many labels it predicts."""
+    hits = [(each.probs.argmax(axis=1) == noisy_labels).mean() for each in (best, last)]
+    return last if hits[1] >= hits[0] else best
+
+
+def choose(shown: Sequence[Shown], noisy_labels: Labels, left_out: tuple[tuple[str, str], ...] = ()) -> Choice:
+    """The network that predicts most of the noisy labels, or one that is preferred and not clearly behind it.
+
+    Under noise by class, with the right label the most frequent in every class, the classifier that agrees most with
+    noisy labels is the most accurate one (Chen et al. 2021, arXiv:2012.04193), whether it predicts clean or noisy ones.
+
+    Args:
+        shown: in the order of preference without evidence.
+        noisy_labels: of the images held out, shape (n,).
+        left_out: as `Choice` has it.
+    """
+    hits = [(each.probs.argmax(axis=1) == noisy_labels).astype(float) for each in shown]
+    n = len(noisy_labels)
+    best = max(range(len(shown)), key=lambda k: (hits[k].mean(), -k))
+
+    def behind(k: int) -> float:
+        difference = hits[best] - hits[k]
+        error = max(difference.std(ddof=1), 1e-12) / np.sqrt(n)
+        return float(difference.mean() / error)
+
+    taken = next(k for k in range(len(shown)) if behind(k) <= ERRORS)
+    scores = [Score(shown[taken].method, float(hits[taken].mean()), None)]
+    for k, each in enumerate(shown):
+        if k != taken:
+            scores.append(Score(each.method, float(hits[k].mean()), interval(hits[taken] - hits[k])))
+    return Choice(tuple(scores), n, all(s.ahead.low > 0 for s in scores if s.ahead), left_out)

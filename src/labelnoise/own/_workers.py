@@ -1,0 +1,205 @@
+"""Trainings side by side: one process per core and one thread in each, on images that all of them share."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import multiprocessing, nn
+
+from labelnoise import _processes
+from labelnoise._imports import imported, is_own
+from labelnoise.errors import InputError
+from labelnoise.training import Split, Splits
+
+FEW = 600  # images
+MOST = 4  # processes; there are never many more trainings to be done at once
+SHARED = Path("/dev/shm")  # where there is one, shared memory lies in it
+
+
+@dataclass(frozen=True)
+class Images:
+    """A set as trainings take it: in one tensor, so that no part of it is copied.
+
+    Attributes:
+        noisy: to learn from and, behind `n_learned`, to choose by.
+        n_learned: how many there are of the first kind.
+    """
+
+    noisy: Split
+    n_learned: int
+
+    @property
+    def splits(self) -> Splits:
+        """Its parts, on the same memory; nothing to test with, as that is for the end."""
+        n = self.n_learned
+        return Splits(self.noisy[:n], self.noisy[n:], self.nothing)
+
+    @property
+    def nothing(self) -> Split:
+        """No images."""
+        return self.noisy[:0]
+
+
+class Later(Protocol):
+    """What a task will have returned."""
+
+    def result(self) -> Any: ...
+
+
+Submit = Callable[..., Later]  # of a task, a function of `Images` and `after_epoch`, and of its other arguments
+
+
+@dataclass(frozen=True)
+class _Now:
+    value: Any
+
+    def result(self) -> Any:
+        return self.value
+
+
+@dataclass(frozen=True)
+class _Pickled:
+    future: Any
+
+    def result(self) -> Any:
+        try:
+            return pickle.loads(self.future.result())
+        except BrokenProcessPool:
+            raise InputError(
+                "A process that trained was ended from outside, perhaps for lack of memory; use fewer images, or "
+                "--workers 1."
+            ) from None
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def found_device(name: str) -> str:
+    """The device that a name stands for here.
+
+    Raises:
+        InputError: "cuda" where torch finds no GPU.
+    """
+    here = torch.cuda.is_available()
+    if name == "cuda" and not here:
+        raise InputError("There is no GPU here that torch can use for the device 'cuda'; use cpu, or auto.")
+    return "cuda" if here and name == "auto" else name.replace("auto", "cpu")
+
+
+def team_size(network: str, n_images: int) -> int:
+    """How many processes train side by side if nobody says: few images are trained on before these have started."""
+    return 1 if network == "lenet" and n_images < FEW else min(cores(), MOST)
+
+
+@contextmanager
+def side_by_side(images: Images, network: str, workers: int, after_epoch: Callable[[], None]) -> Iterator[Submit]:
+    """Runs tasks in so many processes, or in this one; the result of a task is the same either way.
+
+    Args:
+        images: given to each task.
+        network: as `network_maker` takes it.
+        workers: processes; 1 for none beside this one.
+        after_epoch: called in this process after each epoch of each training.
+    """
+    if workers > 1 and _fits(images):
+        with _pool(images, network, workers, after_epoch) as submit:
+            yield submit
+        return
+    threads = torch.get_num_threads()
+    if images.noisy.images.device.type == "cpu":
+        torch.set_num_threads(1)  # networks of this size gain nothing from more, and round differently
+    try:
+        yield lambda task, *given: _Now(task(images, lambda _: after_epoch(), *given))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fits(images: Images) -> bool:
+    """Whether there is shared memory for a set; in a container there may be next to none."""
+    return not SHARED.is_dir() or shutil.disk_usage(SHARED).free > 1.1 * images.noisy.images.nbytes + 2**24
+
+
+@contextmanager
+def _pool(images: Images, network: str, workers: int, after_epoch: Callable[[], None]) -> Iterator[Submit]:
+    for tensor in (images.noisy.images, images.noisy.noisy_labels, images.noisy.clean_labels):
+        tensor.share_memory_()
+    context: Any = multiprocessing.get_context("spawn")
+    epochs = context.SimpleQueue()
+    begin: tuple[Any, ...] = (images, network, epochs)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=begin)
+    listener = threading.Thread(target=_listen, args=(epochs, after_epoch), daemon=True)
+    listener.start()
+
+    def submit(task: Callable[..., Any], *given: Any) -> Later:
+        with _no_script():  # a task may start another process
+            return _Pickled(pool.submit(_run, pickle.dumps((task, given))))
+
+    try:
+        yield submit
+        pool.shutdown()
+    except BaseException:
+        # The listener is left to wait: a process that was ended may have held what others write to it through.
+        _processes.stop(pool)
+        raise
+    epochs.put(False)
+    listener.join()
+
+
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """While a process starts: it needs nothing of a user's script, and would run it again where it has no guard.
+
+    Ctrl-C is not for it either, from its first moment on.
+    """
+    main: dict[str, Any] = vars(sys.modules["__main__"])
+    kept: dict[str, Any] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    of_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if of_main_thread else None
+    main.update(dict.fromkeys(kept))
+    try:
+        yield
+    finally:
+        main.update(kept)
+        if of_main_thread:
+            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+
+
+def _listen(epochs: queue.SimpleQueue[bool], after_epoch: Callable[[], None]) -> None:
+    while epochs.get():
+        after_epoch()
+
+
+_of_this_worker: list[Any] = []
+
+
+def _begin(images: Images, network: str, epochs: queue.SimpleQueue[bool]) -> None:
+    _processes.begin()
+    if is_own(network):
+        imported(network, "network")  # what it makes is unpickled by its module's name
+    _of_this_worker[:] = [images, epochs]
+
+
+def _run(pickled: bytes) -> bytes:
+    images, epochs = _of_this_worker
+    task, given = pickle.loads(pickled)
+
+    def after_epoch(_: nn.Module) -> None:
+        epochs.put(True)
+
+    return pickle.dumps(task(images, after_epoch, *given))

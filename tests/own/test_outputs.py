@@ -1,0 +1,88 @@
+"""Folders appear whole or not at all, and a reader that has gone is no mistake."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelnoise.errors import InputError
+from labelnoise.own import _outputs
+from labelnoise.own._outputs import check_folder, write_folder
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def tree(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("path", ["a", "a/b", "a/b/c", "./a"])
+def test_folders_are_made_when_there_is_something_to_write(here, path):
+    check_folder(Path(path))
+    assert tree(here) == {}
+    write_folder(Path(path), {"x": 1}, {"y.txt": b"y"})
+    assert {each.name for each in Path(path).iterdir()} == {"report.json", "y.txt"}
+
+
+@pytest.mark.parametrize("path", ["file", "file/a", "file/a/b"])
+def test_a_file_in_the_way_is_named(here, path):
+    Path("file").write_text("x")
+    with pytest.raises(InputError, match="file is a file; name a"):
+        check_folder(Path(path))
+    assert Path("file").read_text() == "x"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError, OSError(28, "No space left on device")])
+@pytest.mark.parametrize("before", [True, False], ids=["a report before", "none before"])
+@pytest.mark.parametrize("at", range(3))
+def test_whatever_stops_it_an_earlier_report_stays_and_nothing_is_left(here, monkeypatch, stop, before, at):
+    Path("x").mkdir()
+    if before:
+        write_folder(Path("x/out"), {"x": 1}, {"y.txt": b"y", "z.txt": b"z"})
+    expected, written, write = tree(here), [], Path.write_bytes
+
+    def failing(path, content):
+        if len(written) == at:
+            raise stop
+        written.append(path)
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", failing)
+    with pytest.raises(InputError if isinstance(stop, OSError) else stop):
+        write_folder(Path("x/out"), {"x": 2}, {"y.txt": b"2", "z.txt": b"2"})
+    assert tree(here) == expected
+
+
+def test_an_earlier_report_stays_if_the_new_one_can_not_take_its_place(here, monkeypatch):
+    write_folder(Path("out"), {"x": 1}, {"y.txt": b"y"})
+    expected, rename = tree(here), Path.rename
+
+    def failing(path, target):
+        if path.name == "new":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(_outputs.Path, "rename", failing)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(Path("out"), {"x": 2}, {"y.txt": b"2"})
+    assert tree(here) == expected
+
+
+def test_a_pipe_that_is_closed_ends_quietly():
+    labels = np.arange(300) % 3
+    np.save("labels.npy", labels)
+    np.save("probs.npy", 0.7 * np.eye(3)[labels] + 0.1)
+    command = [sys.executable, "-m", "labelnoise.cli", "estimate", "--labels", "labels.npy", "--probs", "probs.npy"]
+    reader, writer = os.pipe()
+    os.close(reader)  # as head does when it has read enough
+    with os.fdopen(writer, "wb") as pipe:
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True)
+    assert done.stderr == ""
+    assert done.returncode == 141
