@@ -406,11 +406,11 @@ def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatc
 
     asked, variables = run_cells("index", monkeypatch, made_up, accuracy)
     assert set(asked) <= {trial for name in NUMBERED for trial in parameters.planned(name).trials}
-    gains = variables["gains"]
-    defaults = parameters.defaults("methods")
-    assert set(gains["n"]) == {defaults["seeds"]}
-    forward = [arm for arm in defaults["methods"] if arm.startswith("forward, ")]
-    assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 2 * 2 * len(forward))
+    for gains, name in ((variables["gains"], "03_correction"), (variables["best"], "methods")):
+        defaults = parameters.defaults(name)
+        assert set(gains["n"]) == {defaults["seeds"]}
+        forward = [arm for arm in defaults["methods"] if arm.startswith("forward, ")]
+        assert gains[gains["method"] == "forward"]["gain"].tolist() == pytest.approx([5] * 2 * len(forward))
 
 
 # Where a source comes into the hash of it.
@@ -727,9 +727,9 @@ def test_a_chapter_trains_what_it_misses_and_draws_it(tmp_path):
     assert stamp["parameters"] == {key: p.default for key, p in parameters.declared("02_estimation").items()} | SMOKE
     shown = outputs(notebook)
     assert {o.output_type for o in shown} <= {"display_data", "execute_result"}  # no progress is left
-    assert sum("image/png" in o.data for o in shown) == 4
-    table, *_ = (o for o in shown if "text/html" in o.data)
-    assert all(name in table.data["text/plain"] for name in ("oracle", "maximum anchor", "97th-percentile anchor"))
+    assert sum("image/png" in o.data for o in shown) == 3
+    drawn = [o.data[stamps.CSV] for o in shown if stamps.CSV in o.data]
+    assert any(all(name in table for name in ("oracle", "anchor-max", "anchor-97")) for table in drawn)
 
 
 def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
@@ -748,5 +748,5 @@ def test_plain_papermill_runs_a_chapter_from_any_folder(tmp_path):
     recorded = Counter(record.trial.noise for record in Ledger(tmp_path / "mine.jsonl"))
     assert recorded == {"symmetric-0.2": 2}
     shown = outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4))
-    assert sum("image/png" in o.get("data", {}) for o in shown) == 4
+    assert sum("image/png" in o.get("data", {}) for o in shown) == 3
     assert not [o for o in shown if o.output_type in ("error", "stream")]

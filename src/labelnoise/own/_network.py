@@ -96,7 +96,7 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
     One of a function of your own is made by that function again, which is imported from the current folder.
 
     Returns:
-        A classifier: its ``predict_proba`` maps images to probabilities of shape (n, n_classes).
+        The network, whose ``predict_proba`` maps images to probabilities of shape (n, n_classes).
 
     Raises:
         InputError: no such file, or of something else.
