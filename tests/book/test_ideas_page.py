@@ -198,4 +198,4 @@ def test_titles_are_without_the_hash():
 def test_the_page_types_no_result():
     prose = re.sub(r"^```.*?^```", "", PAGE, flags=re.DOTALL | re.MULTILINE)
     numbers = re.findall(r"\d+(?:\.\d+)?", re.sub(r"\{doc\}`[^`]*`", "", prose))
-    assert sorted(numbers) == ["0", "0.05", "1", "95"]  # labels from 0, rows sum to 1, the level, the interval
+    assert sorted(numbers) == ["0", "1", "95"]  # labels from 0, rows sum to 1, the interval

@@ -167,7 +167,10 @@ def test_a_training_that_is_stopped_leaves_no_process_and_no_file(tmp_path):
     labels = np.arange(3000) % 2
     np.savez(tmp_path / "own.npz", Xtr=generator.integers(255, size=(3000, 28, 28), dtype=np.uint8), Str=labels)
     command = [sys.executable, "-m", "labelnoise.cli", "train", "own.npz", "--workers", "2", "--out", "report"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )  # fmt: skip
     assert "epoch" in process.stderr.readline()  # it trains
     workers = children(process.pid)
     assert len(workers) >= 2
