@@ -409,35 +409,6 @@ def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
     assert len(shown.columns) == len(table.columns) - 1  # the source of T is in the method's name
 
 
-def test_gains_stand_in_a_row_per_method_and_a_column_per_cell_with_a_star_where_significant(records):
-    rows = tables.gains(tables.as_table(records(3)))
-    rows["corrected"] = np.where(rows["model"] == "lenet", 0.04, 0.06)
-    rows = rows[(rows["model"] == "lenet") | (rows["transition"] != "anchor-97")]
-    shown = titles.gains_by_method(rows)
-    assert shown.index.tolist() == ["forward, true T", "forward, 97th-percentile anchor"]
-    cells = ["LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”"]
-    assert shown.columns.tolist() == [f"{cell}, n = 3" for cell in cells]
-    first = rows.iloc[0]
-    text = titles.spanned(first["gain"], first["low"], first["high"]) + " *"
-    assert shown.iloc[0, 0] == text
-    assert not shown.iloc[0, 2].endswith("*")
-    assert shown.iloc[1, 2] == ""
-    alone = titles.gains_by_method(tables.gains(tables.as_table(records(1))))
-    assert "nan" not in alone.to_string()
-    rows.loc[rows.index[0], "n"] = 2
-    assert titles.gains_by_method(rows).iloc[0, 0] == f"{text}, n = 2"
-
-
-def test_accuracies_stand_in_a_row_per_method_and_a_column_per_cell(records):
-    found = tables.accuracies(tables.as_table(records(3)))
-    shown = titles.accuracies_by_method(found, "best_accuracy")
-    assert shown.columns.tolist() == [
-        f"{cell}, n = 3" for cell in ("LeNet, “0.5”", "LeNet, “0.6”", "AlexNet, “0.5”", "AlexNet, “0.6”")
-    ]
-    assert shown.index.tolist() == list(dict.fromkeys(map(titles.method_title, found["method"], found["transition"])))
-    assert sorted(shown.to_numpy().ravel()) == sorted(found["best_accuracy"])
-
-
 def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
     n = heatmaps.PANELS_PER_ROW + 2
     rows = {"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}

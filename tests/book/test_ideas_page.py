@@ -13,7 +13,7 @@ import pytest
 import test_chapters
 
 from labelnoise import cli
-from labelnoise.book import chapters, matrix_tables, parameters, plans, project, tables, titles
+from labelnoise.book import chapters, matrix_tables, parameters, plans, project, results, tables, titles
 from labelnoise.book.commands import chapter as command
 from labelnoise.errors import InputError
 from labelnoise.estimators import estimator
@@ -93,7 +93,8 @@ def test_the_ideas_of_the_page_come_out_beside_the_others(folder, tiny, monkeypa
     gains = tables.gains(tables.as_table(records))
     assert (gains["n"] == 2).all()
     assert gains[["gain", "low", "high", "p_value", "corrected"]].notna().all(axis=None)
-    assert set(titles.gains_by_method(gains).index) == {"forward, true T", f"{LOSS}, true T", f"{LOSS}, {OWN}"}
+    shown = results.compared(tables.as_table(records)).index.get_level_values(1)
+    assert set(shown) == {"cross-entropy", "forward, true T", f"{LOSS}, true T", f"{LOSS}, {OWN}"}
 
     errors = matrix_tables.errors(matrix_tables.matrix_errors(records), ["oracle", *plan.estimators])
     assert errors["n"].tolist() == [2, 2, 2]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from labelnoise.book import plans
 from labelnoise.errors import InputError
-from labelnoise.training import PROTOCOL, WITH_GRAPH, protocol
+from labelnoise.training import PROTOCOL, WITH_GRAPH
 from labelnoise.trials import SMOKE_IMAGES, tuning
 
 PAPER = ["paper-0.5", "paper-0.6"]
@@ -117,21 +117,6 @@ def test_every_distortion_stands_beside_the_true_matrix_and_none_of_the_same_see
     assert sources == {None, "true", "true, towards-identity-0.5", "true, transposed"}
     for source in sources:
         assert {(t.noise, t.seed) for t in found if t.transition == source} >= {(n, s) for n in PAPER for s in range(2)}
-
-
-def test_in_modern_training_all_have_the_settings_of_graph_guided_training_and_all_noisy_images():
-    ours = protocol("fashion-mnist-3", "lenet", "hog-forward")
-    methods = ["forward, true", "forward, alternating", "mixup", "hog-labels", "hog-forward, true"]
-    found = plans.modern(noises=PAPER, models=["lenet"], methods=methods, seeds=2)
-    assert {(t.settings, t.refit) for t in found} == {(ours, True)}
-    cells = [(n, m, s) for n in PAPER for m, s in (("cross-entropy", None), *map(plans.arm, methods))]
-    cells.append(("clean", "cross-entropy", None))
-    assert sorted((t.noise, t.method, t.transition or "", t.seed) for t in found) == sorted(
-        (noise, method, source or "", seed) for noise, method, source in cells for seed in range(2)
-    )
-    # The T that is given is read from the plain fit, as it is elsewhere.
-    (given,) = {t.base for t in found if t.transition == "alternating"}
-    assert given == PROTOCOL["lenet"]
 
 
 def test_each_part_of_our_recipe_is_left_out_in_turn():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from labelnoise.book import plans, rule_tables, tables, titles, tuning_tables
+from labelnoise.book import plans, rule_tables, tables, tuning_tables
 from labelnoise.errors import InputError
 from labelnoise.statistics import paired_difference
 from labelnoise.trials import tuning
@@ -195,7 +195,7 @@ def test_a_difference_is_paired_by_seed_and_arm(tiny, made_up):
     last = tables.difference(first, second, unit=0.001).set_index("method")
     assert last["gain"].to_dict() == pytest.approx({"cross-entropy": 15, "mixup": -10})
     assert tables.difference([], second).empty
-    assert titles.gains_by_method(tables.difference(first, [])).empty
+    assert tables.difference(first, []).empty
 
 
 def test_a_distorted_matrix_has_the_error_that_its_share_says():

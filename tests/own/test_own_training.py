@@ -21,8 +21,8 @@ from labelnoise.own._choice import Shown, choose
 from labelnoise.own._methods import AUTO, TRIED, compared
 from labelnoise.own._networks import network_maker
 from labelnoise.own._settings import OwnSettings
-from labelnoise.own._training import epochs_in_all, train
-from labelnoise.training import Settings, seeded
+from labelnoise.own._training import _checked, epochs_in_all, train
+from labelnoise.training import Settings, predict_probs, seeded
 
 SETTINGS = Settings(epochs=4, batch_size=32, learning_rate=0.03, weight_decay=1e-4)
 BOTH = OwnSettings(SETTINGS, SETTINGS)
@@ -223,3 +223,25 @@ def test_a_file_of_something_else_is_no_network(tmp_path):
     for name, message in (("a", "is no safetensors file"), ("b", "holds weights without"), ("c", "There is no file")):
         with pytest.raises(InputError, match=message):
             labelnoise.load_network(tmp_path / f"{name}.safetensors")
+
+
+def test_a_network_that_all_images_made_worse_is_not_handed_over():
+    """The first says the label of every image, the second of half of them; 100 images tell 50 % from 100 %."""
+    labels = np.arange(100) % 2
+    images = torch.from_numpy(np.stack([labels, np.arange(100) // 2 % 2], axis=1)).float()  # (n, 2)
+
+    class Says(torch.nn.Module):
+        """Takes an image's class from one of its two numbers."""
+
+        def __init__(self, place):
+            super().__init__()
+            self.place = place
+
+        def forward(self, images):
+            return torch.nn.functional.one_hot(images[:, self.place].long(), 2) * 10.0
+
+    right, chance = Says(0), Says(1)
+    of_right, of_chance = (Shown("forward", 0, predict_probs(network, images)) for network in (right, chance))
+    assert _checked(chance, right, of_right, images, labels) is right
+    assert _checked(right, chance, of_chance, images, labels) is right
+    assert _checked(right, right, of_right, images, labels) is right

@@ -8,7 +8,7 @@ import pytest
 
 from labelnoise import cli
 from labelnoise.errors import InputError
-from labelnoise.own._samples import read_samples, samples_of
+from labelnoise.own._samples import read_samples
 
 NAMES = ("cat", "dog", "owl")
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 0])
@@ -149,28 +149,3 @@ def test_the_command_says_first_how_files_were_read_and_the_report_keeps_it(caps
     ]
     assert "Labels are matched by name with the columns of both.csv" in Path("new/folder/report.html").read_text()
     assert "Labels are matched by name with the columns of both.csv" in Path("new/folder/report.json").read_text()
-
-
-ARRAYS = {
-    "numbers": (LABELS, PROBS, None, ("0", "1", "2")),
-    "numbers and names": (LABELS, PROBS, NAMES, NAMES),
-    "names": (WORDS.astype(object), PROBS, None, NAMES),
-    "names in an order of their own": (WORDS, PROBS[:, ::-1], NAMES[::-1], NAMES),
-    "a DataFrame": (pd.Series(WORDS), pd.DataFrame(PROBS[:, ::-1], columns=list(NAMES[::-1])), None, NAMES),
-    "a DataFrame without names": (pd.Series(WORDS), pd.DataFrame(PROBS), None, NAMES),
-    "from 1": (LABELS + 1, PROBS, None, ("1", "2", "3")),
-    "a class too many": (WORDS, np.column_stack([PROBS, np.zeros(8)]), (*NAMES, "yak"), NAMES),
-}
-
-
-@pytest.mark.parametrize(("labels", "probs", "class_names", "names"), ARRAYS.values(), ids=ARRAYS)
-def test_arrays_are_matched_as_files_are(labels, probs, class_names, names):
-    found = samples_of(probs, labels, class_names)
-    order = [found.class_names.index(name) for name in names]
-    np.testing.assert_array_equal(found.pred_probs[:, order], PROBS)
-    assert [found.class_names[k] for k in found.noisy_labels] == [names[k] for k in LABELS]
-
-
-def test_names_that_are_too_few_are_refused():
-    with pytest.raises(InputError, match="There are 2 class_names"):
-        samples_of(PROBS, LABELS, NAMES[:2])

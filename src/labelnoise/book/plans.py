@@ -121,26 +121,6 @@ def correction(
     ]
 
 
-def modern(
-    *,
-    dataset: str = "fashion-mnist-3",
-    noises: Sequence[str],
-    models: Sequence[str],
-    methods: Sequence[str],
-    seeds: int,
-    profile: str = "full",
-) -> list[Trial]:
-    """The trials of `correction` in modern training: with the settings of our own recipe, and on all noisy images."""
-    check(seeds, noises=noises, models=models, methods=methods)
-    plain: MethodAndT = ("cross-entropy", None)
-    cells = [("clean", plain), *itertools.product(noises, (plain, *map(arm, methods)))]
-    trials = []
-    for seed, model, (noise, each) in itertools.product(range(seeds), models, cells):
-        asked = tuning.Choice(protocol(dataset, model, OURS)).trial(tuning.Arm(dataset, noise, model, *each), seed)
-        trials.append(in_profile(dataclasses.replace(asked, refit=True), profile))
-    return trials
-
-
 def chosen_trial(*, dataset: str, noise: str, model: str, arm: MethodAndT, seed: int, profile: str = "full") -> Trial:
     """An arm's trial with the settings that were chosen for it (see `tuning.chosen`)."""
     whole = tuning.Arm(dataset, noise, model, *arm)

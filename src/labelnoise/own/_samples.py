@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ from labelnoise.estimators import SUM_TOLERANCE, Floats, check_inputs, row_block
 from labelnoise.noise import Labels
 from labelnoise.own._probs import Columns, read_probs
 from labelnoise.own._tables import is_number, open_table, reading
-from labelnoise.own._tabular import LabelColumn, array_labels, label_column, label_place, listed, read_labels
-from labelnoise.transitions import as_array
+from labelnoise.own._tabular import LabelColumn, label_place, listed, read_labels
 
 # Of the sum of a row from 1: where it is divided by its sum anyway, and where it is if its numbers were rounded.
 FURTHER, FURTHEST = 0.05, 0.5
@@ -58,31 +56,6 @@ def read_samples(labels: Path, probs: Path | None = None, wanted: str | None = N
     with reading(labels):
         place, _ = label_place(open_table(labels), wanted)
     return matched(read_labels(labels, wanted), read_probs(labels, place))
-
-
-def samples_of(pred_probs: Any, noisy_labels: Any, class_names: Sequence[str] | None = None) -> Samples:
-    """Match arrays as `matched` does.
-
-    Args:
-        pred_probs: shape (n_samples, n_classes): an array, a tensor or a DataFrame, whose columns may be named.
-        noisy_labels: shape (n_samples,), numbers or names.
-        class_names: what the columns are called, if they have no names.
-
-    Raises:
-        InputError: as `matched`.
-    """
-    names = class_names
-    if names is None and all(isinstance(name, str) for name in getattr(pred_probs, "columns", [0])):
-        names = list(pred_probs.columns)
-    values, labels = as_array(pred_probs), as_array(noisy_labels)
-    if labels.dtype.kind == "O":
-        labels = labels.astype(str)
-    if names is not None and len(names) != values.shape[-1]:
-        raise InputError(
-            f"There are {len(names)} class_names but pred_probs has shape {values.shape}; pass one for each."
-        )
-    column = label_column(*array_labels(labels, "noisy_labels"), "noisy_labels", ())
-    return matched(column, Columns(values, None if names is None else tuple(map(str, names)), "pred_probs"))
 
 
 def matched(column: LabelColumn, columns: Columns) -> Samples:
