@@ -183,28 +183,54 @@ def warm_starts(*, dataset: str, noises: Sequence[str], epochs: Sequence[int], s
     ]  # fmt: skip
 
 
+def modern(
+    *,
+    dataset: str = "fashion-mnist-3",
+    noises: Sequence[str],
+    models: Sequence[str] = ("lenet",),
+    methods: Sequence[str],
+    seeds: int,
+    profile: str = "full",
+) -> list[Trial]:
+    """The methods in modern training: the same settings and images for each, and T as in plain training.
+
+    Changed images, averaged weights and more epochs, as graph-guided training has them, and the validation images too.
+
+    Args:
+        dataset, noises, models: by name.
+        methods: each ``METHOD`` or ``METHOD, SOURCE of its T``.
+        seeds: independent runs of each.
+        profile: as `trials.in_profile` takes it.
+
+    Raises:
+        InputError: a list is empty, there are too few seeds, or a name is not known.
+    """
+    check(seeds, noises=noises, models=models, methods=methods)
+    return [
+        in_profile(dataclasses.replace(choice.trial(tuning.Arm(dataset, noise, model, *each), seed), refit=True), profile)
+        for model in models
+        for choice in (tuning.Choice(protocol(dataset, model, OURS)),)
+        for noise, each in itertools.product(noises, map(arm, methods))
+        for seed in range(seeds)
+    ]
+
+
 def ablation(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], seeds: int, profile: str = "full"
 ) -> list[Trial]:
-    """LeNet with our own recipe by the true T, with a part of it left out, and cross-entropy in its place.
+    """LeNet with graph-guided training by the true T, and with a part of it left out.
 
-    Left out are the graph, with forward correction from the first step on; what it compares, with a graph of pixels in
-    its place; the images that it is validated on; and changed images with averaged weights. Cross-entropy has all that
-    has nothing to do with T.
+    Left out are what the graph compares, with a graph of pixels in its place; the images that it is validated on; and
+    changed images with averaged weights. What it is without the graph, `modern` has.
     """
-    check(seeds, noises=noises)
+    common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": seeds, "profile": profile}
     default = tuning.start(tuning.Arm(dataset, noises[0], "lenet", OURS, "true")).options
     trials = []
-    for seed, noise in itertools.product(range(seeds), noises):
-        whole = chosen_trial(
-            dataset=dataset, noise=noise, model="lenet", arm=(OURS, "true"), seed=seed, profile=profile
-        )
+    for whole in modern(methods=[f"{OURS}, true"], **common):
         bare = dataclasses.replace(whole.settings, augmentation=None, averaging=None)
         trials += [
             whole,
-            dataclasses.replace(whole, method="forward", options=None),
-            dataclasses.replace(whole, method="graph-forward", options=whole.options or default),
-            dataclasses.replace(whole, method="cross-entropy", transition=None, options=None),
+            dataclasses.replace(whole, method="graph-forward", options=default),
             dataclasses.replace(whole, refit=None),
             dataclasses.replace(whole, settings=bare),
         ]
