@@ -360,7 +360,7 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
         ("03_correction", {"seeds": 3}),
         ("methods", {"seeds": 2}),
         ("alexnet", {"seeds": 2}),
-        ("recipe", {"seeds": 2}),
+        ("modern_training", {"seeds": 2}),
         ("wrong_t", {"seeds": 2}),
         ("long_training", {"seeds": 2}),
         ("sgd", {"seeds": 2}),

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from labelnoise import names, transitions
 from labelnoise.book import (
     figures,
+    glance,
     heatmaps,
     matrix_figures,
     matrix_tables,
@@ -103,7 +104,7 @@ SETTLED = {arm: tries[0][0] if arm.noise == "paper-0.6" else tries[1][0] for arm
 def parts(seeds):
     """Accuracies of a recipe and of what is left of it."""
     rows = [
-        {"noise": noise, "part": part, "seed": seed, "last_accuracy": 0.9 + 0.01 * seed - 0.02 * k}
+        {"noise": noise, "part": part, "training": "modern", "seed": seed, "last_accuracy": 0.9 + 0.01 * seed - 0.02 * k}
         for noise in NOISES
         for k, part in enumerate(("whole", "without the graph"))
         for seed in range(seeds)
@@ -157,8 +158,10 @@ DRAWINGS = {
         )
     ),
     "tries": lambda records: figures.tries(tuning_tables.tries(TRIED, SETTLED)),
-    "ablation": lambda records: figures.ablation(parts(3)),
-    "ablation of one seed": lambda records: figures.ablation(parts(1)),
+    "runs": lambda records: glance.runs(parts(3), "part"),
+    "runs of one seed in two trainings": lambda records: glance.runs(
+        pd.concat([parts(1), parts(1).assign(training="plain")]), "part", limits={"plain": 95.0}
+    ),
     "gains of one seed": lambda records: figures.gains(tables.gains(tables.as_table(records(1)))),
 }
 every = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
@@ -388,8 +391,8 @@ def test_tries_stand_at_their_distance_to_the_best_and_the_protocol_is_filled():
     assert not panels["AlexNet, “0.6”"].get_lines()
 
 
-def test_an_ablation_shows_every_seed_and_the_mean_of_each_part():
-    drawn = figures.ablation(parts(3))
+def test_every_run_is_shown_and_the_mean_of_each_part():
+    drawn = glance.runs(parts(3), "part")
     for ax in drawn.axes:
         seeds, mean = ax.get_lines()[:2]
         np.testing.assert_allclose(seeds.get_xdata(), [90, 91, 92])

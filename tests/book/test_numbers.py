@@ -69,7 +69,7 @@ def written(thing, pattern):
 
 N_ROUNDS, FOLDS, V = len(ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
 TRUTH = np.array(PAPER["paper-0.6"])
-ESTIMATION, CORRECTION, ROBUSTNESS = (parameters.defaults(name) for name in ("02_estimation", "recipe", "ten_classes"))
+ESTIMATION, CORRECTION, ROBUSTNESS = (parameters.defaults(name) for name in ("02_estimation", "modern_training", "ten_classes"))
 LONG = plans.LONG.epochs / PROTOCOL["lenet"].epochs
 
 # Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.

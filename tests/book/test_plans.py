@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from labelnoise.book import plans
 from labelnoise.errors import InputError
-from labelnoise.training import PROTOCOL, WITH_GRAPH
+from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, protocol
 from labelnoise.trials import SMOKE_IMAGES, tuning
 
 PAPER = ["paper-0.5", "paper-0.6"]
@@ -31,6 +31,13 @@ EVERY = {
         {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "seeds": 2},
     ),
     "ablation": (plans.ablation, {"noises": PAPER, "seeds": 2}),
+    "modern": (
+        plans.modern,
+        {
+            "noises": PAPER, "seeds": 2,
+            "methods": ["cross-entropy", "hog-labels", "hog-forward, true", "forward, alternating"],
+        },
+    ),
     "long": (plans.with_and_without, {"settings": plans.LONG, "noises": PAPER, "seeds": 3}),
     "warm": (plans.warm_starts, {"dataset": "fashion-mnist-3", "noises": PAPER, "epochs": [2, 4], "seeds": 3}),
     "precision": (plans.precision, {"noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}),
@@ -121,16 +128,23 @@ def test_every_distortion_stands_beside_the_true_matrix_and_none_of_the_same_see
 
 def test_each_part_of_our_recipe_is_left_out_in_turn():
     found = plans.ablation(noises=PAPER, seeds=2)
-    assert len(found) == 6 * len(PAPER) * 2
-    for whole, no_graph, of_pixels, plain, on_training_images, bare in zip(*[iter(found)] * 6, strict=True):
+    assert len(found) == 4 * len(PAPER) * 2
+    for whole, of_pixels, on_training_images, bare in zip(*[iter(found)] * 4, strict=True):
         assert (whole.method, whole.refit) == ("hog-forward", True)
-        assert no_graph == replace(whole, method="forward", options=None)
-        assert of_pixels == replace(whole, method="graph-forward", options=of_pixels.options)
-        options = whole.options or tuning.start(tuning.Arm("fashion-mnist-3", "", "lenet", whole.method)).options
-        assert of_pixels.options == options
-        assert plain == replace(whole, method="cross-entropy", transition=None, options=None)
+        options = tuning.start(tuning.Arm("fashion-mnist-3", "", "lenet", whole.method)).options
+        assert of_pixels == replace(whole, method="graph-forward", options=options)
         assert on_training_images == replace(whole, refit=None)
         assert bare == replace(whole, settings=replace(whole.settings, augmentation=None, averaging=None))
+
+
+def test_in_modern_training_all_methods_have_the_same_settings_and_images_and_the_T_of_plain_training():
+    found = asked("modern")
+    assert {t.settings for t in found} == {protocol("fashion-mnist-3", "lenet", OURS)}
+    assert {t.refit for t in found} == {True}
+    of_t = {t.transition: t.base for t in found}
+    assert of_t == {None: None, "true": None, "alternating": protocol("fashion-mnist-3", "lenet")}
+    per_arm = Counter((t.noise, t.method, t.transition) for t in found)
+    assert set(per_arm.values()) == {2} and len(per_arm) == 2 * 4
 
 
 @settings(deadline=None, max_examples=30)

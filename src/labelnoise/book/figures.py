@@ -198,35 +198,6 @@ def _row_per_arm(
 
 
 @styled
-def ablation(rows: pd.DataFrame, ceiling: float = float("nan")) -> Figure:
-    """Accuracy after the last epoch with a part of a recipe left out, best first: a dot per seed, a line at the mean.
-
-    Args:
-        rows: as `tables.ablation` gives it.
-        ceiling: the accuracy on clean labels in percent, drawn as a dotted line.
-    """
-    noises = rows["noise"].unique().tolist()
-    means = rows.groupby("part", sort=False)["last_accuracy"].mean()
-    parts = list(means.sort_values(ascending=False, kind="stable").index)
-    drawn = rows[["noise", "part", "seed", "last_accuracy"]]
-    figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.3 * len(noises), 0.35 * len(parts) + 1.0, sharey=True)
-    for ax, noise in zip(axes[0], noises, strict=True):
-        for y, part in enumerate(parts):
-            values = 100 * rows[(rows["noise"] == noise) & (rows["part"] == part)]["last_accuracy"]
-            ax.plot(values, [y] * len(values), "o", color=PALETTE[0], alpha=0.5, markersize=4)
-            ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=PALETTE[0])
-        if ceiling == ceiling:
-            ax.axvline(ceiling, color="0.2", linewidth=1, linestyle=":")
-            said = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "color": "0.2", "fontsize": 8}
-            ax.annotate("clean labels", (ceiling, 0.02), **said)
-        ax.set(title=f"{noise_title(noise)}, n = {len(values)}", xlabel="clean test accuracy (%)")
-        ax.grid(False, axis="y")
-    axes[0, 0].set_yticks(range(len(parts)), parts)
-    axes[0, 0].set_ylim(len(parts) - 0.5, -0.5)
-    return figure
-
-
-@styled
 def tries(rows: pd.DataFrame) -> Figure:
     """How far each configuration is behind its arm's best, a panel per network and noise.
 

@@ -1,55 +1,85 @@
-"""The figure of the front page."""
+"""What methods reach: the figure of the front page, and one with a dot per run."""
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from labelnoise.book.style import GREY, PALETTE, new_axes, styled
 from labelnoise.book.tables import where
 from labelnoise.book.titles import MODEL_TITLES, noise_title
 
+NONE: Mapping[str, float] = types.MappingProxyType({})
+
 
 @styled
-def at_a_glance(table: pd.DataFrame, arms: Mapping[str, tuple[str, str]]) -> Figure:
-    """The median accuracy of a few methods on each network and noise, on one line each, and the clean ceiling.
+def at_a_glance(table: pd.DataFrame) -> Figure:
+    """The median accuracy of a few methods on each network and noise, on one line each, and the clean ceilings.
 
     Args:
-        table: as `tables.as_table` gives it, with runs without noise.
-        arms: what a dot is called to its method and the source of its T, from the plainest to the best. The first is
-            grey, the last in the accent colour.
+        table: rows of `tables.as_table`, with a column ``name``: what a dot is called, from the plainest to the best.
+            Rows without noise are ceilings, each with a name of its own.
     """
     table = table.assign(accuracy=100 * table["last_accuracy"])
-    noises = [noise for noise in dict.fromkeys(table["noise"]) if noise != "clean"]
-    cells = [(model, noise) for model in dict.fromkeys(table["model"]) for noise in noises]
-    medians = table.groupby(["model", "noise", "method", "transition"], sort=False)["accuracy"].median()
-    drawn = medians.reset_index()
-    figure, axes = new_axes(drawn, 1, 1, 7.2, 0.62 * len(cells) + 1.3)
+    noisy = table[table["noise"] != "clean"]
+    drawn = table.groupby(["model", "noise", "name"], sort=False)["accuracy"].median().reset_index()
+    cells = list(dict.fromkeys(zip(noisy["model"], noisy["noise"], strict=True)))
+    colours = dict(zip(dict.fromkeys(noisy["name"]), [GREY, *PALETTE], strict=False))
+    figure, axes = new_axes(drawn, 1, 1, 7.2, 0.62 * len(cells) + 1.5)
     ax = axes[0, 0]
-    colours = dict(zip(arms, [GREY, PALETTE[0], PALETTE[1]], strict=False))
     for y, (model, noise) in enumerate(cells):
         here = where(drawn, model=model, noise=noise)
-        points = {
-            name: float(found.iloc[0])
-            for name, (method, source) in arms.items()
-            if len(found := where(here, method=method, transition=source)["accuracy"])
-        }
-        ax.plot([min(points.values()), max(points.values())], [y, y], color="0.85", linewidth=3, zorder=1)
-        for name, value in points.items():
+        ax.plot([here["accuracy"].min(), here["accuracy"].max()], [y, y], color="0.85", linewidth=3, zorder=1)
+        for name, value in zip(here["name"], here["accuracy"], strict=True):
             ax.plot(value, y, "o", markersize=9, color=colours[name], zorder=2)
-            if y == 0:
-                side = "right" if name == next(iter(arms)) else "left"
-                ax.annotate(name, (value, y), (0, 9), textcoords="offset points", ha=side, color=colours[name])
-        ceiling = where(drawn, model=model, noise="clean")["accuracy"]
-        if len(ceiling):
-            ax.plot([ceiling.iloc[0]] * 2, [y - 0.28, y + 0.28], color="0.2", linewidth=1.5, zorder=3)
-            if y == len(cells) - 1:
-                said = {"textcoords": "offset points", "ha": "center", "va": "top", "color": "0.2"}
-                ax.annotate("clean labels", (ceiling.iloc[0], y + 0.28), (0, -3), **said)
+        for limit in where(drawn, model=model, noise="clean")["accuracy"]:
+            ax.plot([limit] * 2, [y - 0.28, y + 0.28], color="0.2", linewidth=1.5, zorder=3)
+    handles = [Line2D([], [], color=colour, marker="o", linestyle="", label=name) for name, colour in colours.items()]
+    handles += [Line2D([], [], color="0.2", marker="|", markersize=12, linestyle="", label="clean labels")]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
     ax.set_yticks(range(len(cells)), [f"{MODEL_TITLES[model]}, {noise_title(noise)}" for model, noise in cells])
-    ax.set_ylim(len(cells) - 0.4, -0.8)
+    ax.set_ylim(len(cells) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("clean test images that are classified rightly (%)")
+    return figure
+
+
+@styled
+def runs(rows: pd.DataFrame, by: str, training: str = "training", limits: Mapping[str, float] = NONE) -> Figure:
+    """Accuracy after the last epoch, the best first, a panel per noise: a dot per run, a line at the mean.
+
+    Args:
+        rows: as `tables.as_table` gives it, with two columns more.
+        by: the column that names what has a row of its own.
+        training: the column that names the colours, if there are several.
+        limits: accuracies in percent by name, each a dotted line; in the colour of that name, if one has it.
+    """
+    noises, series = (list(dict.fromkeys(rows[name])) for name in ("noise", training))
+    means = rows.groupby([by, training], sort=False)["last_accuracy"].mean().groupby(by, sort=False).max()
+    names = list(means.sort_values(ascending=False, kind="stable").index)
+    colours = dict(zip(series, [GREY, PALETTE[0]] if len(series) > 1 else PALETTE, strict=False))
+    drawn = rows[["noise", by, training, "seed", "last_accuracy"]]
+    figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.3 * len(noises), 0.35 * len(names) + 1.2, sharey=True)
+    for ax, noise in zip(axes[0], noises, strict=True):
+        cells = rows[rows["noise"] == noise].groupby([by, training], sort=False)["last_accuracy"]
+        for (name, kind), accuracies in cells:
+            y, values = names.index(name), 100 * accuracies
+            ax.plot(values, [y] * len(values), "o", color=colours[kind], alpha=0.4, markersize=4)
+            ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=colours[kind])
+        for name, limit in limits.items():
+            colour = colours.get(name, "0.2")
+            ax.axvline(limit, color=colour, linewidth=1, linestyle=":")
+            said = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "fontsize": 8}
+            ax.annotate("clean labels", (limit, 0.02), color=colour, **said)
+        ax.set(title=f"{noise_title(noise)}, n = {cells.size().max()}", xlabel="clean test accuracy (%)")
+        ax.grid(False, axis="y")
+    axes[0, 0].set_yticks(range(len(names)), names)
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    if len(series) > 1:
+        handles = [Line2D([], [], color=colours[kind], marker="o", markersize=4, label=kind) for kind in series]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(series))
     return figure

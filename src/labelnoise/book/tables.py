@@ -162,8 +162,7 @@ def ablation(records: Iterable[Record]) -> pd.DataFrame:
 
     def part(asked: Trial) -> str:
         if asked.method != OURS:
-            other = {"forward": "forward correction, trained alike", "graph-forward": "with a graph of pixels"}
-            return other.get(asked.method, "cross-entropy, trained alike")
+            return "with a graph of pixels"
         if not asked.refit:
             return "without the validation images"
         return "the whole" if asked.settings.augmentation else "without changed images and averaging"
