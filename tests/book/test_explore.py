@@ -148,6 +148,22 @@ def test_every_state_on_record_is_whole(notebook):
             assert set(method["seeds"]) <= set(cell["methods"]["cross-entropy"]["seeds"])
 
 
+def test_what_figures_choose_on_the_page_is_there(notebook):
+    cells = notebook["shown"]["cells"]
+    chosen = [
+        cell.metadata["explore"]
+        for name in project.notebook_names()
+        for cell in nbformat.read(project.notebook_path(name), as_version=4).cells
+        if "explore" in cell.metadata
+    ]
+    assert len(chosen) > 10
+    for choice in chosen:
+        fields = {field: choice[field] for field in ("dataset", "kind", "rate", "model") if field in choice}
+        (cell, *_) = [cell for cell in cells if fields.items() <= cell.items()]
+        assert choice.get("method", "cross-entropy") in cell["methods"]
+        assert choice.get("estimator", "oracle") in cell["estimators"]
+
+
 def test_the_page_is_small_parses_and_names_no_host(notebook):
     html = explore.page(notebook["shown"])
     assert len(html.encode()) < 600_000

@@ -104,7 +104,13 @@ SETTLED = {arm: tries[0][0] if arm.noise == "paper-0.6" else tries[1][0] for arm
 def parts(seeds):
     """Accuracies of a recipe and of what is left of it."""
     rows = [
-        {"noise": noise, "part": part, "training": "modern", "seed": seed, "last_accuracy": 0.9 + 0.01 * seed - 0.02 * k}
+        {
+            "noise": noise,
+            "part": part,
+            "training": "modern",
+            "seed": seed,
+            "last_accuracy": 0.9 + 0.01 * seed - 0.02 * k,
+        }
         for noise in NOISES
         for k, part in enumerate(("whole", "without the graph"))
         for seed in range(seeds)

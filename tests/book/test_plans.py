@@ -34,7 +34,8 @@ EVERY = {
     "modern": (
         plans.modern,
         {
-            "noises": PAPER, "seeds": 2,
+            "noises": PAPER,
+            "seeds": 2,
             "methods": ["cross-entropy", "hog-labels", "hog-forward, true", "forward, alternating"],
         },
     ),

@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import nbformat
 import pytest
 from nbformat import v4
@@ -56,6 +58,17 @@ def test_below_each_figure_stands_what_it_is_made_from(book, records):
         assert "<../../notebooks/01_toy.ipynb>" in line
         assert "this page reads 2 records of 1.0 core-hours, the last of 2026-01-03" in line
         assert f"executed {notebook.metadata['labelnoise']['date']} in 3.2 seconds" in line
+
+
+@pytest.mark.parametrize(("name", "page"), [("01_toy", "explore.html"), ("index", "chapters/explore.html")])
+def test_a_figure_leads_to_the_page_to_explore_with_its_choices_set(book, records, name, page):
+    notebook = a_notebook(figure_cell("fig-a", PER_SEED))
+    notebook.cells[-1].metadata["explore"] = {"rate": "0.6", "method": "forward, true"}
+    for given, link in (({}, f'<a href="{page}#rate=0.6&method=forward%2C+true">Explore</a>'), ({"n": 3}, None)):
+        copy = deepcopy(notebook)
+        stamps.add(copy, stamps.stamp(name, given, 1.0, records))
+        line = next(cell.source for cell in copy.cells if cell.id == "fig-a-made")
+        assert (link in line) if link else ("Explore" not in line)  # an own run has no such page beside it
 
 
 def test_a_page_without_trials_claims_none(book):

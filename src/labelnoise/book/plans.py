@@ -207,7 +207,9 @@ def modern(
     """
     check(seeds, noises=noises, models=models, methods=methods)
     return [
-        in_profile(dataclasses.replace(choice.trial(tuning.Arm(dataset, noise, model, *each), seed), refit=True), profile)
+        in_profile(
+            dataclasses.replace(choice.trial(tuning.Arm(dataset, noise, model, *each), seed), refit=True), profile
+        )
         for model in models
         for choice in (tuning.Choice(protocol(dataset, model, OURS)),)
         for noise, each in itertools.product(noises, map(arm, methods))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import nbformat
 
@@ -74,7 +75,8 @@ def add(notebook: nbformat.NotebookNode, stamp: Mapping[str, Any]) -> None:
     for cell in notebook.cells:
         cells.append(cell)
         if figure := _figure(cell):
-            cells.append(_line_cell(stamp, figure["name"], _table(cell)))
+            chosen = {} if stamp["own_run"] else cell.metadata.get("explore", {})
+            cells.append(_line_cell(stamp, figure["name"], _table(cell), chosen))
     notebook.cells = [*cells, _made_cell(stamp)]
     if stamp["own_run"]:
         notebook.cells.insert(1, _own_run_cell(stamp))
@@ -137,12 +139,15 @@ def _data_link(name: str, figure: str) -> str:
     return f"{_up(name)}_static/data/{name}/{figure}.csv"
 
 
-def _line_cell(stamp: Mapping[str, Any], figure: str, table: str) -> nbformat.NotebookNode:
+def _line_cell(stamp: Mapping[str, Any], figure: str, table: str, chosen: Mapping[str, str]) -> nbformat.NotebookNode:
     name = stamp["chapter"]
     parts = [f"{{download}}`notebooks/{name}.ipynb <{_up(name)}../notebooks/{name}.ipynb>`"]
     if table:
         kind = "per seed" if "seed" in table.partition("\n")[0].split(",") else "as drawn"
         parts.insert(0, f"[Data, {kind}]({_data_link(name, figure)})")
+    if chosen:  # what a figure's cell names under ``explore``, as the page to explore has it in its address
+        page = "chapters/explore.html" if name == project.FRONT_PAGE else "explore.html"
+        parts.insert(0, f'<a href="{page}#{urlencode(chosen)}">Explore</a>')
     if stamp["trials"]:
         hours = f"{stamp['core_seconds'] / 3600:,.1f} core-hours"
         parts.append(f"this page reads {stamp['trials']:,} records of {hours}, the last of {stamp['recorded']}")
