@@ -25,8 +25,9 @@ RENAMED = {
     "arms": "methods", "rate_arms": "methods", "ten_arms": "methods of ten_classes", "rate_noises": "noises",
     "ten_noises": "noises of ten_classes", "draws": "seeds", "rate_seeds": "seeds", "sgd_seeds": "seeds of sgd",
     "long_seeds": "seeds of long_training", "ablation_seeds": "seeds of modern_training",
-    "distorted_seeds": "seeds of wrong_t", "close_seeds": "seeds of 03_correction", "traced_seeds": "seeds of precision_depends", "gentle_seeds":
-    "seeds of alexnet", "unseen_noises": "noises", "unseen_seeds": "seeds",
+    "distorted_seeds": "seeds of wrong_t", "close_seeds": "seeds of 03_correction", "traced_seeds":
+    "seeds of precision_depends", "gentle_seeds": "seeds of alexnet", "unseen_noises": "noises",
+    "unseen_seeds": "seeds",
 }  # fmt: skip
 
 

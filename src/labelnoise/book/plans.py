@@ -206,15 +206,13 @@ def modern(
         InputError: a list is empty, there are too few seeds, or a name is not known.
     """
     check(seeds, noises=noises, models=models, methods=methods)
-    return [
-        in_profile(
-            dataclasses.replace(choice.trial(tuning.Arm(dataset, noise, model, *each), seed), refit=True), profile
-        )
+    trials = [
+        tuning.Choice(protocol(dataset, model, OURS)).trial(tuning.Arm(dataset, noise, model, *each), seed)
         for model in models
-        for choice in (tuning.Choice(protocol(dataset, model, OURS)),)
         for noise, each in itertools.product(noises, map(arm, methods))
         for seed in range(seeds)
     ]
+    return [in_profile(dataclasses.replace(asked, refit=True), profile) for asked in trials]
 
 
 def ablation(
