@@ -278,7 +278,7 @@ def test_the_planned_trials_are_those_that_the_chapters_cell_makes_of_its_parame
     given = {"seeds": 1, "noises": [*paper, "paper-0.5", "symmetric-0.3"]}
     plan = parameters.planned("sgd", given)
     assert len(set(plan.trials)) == len(plan.trials)  # one noise is named twice
-    assert set(plans.with_and_without(plans.CONSTANT_SGD, noises=paper, seeds=1)) <= set(plan.groups["sgd"])
+    assert set(plans.alike(plans.CONSTANT_SGD, noises=paper, seeds=1)) <= set(plan.groups["sgd"])
     assert {t.noise for t in plan.trials} == {*paper, "symmetric-0.3"}
     plan = parameters.planned("03_correction", {"noise_rates": [0.1, 0.3], "noise_kind": "pair-flip"})
     assert {t.noise for t in plan.trials} == {"clean", "pair-flip-0.1", "pair-flip-0.3"}

@@ -39,7 +39,7 @@ EVERY = {
             "methods": ["cross-entropy", "hog-labels", "hog-forward, true", "forward, alternating"],
         },
     ),
-    "long": (plans.with_and_without, {"settings": plans.LONG, "noises": PAPER, "seeds": 3}),
+    "long": (plans.alike, {"settings": plans.LONG, "noises": PAPER, "seeds": 3}),
     "warm": (plans.warm_starts, {"dataset": "fashion-mnist-3", "noises": PAPER, "epochs": [2, 4], "seeds": 3}),
     "precision": (plans.precision, {"noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}),
 }

@@ -152,20 +152,42 @@ def distorted(*, distortions: Sequence[str], **common: Any) -> list[Trial]:
     return correction(models=["lenet"], methods=methods, **common)
 
 
-def with_and_without(
-    settings: Settings, *, noises: Sequence[str], seeds: int, model: str = "lenet", **common: Any
+def alike(
+    settings: Settings,
+    *,
+    dataset: str = "fashion-mnist-3",
+    noises: Sequence[str],
+    model: str = "lenet",
+    methods: Sequence[str] = ("cross-entropy", "forward, true"),
+    seeds: int,
+    profile: str = "full",
+    refit: bool | None = None,
 ) -> list[Trial]:
-    """A network with these settings, without and with forward correction by the true T.
+    """Methods with the same settings for each, whatever was chosen for them; an estimated T is that of plain training.
 
-    `common` are further fields, such as dataset and profile, as `trials.trial` takes them.
+    Args:
+        settings: how each is trained.
+        dataset, noises, model: by name.
+        methods: each ``METHOD`` or ``METHOD, SOURCE of its T``.
+        seeds: independent runs of each.
+        profile: as `trials.in_profile` takes it.
+        refit: whether they learn from the validation images too.
+
+    Raises:
+        InputError: a list is empty, there are too few seeds, or a name is not known.
     """
-    check(seeds, noises=noises)
-    return [
-        trial(noise=noise, model=model, method=method, transition=source, seed=seed, settings=settings, **common)
-        for noise in noises
-        for method, source in (("cross-entropy", None), ("forward", "true"))
+    check(seeds, noises=noises, methods=methods)
+    trials = [
+        tuning.Choice(settings).trial(tuning.Arm(dataset, noise, model, *each), seed)
+        for noise, each in itertools.product(noises, map(arm, methods))
         for seed in range(seeds)
     ]
+    return [in_profile(dataclasses.replace(asked, refit=refit), profile) for asked in trials]
+
+
+def modern(*, dataset: str = "fashion-mnist-3", model: str = "lenet", **common: Any) -> list[Trial]:
+    """Methods in modern training, which is that of graph-guided training; `common` as `alike` takes it."""
+    return alike(protocol(dataset, model, OURS), dataset=dataset, model=model, refit=True, **common)
 
 
 def warm_starts(*, dataset: str, noises: Sequence[str], epochs: Sequence[int], seeds: int, profile: str) -> list[Trial]:
@@ -181,38 +203,6 @@ def warm_starts(*, dataset: str, noises: Sequence[str], epochs: Sequence[int], s
         for n in epochs
         for seed in range(seeds)
     ]  # fmt: skip
-
-
-def modern(
-    *,
-    dataset: str = "fashion-mnist-3",
-    noises: Sequence[str],
-    models: Sequence[str] = ("lenet",),
-    methods: Sequence[str],
-    seeds: int,
-    profile: str = "full",
-) -> list[Trial]:
-    """The methods in modern training: the same settings and images for each, and T as in plain training.
-
-    Changed images, averaged weights and more epochs, as graph-guided training has them, and the validation images too.
-
-    Args:
-        dataset, noises, models: by name.
-        methods: each ``METHOD`` or ``METHOD, SOURCE of its T``.
-        seeds: independent runs of each.
-        profile: as `trials.in_profile` takes it.
-
-    Raises:
-        InputError: a list is empty, there are too few seeds, or a name is not known.
-    """
-    check(seeds, noises=noises, models=models, methods=methods)
-    trials = [
-        tuning.Choice(protocol(dataset, model, OURS)).trial(tuning.Arm(dataset, noise, model, *each), seed)
-        for model in models
-        for noise, each in itertools.product(noises, map(arm, methods))
-        for seed in range(seeds)
-    ]
-    return [in_profile(dataclasses.replace(asked, refit=True), profile) for asked in trials]
 
 
 def ablation(
