@@ -118,6 +118,13 @@ def parts(seeds):
     return pd.DataFrame(rows)
 
 
+def at_a_glance(made):
+    """The rows of forward correction, and of cross-entropy as a ceiling, with the names of dots."""
+    table = tables.as_table(made)
+    forward = table[table["method"] == "forward"].assign(name="corrected")
+    return pd.concat([forward, table[table["method"] == "cross-entropy"].assign(noise="clean", name="limit")])
+
+
 DRAWINGS = {
     "images of 3 classes": lambda records: images(3),
     "images of 10 classes": lambda records: images(10, columns=1),
@@ -164,6 +171,7 @@ DRAWINGS = {
         )
     ),
     "tries": lambda records: figures.tries(tuning_tables.tries(TRIED, SETTLED)),
+    "at a glance": lambda records: glance.at_a_glance(at_a_glance(records(3))),
     "runs": lambda records: glance.runs(parts(3), "part"),
     "runs of one seed in two trainings": lambda records: glance.runs(
         pd.concat([parts(1), parts(1).assign(training="plain")]), "part", limits={"plain": 95.0}

@@ -112,7 +112,7 @@ def precision_difference(records: Sequence[Record]) -> pd.DataFrame:
 def by_epochs(records: Sequence[Record]) -> pd.DataFrame:
     """Accuracy in percent with few and with many epochs, one row per noise, method and number of epochs.
 
-    Corrections have the true T; the title of a method does not repeat it.
+    The title of a method does not repeat the source of its T where all corrections have the true one.
     """
     table = as_table(records).assign(epochs=[r.trial.settings.epochs for r in records])
     arm = ["noise", "method", "transition", "epochs"]
@@ -122,7 +122,7 @@ def by_epochs(records: Sequence[Record]) -> pd.DataFrame:
         measured = [f"{epoch.mean:.1f} ± {epoch.deviation:.1f}" for epoch in (best, last)]
         rows.append([*values, *measured, cell["seconds"].median(), best.n])
     table = pd.DataFrame(rows, columns=[*arm, "best_accuracy", "last_accuracy", "seconds", "n"])
-    return titled(table.assign(transition=""))
+    return titled(table.assign(transition="") if table["transition"].isin(["", "true"]).all() else table)
 
 
 def estimators(result: Mapping[str, Any]) -> pd.DataFrame:
