@@ -55,6 +55,7 @@ same: .make/chapters
 	@changed=$$(git status --porcelain -- book results); \
 	if [ -n "$$changed" ]; then echo "make: drawing the chapters again changed these files:" >&2; echo "$$changed" >&2; exit 1; fi
 
+# Tests of a file share what they have trained, so a file is one process's.
 lint: .make/setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -63,8 +64,8 @@ lint: .make/setup
 
 # The chapters are checked as they stand; regenerating them first would compare them with themselves.
 test: lint
-	$(BIN)/pytest
-	$(BIN)/pytest --nbval --nbval-current-env book/index.ipynb book/chapters
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --nbval --nbval-current-env book/index.ipynb book/chapters
 	$(BUILD) --path-output .make/book book/
 	$(BIN)/labelnoise replay -n 3
 
