@@ -1,0 +1,101 @@
+"""Which labels are wrong, given T and what a model says of the samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy  # not its submodules: each is loaded when it is first used
+from numpy.typing import NDArray
+
+from labelnoise.estimators._inputs import Floats, row_blocks
+from labelnoise.noise import Labels
+from labelnoise.transitions import Matrix
+
+STEPS = 3  # of `unmixed`; more of them trust T further than its estimate goes
+LEAST = 0.01  # of a class in each sample, over the number of classes: no model is surer than that
+SPARSE = 0.1  # of the entries of T that are not 0, below which a sparse product is quicker
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is thought of each label.
+
+    Attributes:
+        suggestions: the likeliest clean class, shape (n_samples,).
+        p_wrong: P(clean != label | x, label), shape (n_samples,).
+        times: how many times better than the label the best other class explains the sample, shape (n_samples,).
+    """
+
+    suggestions: Labels
+    p_wrong: NDArray[np.float64]
+    times: NDArray[np.float64]
+
+
+def unmixed(pred_probs: Floats, transition_matrix: Matrix, steps: int = STEPS) -> NDArray[np.float64]:
+    """P(clean | x) of which T makes about P(noisy | x): shape (n_samples, n_classes), rows sum to 1.
+
+    Each step is one of expectation maximisation towards the q whose ``q @ T`` has the least divergence from
+    `pred_probs` (Richardson 1972, Journal of the Optical Society of America 62, 55-59; Lucy 1974, The Astronomical
+    Journal 79, 745-754), which begins with `pred_probs`. The inverse of T has no bounds, and makes of each error of the
+    model a larger one; few steps do not.
+
+    Args:
+        pred_probs: P(noisy | x), shape (n_samples, n_classes).
+        transition_matrix: T.
+        steps: how many.
+    """
+    flips = transition_matrix
+    if np.count_nonzero(flips) < SPARSE * flips.size:
+        flips = scipy.sparse.csr_array(flips)
+    clean = pred_probs.astype(np.float64)
+    for _ in range(steps):
+        clean *= (pred_probs / np.maximum(clean @ flips, 1e-12)) @ flips.T
+        clean /= clean.sum(axis=1, keepdims=True)
+    return clean
+
+
+def wrong_labels(
+    pred_probs: Floats, noisy_labels: Labels, transition_matrix: Matrix, clean_probs: Floats | None = None
+) -> Judged:
+    """How likely each label is wrong, what it should rather be, and how clearly.
+
+    By Bayes' rule P(clean | x, label) is in proportion to ``P(clean | x) * T[clean, label]``. It is the best guess of
+    how likely a label is wrong, but it takes T at its word. `times`, by which labels are best ranked
+    (``benchmarks/rankings.py``), does so by half: it is the geometric mean of the ratios that P(clean | x) and
+    P(noisy | x) have between the best other class and the label.
+
+    Assumes that flips depend on the class alone, and that the model has not learned from these labels. A row of T is
+    mixed with one sample that is of any class, as few samples don't show the flips that are rare.
+
+    Args:
+        pred_probs: P(noisy | x), shape (n_samples, n_classes), as `check_inputs` gives them.
+        noisy_labels: shape (n_samples,), likewise.
+        transition_matrix: T, shape (n_classes, n_classes).
+        clean_probs: P(clean | x), shape (n_samples, n_classes), if it is known; else it is `unmixed`.
+
+    >>> judged = wrong_labels(np.array([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1]), np.array([[0.8, 0.2], [0.2, 0.8]]))
+    >>> judged.suggestions, judged.p_wrong.round(2), judged.times.round(1)
+    (array([0, 0]), array([0.04, 0.84]), array([0.2, 5.8]))
+    """
+    n_samples, n_classes = pred_probs.shape
+    samples = np.bincount(noisy_labels, minlength=n_classes)[:, None]
+    mixed = (samples * transition_matrix + 1 / n_classes) / (samples + 1)
+    judged = Judged(np.empty(n_samples, np.int64), np.empty(n_samples), np.empty(n_samples))
+    for block in row_blocks(pred_probs):
+        labels = noisy_labels[block]
+        rows, noisy = np.arange(len(labels)), _bounded(pred_probs[block])
+        clean = unmixed(noisy, transition_matrix) if clean_probs is None else clean_probs[block]
+        posterior = clean * mixed[:, labels].T
+        posterior /= posterior.sum(axis=1, keepdims=True)
+        judged.suggestions[block] = posterior.argmax(axis=1)
+        judged.p_wrong[block] = 1 - posterior[rows, labels]
+        posterior[rows, labels] = -1
+        other, both = posterior.argmax(axis=1), noisy * _bounded(clean)
+        judged.times[block] = np.sqrt(both[rows, other] / both[rows, labels])
+    return judged
+
+
+def _bounded(probs: Floats) -> NDArray[np.float64]:
+    bounded = np.maximum(probs, LEAST / probs.shape[1], dtype=np.float64)
+    return bounded / bounded.sum(axis=1, keepdims=True)
