@@ -9,8 +9,8 @@ import pytest
 
 from labelnoise import cli, confident_learning, corrupt, pair_flip, symmetric
 from labelnoise.own import doubts
-from labelnoise.own.estimate import estimate
 from labelnoise.own._text import as_text
+from labelnoise.own.estimate import estimate
 from labelnoise.own.report import Report, at_least_counted
 
 K, N = 4, 4000

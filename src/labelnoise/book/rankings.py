@@ -52,16 +52,9 @@ def table(result: Mapping[str, Any], *, chosen_on: bool = False) -> pd.DataFrame
     return pd.DataFrame(columns).sort_values(MEASURES[1], ascending=False)
 
 
-def chosen(result: Mapping[str, Any], most: float = 0.25) -> str:
-    """The ranking of the best mean average precision of those that are seldom worse than cleanlab's best.
-
-    Args:
-        result: as `scores` takes it; only the cells that the ranking is chosen on are looked at.
-        most: the largest share of cells in which it may be worse, by each of the first two measures.
-    """
-    found = table(result, chosen_on=True).drop(index=list(THEIRS))
-    seldom = (found[[f"{measure}, worse" for measure in MEASURES[:2]]] <= most).all(axis=1)
-    return str(found.index[seldom][0])
+def chosen(result: Mapping[str, Any]) -> str:
+    """The ranking of ours with the best mean average precision on the cells to choose by."""
+    return str(table(result, chosen_on=True).index.drop(list(THEIRS))[0])
 
 
 def filters(result: Mapping[str, Any]) -> pd.DataFrame:

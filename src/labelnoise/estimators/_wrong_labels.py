@@ -13,7 +13,7 @@ from labelnoise.noise import Labels
 from labelnoise.transitions import Matrix
 
 STEPS = 3  # of `unmixed`; more of them trust T further than its estimate goes
-LEAST = 0.01  # of a class in each sample, over the number of classes: no model is surer than that
+LEAST = 1e-9  # in place of a probability of 0, such as a neighbourhood has without a sample of a class
 SPARSE = 0.1  # of the entries of T that are not 0, below which a sparse product is quicker
 
 
@@ -24,7 +24,7 @@ class Judged:
     Attributes:
         suggestions: the likeliest clean class, shape (n_samples,).
         p_wrong: P(clean != label | x, label), shape (n_samples,).
-        times: how many times better than the label the best other class explains the sample, shape (n_samples,).
+        times: how many times as likely as the label the likeliest other class is by P(clean | x), shape (n_samples,).
     """
 
     suggestions: Labels
@@ -48,9 +48,10 @@ def unmixed(pred_probs: Floats, transition_matrix: Matrix, steps: int = STEPS) -
     flips = transition_matrix
     if np.count_nonzero(flips) < SPARSE * flips.size:
         flips = scipy.sparse.csr_array(flips)
-    clean = pred_probs.astype(np.float64)
+    noisy = np.maximum(pred_probs, LEAST, dtype=np.float64)
+    clean = noisy
     for _ in range(steps):
-        clean *= (pred_probs / np.maximum(clean @ flips, 1e-12)) @ flips.T
+        clean = clean * ((noisy / np.maximum(clean @ flips, LEAST)) @ flips.T)
         clean /= clean.sum(axis=1, keepdims=True)
     return clean
 
@@ -60,10 +61,9 @@ def wrong_labels(
 ) -> Judged:
     """How likely each label is wrong, what it should rather be, and how clearly.
 
-    By Bayes' rule P(clean | x, label) is in proportion to ``P(clean | x) * T[clean, label]``. It is the best guess of
-    how likely a label is wrong, but it takes T at its word. `times`, by which labels are best ranked
-    (``benchmarks/rankings.py``), does so by half: it is the geometric mean of the ratios that P(clean | x) and
-    P(noisy | x) have between the best other class and the label.
+    By Bayes' rule P(clean | x, label) is in proportion to ``P(clean | x) * T[clean, label]``, which tells how likely a
+    label is wrong, but takes T at its word. `times` does so less: labels are best ranked by it
+    (``benchmarks/rankings.py``).
 
     Assumes that flips depend on the class alone, and that the model has not learned from these labels. A row of T is
     mixed with one sample that is of any class, as few samples don't show the flips that are rare.
@@ -76,7 +76,7 @@ def wrong_labels(
 
     >>> judged = wrong_labels(np.array([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1]), np.array([[0.8, 0.2], [0.2, 0.8]]))
     >>> judged.suggestions, judged.p_wrong.round(2), judged.times.round(1)
-    (array([0, 0]), array([0.04, 0.84]), array([0.2, 5.8]))
+    (array([0, 0]), array([0.05, 0.84]), array([0.1, 9.7]))
     """
     n_samples, n_classes = pred_probs.shape
     samples = np.bincount(noisy_labels, minlength=n_classes)[:, None]
@@ -84,18 +84,14 @@ def wrong_labels(
     judged = Judged(np.empty(n_samples, np.int64), np.empty(n_samples), np.empty(n_samples))
     for block in row_blocks(pred_probs):
         labels = noisy_labels[block]
-        rows, noisy = np.arange(len(labels)), _bounded(pred_probs[block])
-        clean = unmixed(noisy, transition_matrix) if clean_probs is None else clean_probs[block]
+        rows = np.arange(len(labels))
+        clean = unmixed(pred_probs[block], transition_matrix) if clean_probs is None else clean_probs[block]
+        clean = np.maximum(clean, LEAST)
         posterior = clean * mixed[:, labels].T
         posterior /= posterior.sum(axis=1, keepdims=True)
         judged.suggestions[block] = posterior.argmax(axis=1)
         judged.p_wrong[block] = 1 - posterior[rows, labels]
-        posterior[rows, labels] = -1
-        other, both = posterior.argmax(axis=1), noisy * _bounded(clean)
-        judged.times[block] = np.sqrt(both[rows, other] / both[rows, labels])
+        own = clean[rows, labels]
+        clean[rows, labels] = 0
+        judged.times[block] = clean.max(axis=1) / own
     return judged
-
-
-def _bounded(probs: Floats) -> NDArray[np.float64]:
-    bounded = np.maximum(probs, LEAST / probs.shape[1], dtype=np.float64)
-    return bounded / bounded.sum(axis=1, keepdims=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # labels; higher ones left more labels wrong in benchmarks/rankings.py, but also raised the number in fewer cells.
 THRESHOLD = 0.5
 FEW = 10  # rows that a report shows
+MOST = 1000  # times that are told apart there
 SUGGESTIONS, CLEANED = "suggestions.csv", "labels_cleaned.csv"
 
 
@@ -58,18 +59,19 @@ def rule(suggestions: pd.DataFrame, threshold: float) -> str:
     """What cleaning did, in a sentence or two."""
     n, changed = len(suggestions), len(changes(suggestions, threshold))
     return (
-        f"A label that is wrong with a probability above {threshold:g} is changed to its suggestion, if that is another "
-        f"class: {changed:,} of {n:,} labels ({100 * changed / n:.1f} %). Look at some of them before you train on the "
-        "cleaned labels; your own file stays as it is."
+        f"A label that is wrong with a probability above {threshold:g} is changed to its suggestion, if that is "
+        f"another class: {changed:,} of {n:,} labels ({100 * changed / n:.1f} %). Look at some of them before you "
+        "train on the cleaned labels; your own file stays as it is."
     )
 
 
 def few(suggestions: pd.DataFrame) -> pd.DataFrame:
-    """The clearest rows as they are shown."""
-    table = suggestions.head(FEW)
-    p_wrong, times = table["p_wrong"].map("{:.1%}".format), table["times"].map("{:,.1f} times".format)
-    table = table.assign(p_wrong=p_wrong.str.replace("%", " %"), times=times)
-    return table.rename(columns={"p_wrong": "likely wrong", "times": "explained better"})
+    """The clearest rows with another suggestion than the label, as they are shown."""
+    table = suggestions[suggestions["suggestion"] != suggestions["label"]].head(FEW)
+    p_wrong = [f"{100 * share:.1f} %" for share in table["p_wrong"]]
+    times = [f"{each:.1f} times" if each < MOST else f"over {MOST} times" for each in table["times"]]
+    table = table.assign(p_wrong=p_wrong, times=times)
+    return table.rename(columns={"p_wrong": "probably wrong", "times": "suggestion likelier"})
 
 
 def files(suggestions: pd.DataFrame, threshold: float) -> dict[str, bytes]:

@@ -43,6 +43,8 @@ labels_cleaned.csv."""
 NOTES = (
     "Assumed: each probability comes from a model that was not trained on that sample's label (out-of-sample, as from "
     "cross-validation); labels that were memorised look clean. Flips depend on the class alone, not on the sample.",
+    "A suggestion is the likeliest clean class by Bayes' rule from T and the probabilities, after some steps that take "
+    "the flips out of these. They are ranked by how many times as likely as the label the likeliest other class is.",
     "The intervals hold what another draw of the samples would change. They don't know the bias of the estimator or "
     "of the model, so they cover the truth less often than they say; see the book's chapter on precision.",
 )

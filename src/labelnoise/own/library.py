@@ -52,10 +52,10 @@ class Estimate(_Shown):
     Attributes:
         report: T with intervals, the noise rate of each class, and what casts doubt on them.
         suggestions: one row per label, the clearest of those that are likely wrong first: ``row``, ``label``,
-            ``suggestion``, ``p_wrong``, the probability that the label is wrong, and ``times``, how many times better
-            the suggestion explains the sample (where that is the label itself, the next best class).
-        cleaned: the labels as they were given, shape (n_samples,), but those that are wrong with a probability above the
-            threshold replaced with the suggestion.
+            ``suggestion``, ``p_wrong``, the probability that the label is wrong, and ``times``, how many times as
+            likely as the label the likeliest other class is by the probabilities, once the flips are taken out.
+        cleaned: the labels as they were given, shape (n_samples,), but those that are wrong with a probability above
+            the threshold replaced with the suggestion.
     """
 
     report: Report
@@ -82,8 +82,8 @@ def estimate(
 
     Args:
         pred_probs: P(noisy | x) by a model that was not trained on that sample's label, shape (n_samples, n_classes);
-            an array, a tensor, or a DataFrame whose columns are named after the labels. Columns without names are in the
-            order of the labels.
+            an array, a tensor, or a DataFrame whose columns are named after the labels. Columns without names are in
+            the order of the labels.
         labels: the noisy labels, integers or names, shape (n_samples,).
         estimator: of T, a name in `labelnoise.ESTIMATORS`.
         threshold: the probability of being wrong above which a label is changed in ``cleaned``.

@@ -36,8 +36,8 @@ labels by how likely each is wrong.
 DESCRIPTION += image_files.FORMS
 EXAMPLE = """example:
   labelnoise train photos/ --network lenet --out report/
-writes report/report.html, report.json, suggestions.csv, labels_cleaned.csv and model.safetensors. A network of your own is made by a
-function of n_classes, in_channels and image_size: --network my_module:make_network. To load the network:
+writes report/report.html, report.json, suggestions.csv, labels_cleaned.csv and model.safetensors. A network of your
+own is made by a function of n_classes, in_channels and image_size: --network my_module:make_network. To load it:
   labelnoise.load_network("report/model.safetensors").predict_proba(images)"""
 
 NOTES = (
@@ -47,8 +47,8 @@ NOTES = (
     "this kind; see the book's chapter on precision.",
     "The noisy labels that were held out to compare networks also chose the epoch of each. The network that is handed "
     "over was then trained again, on all images.",
-    "A suggestion is the likeliest clean class by Bayes' rule from a network's P(clean | x) and T. Look at an image "
-    "before you change its label.",
+    "A suggestion is the likeliest clean class by Bayes' rule from a network's P(clean | x) and T. They are ranked by "
+    "how many times as likely as the label the likeliest other class is.",
 )
 
 
