@@ -34,7 +34,7 @@ from labelnoise.book import rankings
 from labelnoise.estimators import Floats, clean_posterior, confident_learning, unmixed, wrong_labels
 from labelnoise.names import named
 from labelnoise.noise import Labels, corrupt
-from labelnoise.own._suggestions import THRESHOLD
+from labelnoise.own.suggestions import THRESHOLD
 from labelnoise.transitions import Matrix
 from labelnoise.trials import provenance
 

@@ -112,6 +112,12 @@ def test_the_estimates_of_the_page_are_nearer_to_the_truth_than_no_noise_is(page
     assert set(page["estimates"]) == set(labelnoise.ESTIMATORS)
 
 
+def test_the_cleaned_labels_of_the_page_have_fewer_wrong_ones(page):
+    clean = page["clean_labels"][page["train"]]
+    gained = (page["judged"].cleaned == clean).astype(float) - (page["noisy_labels"] == clean)
+    assert gained.mean() > 4 * gained.std() / len(gained) ** 0.5
+
+
 def test_the_gain_of_the_page_is_seen_in_clean_labels_too(page):
     clean = page["clean_labels"][page["train"]]
     difference = np.mean(page["pred_probs"].argmax(axis=1) == clean) - np.mean(page["second"] == clean)

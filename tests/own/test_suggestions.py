@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import labelnoise
 from labelnoise import cli, noise
 from labelnoise.errors import InputError
-from labelnoise.own import _suggestions
+from labelnoise.own import suggestions
 from labelnoise.transitions import as_array, symmetric
 
 NAMES = np.array(["cat", "dog", "owl"])
@@ -81,7 +81,7 @@ def test_the_report_shows_the_clearest_rows(data, capsys):
     assert command() == 0
     out, page = capsys.readouterr().out, Path("out/report.html").read_text()
     found = pd.read_csv("out/suggestions.csv")
-    clearest = found[found["suggestion"] != found["label"]].head(_suggestions.FEW)
+    clearest = found[found["suggestion"] != found["label"]].head(suggestions.FEW)
     for row in clearest.itertuples():
         shown = [str(row.row), row.label, row.suggestion, f"{100 * row.p_wrong:.1f} %", f"{row.times:.1f} times"]
         assert re.search(r"\b" + " +".join(map(re.escape, shown)), out)
@@ -125,10 +125,10 @@ def test_a_label_never_changes_to_itself_and_every_change_is_above_the_threshold
     columns = {"row": generator.permutation(20), "label": generator.choice(NAMES, 20)}
     columns |= {"suggestion": generator.choice(NAMES, 20), "p_wrong": generator.random(20), "times": np.ones(20)}
     table = pd.DataFrame(columns)
-    changed = _suggestions.changes(table, threshold)
+    changed = suggestions.changes(table, threshold)
     assert (changed["label"] != changed["suggestion"]).all()
     assert (changed["p_wrong"] > threshold).all()
-    cleaned = _suggestions.cleaned(table, threshold)
+    cleaned = suggestions.cleaned(table, threshold)
     assert (cleaned["label"] != cleaned["given"]).sum() == len(changed)
     np.testing.assert_array_equal(cleaned["given"][table["row"]], table["label"])
 

@@ -52,6 +52,17 @@ def table(result: Mapping[str, Any], *, chosen_on: bool = False) -> pd.DataFrame
     return pd.DataFrame(columns).sort_values(MEASURES[1], ascending=False)
 
 
+def count(result: Mapping[str, Any]) -> int:
+    """How many cells there are to judge by."""
+    return len(_cells(result, False))
+
+
+def shown(result: Mapping[str, Any]) -> pd.DataFrame:
+    """The means of our ranking and cleanlab's, over the cells to judge by, as readers see them."""
+    found = table(result).loc[[OURS, *THEIRS], list(MEASURES)]
+    return found.sort_values(MEASURES[1], ascending=False).round(3).rename_axis("ranking")
+
+
 def chosen(result: Mapping[str, Any]) -> str:
     """The ranking of ours with the best mean average precision on the cells to choose by."""
     return str(table(result, chosen_on=True).index.drop(list(THEIRS))[0])

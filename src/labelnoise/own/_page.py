@@ -12,8 +12,8 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from labelnoise.own._suggestions import few, rule
 from labelnoise.own.report import ARRAYS, WRITTEN, Report, advice, headline, shown
+from labelnoise.own.suggestions import few, rule
 from labelnoise.transitions import Matrix
 
 if TYPE_CHECKING:

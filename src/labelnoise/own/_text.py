@@ -7,9 +7,9 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from labelnoise.own._suggestions import few, rule
 from labelnoise.own._terminal import WIDTH, printable
 from labelnoise.own.report import Report, advice, headline, parts, shown
+from labelnoise.own.suggestions import few, rule
 
 WHOLE = 10  # classes up to which all of T is shown
 SHOWN = 10  # rows of a table

@@ -14,8 +14,8 @@ from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, boot
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._samples import Samples, read_samples
-from labelnoise.own._suggestions import CLEANED, SUGGESTIONS, add_threshold, check_threshold, ranked
 from labelnoise.own._terminal import lines
+from labelnoise.own.suggestions import CLEANED, SUGGESTIONS, add_threshold, check_threshold, ranked
 
 if TYPE_CHECKING:
     from labelnoise.own.report import Report
@@ -103,9 +103,9 @@ def run(options: argparse.Namespace) -> int:
     print(lines(samples.decisions), end="\n\n", flush=True)
     report = estimate_of(samples, options.estimator, options.threshold)
     from labelnoise.own._page import page
-    from labelnoise.own._suggestions import files
     from labelnoise.own._text import as_text
     from labelnoise.own.report import as_arrays, as_json
+    from labelnoise.own.suggestions import files
 
     if options.out is not None:
         assert report.suggestions is not None

@@ -14,9 +14,9 @@ from labelnoise.own import estimate as estimate_command
 from labelnoise.own import train as train_command
 from labelnoise.own._probs import Columns
 from labelnoise.own._samples import matched
-from labelnoise.own._suggestions import THRESHOLD, changes, check_threshold
 from labelnoise.own._tabular import array_labels, label_column
 from labelnoise.own.images import from_arrays
+from labelnoise.own.suggestions import THRESHOLD, changes, check_threshold
 from labelnoise.transitions import as_array
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import labelnoise
 from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, combined
 from labelnoise.estimators.rule import BOUND, DISAGREEMENT, gain_resolution, leads, slope, verdict
-from labelnoise.own._suggestions import THRESHOLD, changes
+from labelnoise.own.suggestions import THRESHOLD, changes
 from labelnoise.statistics import Interval
 from labelnoise.training import VALIDATION_SHARE
 from labelnoise.transitions import Matrix, noise_rate

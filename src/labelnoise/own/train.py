@@ -16,9 +16,9 @@ from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_met
 from labelnoise.own._networks import network_maker
 from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._settings import scaled_settings
-from labelnoise.own._suggestions import add_threshold, check_threshold
 from labelnoise.own._terminal import lines
 from labelnoise.own.images import OwnSet
+from labelnoise.own.suggestions import add_threshold, check_threshold
 from labelnoise.training import MODELS, method
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ NOTES = (
 
 def suggestions(own: OwnSet, found: Findings) -> pd.DataFrame:
     """One row per image, the clearest of those whose label is likely wrong first."""
-    from labelnoise.own._suggestions import ranked
+    from labelnoise.own.suggestions import ranked
 
     return ranked(own.noisy_labels, own.class_names, found.judged, image=own.image_names)
 
@@ -183,9 +183,9 @@ def run(options: argparse.Namespace) -> int:
     report = replace(report, threshold=options.threshold)
 
     from labelnoise.own._page import page, pictures_of
-    from labelnoise.own._suggestions import files as suggestion_files
     from labelnoise.own._text import as_text
     from labelnoise.own.report import as_arrays, as_json
+    from labelnoise.own.suggestions import files as suggestion_files
 
     network = network_of(own, trained, options.network, options.image_size)
     found, ranked = measured(own, trained), report.suggestions
