@@ -23,7 +23,7 @@ CALLABLE = [name for name in labelnoise.__all__ if callable(getattr(labelnoise, 
 ARRAYS = re.compile(r"ArrayLike|Tensor|Labels|Matrix|NDArray")
 # What comes from no paper.
 OWN = {
-    "Batch", "Bounds", "Dataset", "InputError", "NoisySet", "corrupt", "draw", "frobenius_error",
+    "Batch", "Bounds", "Dataset", "Estimate", "InputError", "NoisySet", "corrupt", "draw", "frobenius_error",
     "Training", "TrainedNetwork", "gain_resolution", "load_network", "mean_transition_matrix", "noise_rate", "oracle",
     "read_npz", "validate", "write_npz",
 }  # fmt: skip

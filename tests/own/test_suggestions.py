@@ -193,7 +193,7 @@ def test_a_notebook_is_given_a_part_of_a_page_that_touches_nothing_else():
     (style,) = re.findall(r"<style>(.*?)</style>", shown, flags=re.DOTALL)
     outer = re.sub(r"\{(?:[^{}]|\{[^{}]*\}|\{(?:[^{}]|\{[^{}]*\})*\})*\}", "", style)  # what stands outside of rules
     assert outer.split() == [".labelnoise"]
-    assert "Labels that are likeliest to be wrong" in shown
+    assert "Labels that are likely wrong" in shown
 
 
 def test_arrays_need_no_reader_of_files():

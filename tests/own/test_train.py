@@ -193,7 +193,8 @@ def test_the_report_knows_how_many_labels_are_wrong_and_what_training_gained(tra
     assert f"{ends[0]} points ({ends[1]} to {ends[2]}, n = " in " ".join(trained.out.split())
     row, label, suggestion = trained.ranked[["row", "label", "suggestion"]].to_numpy(int)[0]
     assert list(trained.ranked.columns) == ["row", "image", "label", "suggestion", "p_wrong", "times"]
-    assert page.count("<img") == 48
+    others = (trained.ranked["suggestion"] != trained.ranked["label"]).sum()
+    assert page.count("<img") == min(48, others) > 40
     assert f"<figcaption>{row}: {label}, rather {suggestion}</figcaption>" in page
 
 

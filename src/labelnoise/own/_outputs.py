@@ -26,9 +26,6 @@ def check_folder(path: Path, *read: Path) -> None:
             is to stand in may not be written to, or is a file.
     """
     folder = path.resolve()
-    for each in read:
-        if folder in (each.resolve(), *each.resolve().parents):
-            raise InputError(f"{each} is read and would be replaced with the report in {path}; name another folder.")
     standing = next(parent for parent in folder.parents if parent.exists())
     if not standing.is_dir():
         raise InputError(f"{path} can't be written, as {standing} is a file; name another folder.")
@@ -40,6 +37,9 @@ def check_folder(path: Path, *read: Path) -> None:
             others -= set(json.loads((folder / MARK).read_bytes())["files"])
     if others:
         raise InputError(f"{path} holds other files than a report ({min(others)}); name a new or empty folder.")
+    for each in read:
+        if folder in (each.resolve(), *each.resolve().parents):
+            raise InputError(f"{each} is read and would be replaced with the report in {path}; name another folder.")
     if folder.parent == standing:
         with _beside(path):
             pass

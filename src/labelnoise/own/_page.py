@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from labelnoise.own.report import ARRAYS, WRITTEN, Report, advice, headline, shown
-from labelnoise.own.suggestions import few, rule
+from labelnoise.own.suggestions import few, others, rule
 from labelnoise.transitions import Matrix
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def part(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[t
     classes = report.classes()
     return _template("report").render(
         report=report,
-        texts=[headline(report), *advice(report)],
+        headline=headline(report),
+        advice=advice(report),
         suggestions=None if found is None else few(found),
         rule=None if found is None else rule(found, report.threshold),
         whole=_heatmap(bounds.estimate, names, bounds.low, bounds.high) if whole else None,
@@ -84,7 +85,7 @@ def pictures_of(own: OwnSet, ranked: pd.DataFrame) -> list[tuple[str, str]]:
     """A caption and an address for each of the first images of `train.suggestions`."""
     return [
         (f"{own.image_names[row]}: {label}, rather {suggestion}", _png(own.images[row].transpose(1, 2, 0)))
-        for row, label, suggestion in ranked.head(PICTURES)[["row", "label", "suggestion"]].to_numpy()
+        for row, label, suggestion in others(ranked).head(PICTURES)[["row", "label", "suggestion"]].to_numpy()
     ]
 
 

@@ -23,8 +23,9 @@ def as_text(report: Report) -> str:
     said += [report.title, textwrap.fill(headline(report), WIDTH)]
     if report.suggestions is not None:
         clearest = few(report.suggestions)
-        said += [f"Labels that are likeliest to be wrong, {len(clearest)} of {len(report.suggestions):,}"]
-        said += [_table(clearest), textwrap.fill(rule(report.suggestions, report.threshold), WIDTH)]
+        said += [f"Labels that are likely wrong, the clearest first{': none' if clearest.empty else ''}"]
+        said += [] if clearest.empty else [_table(clearest)]
+        said += [textwrap.fill(rule(report.suggestions, report.threshold), WIDTH)]
     if len(names) <= WHOLE:
         half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
         frame = pd.DataFrame(np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half), columns=names)

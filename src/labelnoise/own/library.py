@@ -77,8 +77,9 @@ def estimate(
 ) -> Estimate:
     """Find the labels that are likely wrong, as the command ``labelnoise estimate`` does.
 
-    How labels are ranked was chosen and judged on small sets with known clean labels, beside cleanlab's rankings
-    (``benchmarks/rankings.py``). In a notebook the result shows itself.
+    The flips are taken out of the probabilities by a few steps of expectation maximisation (Richardson 1972, Journal of
+    the Optical Society of America 62, 55-59; Lucy 1974, The Astronomical Journal 79, 745-754), and labels are ranked by
+    the ratio of the likeliest other class to the label. In a notebook the result shows itself.
 
     Args:
         pred_probs: P(noisy | x) by a model that was not trained on that sample's label, shape (n_samples, n_classes);

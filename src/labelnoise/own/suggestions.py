@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from labelnoise.estimators import Judged
 
 # Above it a label is likelier to be wrong than to be right, so that its change lowers the expected number of wrong
-# labels; higher ones left more labels wrong in benchmarks/rankings.py, but also raised the number in fewer cells.
+# labels. In benchmarks/rankings.py 0.7 left as many wrong, and 0.9 more, but these raised the number in fewer cells.
 THRESHOLD = 0.5
 FEW = 10  # rows that a report shows
 MOST = 1000  # times that are told apart there
@@ -41,10 +41,14 @@ def ranked(noisy_labels: Labels, class_names: Sequence[str], judged: Judged, **n
     return pd.DataFrame(columns).sort_values("times", ascending=False, kind="stable", ignore_index=True)
 
 
+def others(suggestions: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `ranked` whose suggestion is another class than the label."""
+    return suggestions[suggestions["suggestion"] != suggestions["label"]]
+
+
 def changes(suggestions: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """The rows of `ranked` whose label is changed to the suggestion, as it is likelier to be wrong than a threshold."""
-    other = suggestions["suggestion"] != suggestions["label"]
-    return suggestions[other & (suggestions["p_wrong"] > threshold)]
+    return others(suggestions[suggestions["p_wrong"] > threshold])
 
 
 def cleaned(suggestions: pd.DataFrame, threshold: float) -> pd.DataFrame:
@@ -67,7 +71,7 @@ def rule(suggestions: pd.DataFrame, threshold: float) -> str:
 
 def few(suggestions: pd.DataFrame) -> pd.DataFrame:
     """The clearest rows with another suggestion than the label, as they are shown."""
-    table = suggestions[suggestions["suggestion"] != suggestions["label"]].head(FEW)
+    table = others(suggestions).head(FEW)
     p_wrong = [f"{100 * share:.1f} %" for share in table["p_wrong"]]
     times = [f"{each:.1f} times" if each < MOST else f"over {MOST} times" for each in table["times"]]
     table = table.assign(p_wrong=p_wrong, times=times)
