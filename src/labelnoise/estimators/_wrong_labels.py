@@ -56,9 +56,7 @@ def unmixed(pred_probs: Floats, transition_matrix: Matrix, steps: int = STEPS) -
     return clean
 
 
-def wrong_labels(
-    pred_probs: Floats, noisy_labels: Labels, transition_matrix: Matrix, clean_probs: Floats | None = None
-) -> Judged:
+def wrong_labels(probs: Floats, noisy_labels: Labels, transition_matrix: Matrix, steps: int = STEPS) -> Judged:
     """How likely each label is wrong, what it should rather be, and how clearly.
 
     By Bayes' rule P(clean | x, label) is in proportion to ``P(clean | x) * T[clean, label]``, which tells how likely a
@@ -69,24 +67,22 @@ def wrong_labels(
     mixed with one sample that is of any class, as few samples don't show the flips that are rare.
 
     Args:
-        pred_probs: P(noisy | x), shape (n_samples, n_classes), as `check_inputs` gives them.
+        probs: P(noisy | x), shape (n_samples, n_classes), as `check_inputs` gives them.
         noisy_labels: shape (n_samples,), likewise.
         transition_matrix: T, shape (n_classes, n_classes).
-        clean_probs: P(clean | x), shape (n_samples, n_classes), if it is known; else it is `unmixed`.
+        steps: of `unmixed`, by which P(clean | x) is found; 0 if that is what `probs` are.
 
     >>> judged = wrong_labels(np.array([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1]), np.array([[0.8, 0.2], [0.2, 0.8]]))
     >>> judged.suggestions, judged.p_wrong.round(2), judged.times.round(1)
     (array([0, 0]), array([0.05, 0.84]), array([0.1, 9.7]))
     """
-    n_samples, n_classes = pred_probs.shape
+    n_samples, n_classes = probs.shape
     samples = np.bincount(noisy_labels, minlength=n_classes)[:, None]
     mixed = (samples * transition_matrix + 1 / n_classes) / (samples + 1)
     judged = Judged(np.empty(n_samples, np.int64), np.empty(n_samples), np.empty(n_samples))
-    for block in row_blocks(pred_probs):
+    for block in row_blocks(probs):
         labels = noisy_labels[block]
-        rows = np.arange(len(labels))
-        clean = unmixed(pred_probs[block], transition_matrix) if clean_probs is None else clean_probs[block]
-        clean = np.maximum(clean, LEAST)
+        rows, clean = np.arange(len(labels)), np.maximum(unmixed(probs[block], transition_matrix, steps), LEAST)
         posterior = clean * mixed[:, labels].T
         posterior /= posterior.sum(axis=1, keepdims=True)
         judged.suggestions[block] = posterior.argmax(axis=1)

@@ -49,7 +49,7 @@ class Findings:
     @cached_property
     def judged(self) -> Judged:
         """How likely each label is wrong, and what it should rather be."""
-        return wrong_labels(self.pred_probs, self.noisy_labels, self.transition_matrix, self.probs)
+        return wrong_labels(self.probs, self.noisy_labels, self.transition_matrix, steps=0)
 
     @cached_property
     def pred_probs(self) -> Floats:

@@ -51,6 +51,11 @@ NOTES = (
 
 
 def known(estimator: str) -> Estimator:
+    """The estimator of a name.
+
+    Raises:
+        InputError: there is none.
+    """
     if estimator not in ESTIMATORS:
         raise InputError(f"Unknown estimator {estimator!r}; use one of: {', '.join(ESTIMATORS)}.")
     return ESTIMATORS[estimator]
