@@ -23,7 +23,7 @@ CALLABLE = [name for name in labelnoise.__all__ if callable(getattr(labelnoise, 
 ARRAYS = re.compile(r"ArrayLike|Tensor|Labels|Matrix|NDArray")
 # What comes from no paper.
 OWN = {
-    "Batch", "Bounds", "Dataset", "InputError", "NoisySet", "corrupt", "draw", "frobenius_error",
+    "Batch", "Bounds", "Dataset", "Estimate", "InputError", "NoisySet", "corrupt", "draw", "frobenius_error",
     "Training", "TrainedNetwork", "gain_resolution", "load_network", "mean_transition_matrix", "noise_rate", "oracle",
     "read_npz", "validate", "write_npz",
 }  # fmt: skip
@@ -110,6 +110,12 @@ def test_the_estimates_of_the_page_are_nearer_to_the_truth_than_no_noise_is(page
     assert page["error"] < labelnoise.l1_error(np.eye(10), truth) / 2
     assert page["bounds"].covers(page["T_hat"]).all()
     assert set(page["estimates"]) == set(labelnoise.ESTIMATORS)
+
+
+def test_the_cleaned_labels_of_the_page_have_fewer_wrong_ones(page):
+    clean = page["clean_labels"][page["train"]]
+    gained = (page["judged"].cleaned == clean).astype(float) - (page["noisy_labels"] == clean)
+    assert gained.mean() > 4 * gained.std() / len(gained) ** 0.5
 
 
 def test_the_gain_of_the_page_is_seen_in_clean_labels_too(page):

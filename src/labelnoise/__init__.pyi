@@ -46,7 +46,9 @@ from .noise import oracle as oracle
 from .own._network import TrainedNetwork as TrainedNetwork
 from .own._network import load_network as load_network
 from .own.classifier import ReweightedClassifier as ReweightedClassifier
+from .own.library import Estimate as Estimate
 from .own.library import Training as Training
+from .own.library import estimate as estimate
 from .own.library import train as train
 from .transitions import frobenius_error as frobenius_error
 from .transitions import l1_error as l1_error

@@ -16,6 +16,7 @@ from labelnoise.book.matrix_tables import LEVEL
 from labelnoise.data import sources
 from labelnoise.estimators import rule
 from labelnoise.names import PAPER, instance_rate, nominal_rate
+from labelnoise.own import suggestions
 from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, LeNet
 from labelnoise.training import _graph as graph
 from labelnoise.training import _optimizers as optimizers
@@ -131,6 +132,7 @@ STATED = {
     r"opening one of 100,000 records": [1, written("tests/trials/test_ledger.py", r"range\((\d+_\d+)\)")],
     r"Python 3\.11 or newer": [written("pyproject.toml", r'requires-python = ">=([\d.]+)"')],
     r"After four deaths": [dask.config.get("distributed.scheduler.allowed-failures") + 1],
+    r"0\.5 unless you say otherwise": [suggestions.THRESHOLD],
     r"train five of them": [cli.parser(["replay"]).parse_args(["replay"]).n],
 }
 
@@ -139,6 +141,7 @@ OTHER = {
     r"sums? to 1|[Bb]etween 0 and 1,?|from 0 to 1|is not 0 at|differs from 0 at": "probabilities and scales",
     r"seed 0": "a name",
     r"further from 0 than|the p-value, 0 where|at the rate 0 stands|integers from 0[,.]": "where a scale starts",
+    r"counted from 0;": "where rows start",
     r"(version|after) 1\.0": "names of versions",
     r"a millinat is a thousandth|A thousandth of a nat": "a unit",
     r"(equations?|theorem) \d+( and \d+)?": "of the work that is cited",

@@ -9,8 +9,9 @@ import pytest
 
 from labelnoise import cli, confident_learning, corrupt, pair_flip, symmetric
 from labelnoise.own import doubts
+from labelnoise.own._text import as_text
 from labelnoise.own.estimate import estimate
-from labelnoise.own.report import Report, as_text, at_least_counted
+from labelnoise.own.report import Report, at_least_counted
 
 K, N = 4, 4000
 NAMES = ("ant", "bee", "cat", "dog")

@@ -38,7 +38,7 @@ def test_what_was_kept_is_read_again_with_probabilities_to_seven_digits(tmp_path
     np.testing.assert_array_equal(again.transition_matrix, found.transition_matrix)
     np.testing.assert_array_equal(again.deviation, found.deviation)
     np.testing.assert_allclose(again.probs, found.probs, rtol=3e-7)
-    np.testing.assert_allclose(again.posterior.sum(axis=1), 1)
+    np.testing.assert_allclose(again.judged.p_wrong, found.judged.p_wrong, atol=1e-6)
 
 
 def test_nothing_is_read_of_another_question_or_set_or_from_a_damaged_file(tmp_path, own, found):

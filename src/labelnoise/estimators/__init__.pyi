@@ -31,3 +31,6 @@ from ._registry import FEATURE_ESTIMATORS as FEATURE_ESTIMATORS
 from ._registry import Estimator as Estimator
 from ._selection import selective_costs as selective_costs
 from ._selection import selective_threshold as selective_threshold
+from ._wrong_labels import Judged as Judged
+from ._wrong_labels import unmixed as unmixed
+from ._wrong_labels import wrong_labels as wrong_labels

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from labelnoise.estimators import Floats, clean_posterior
+from labelnoise.estimators import Floats, Judged, wrong_labels
 from labelnoise.noise import Labels
 from labelnoise.own._choice import Choice
 from labelnoise.statistics import Interval
@@ -47,9 +47,9 @@ class Findings:
     test_accuracy: float | None = None
 
     @cached_property
-    def posterior(self) -> Floats:
-        """P(clean | x, noisy) of each image, shape (n, n_classes)."""
-        return clean_posterior(self.probs, self.noisy_labels, self.transition_matrix)
+    def judged(self) -> Judged:
+        """How likely each label is wrong, and what it should rather be."""
+        return wrong_labels(self.probs, self.noisy_labels, self.transition_matrix, steps=0)
 
     @cached_property
     def pred_probs(self) -> Floats:

@@ -14,12 +14,16 @@ from labelnoise.errors import InputError
 MARK = "report.json"  # by which an earlier report is known
 
 
-def check_folder(path: Path) -> None:
+def check_folder(path: Path, *read: Path) -> None:
     """Check that a report may be written to a folder, before the work for it is done.
 
+    Args:
+        path: the folder.
+        read: files and folders of the user that are read, which must not lie in it.
+
     Raises:
-        InputError: it is a file, or holds something other than an earlier report; the folder that it is to stand in
-            may not be written to, or is a file.
+        InputError: it is a file, or holds something other than an earlier report, or what is read; the folder that it
+            is to stand in may not be written to, or is a file.
     """
     folder = path.resolve()
     standing = next(parent for parent in folder.parents if parent.exists())
@@ -33,6 +37,9 @@ def check_folder(path: Path) -> None:
             others -= set(json.loads((folder / MARK).read_bytes())["files"])
     if others:
         raise InputError(f"{path} holds other files than a report ({min(others)}); name a new or empty folder.")
+    for each in read:
+        if folder in (each.resolve(), *each.resolve().parents):
+            raise InputError(f"{each} is read and would be replaced with the report in {path}; name another folder.")
     if folder.parent == standing:
         with _beside(path):
             pass

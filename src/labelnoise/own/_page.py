@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from labelnoise.own.report import ARRAYS, WRITTEN, Report, advice, headline, shown
+from labelnoise.own.suggestions import few, others, rule
 from labelnoise.transitions import Matrix
 
 if TYPE_CHECKING:
@@ -34,28 +35,36 @@ def page(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[t
         facts: of training, if there was any; as `train.as_table` gives them.
         pictures: as `pictures_of` gives them.
     """
-    bounds, names = report.bounds, report.class_names
+    return _template("page").render(title=report.title, content=part(report, facts, pictures)).encode()
+
+
+def part(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[tuple[str, str]] = ()) -> str:
+    """What `page` has in it, as a part of another page, such as a notebook; it touches nothing else there."""
+    bounds, names, found = report.bounds, report.class_names, report.suggestions
     whole = len(names) <= WRITTEN
     flips = np.where(np.eye(len(names), dtype=bool), 0, bounds.estimate) if whole else bounds.estimate
     classes = report.classes()
+    return _template("report").render(
+        report=report,
+        headline=headline(report),
+        advice=advice(report),
+        suggestions=None if found is None else few(found),
+        rule=None if found is None else rule(found, report.threshold),
+        whole=_heatmap(bounds.estimate, names, bounds.low, bounds.high) if whole else None,
+        flips=_heatmap(flips, names) if whole else None,
+        arrays=ARRAYS,
+        classes=shown(classes if whole else classes.sort_values("noise_rate", ascending=False), "noise_rate"),
+        confusions=shown(report.confusions(), "share"),
+        facts=facts,
+        pictures=pictures,
+        listed=LISTED,
+    )
+
+
+def _template(name: str) -> jinja2.Template:
     folder = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return (
-        environment.get_template("page.html.jinja")
-        .render(
-            report=report,
-            texts=[headline(report), *advice(report)],
-            whole=_heatmap(bounds.estimate, names, bounds.low, bounds.high) if whole else None,
-            flips=_heatmap(flips, names) if whole else None,
-            arrays=ARRAYS,
-            classes=shown(classes if whole else classes.sort_values("noise_rate", ascending=False), "noise_rate"),
-            confusions=shown(report.confusions(), "share"),
-            facts=facts,
-            pictures=pictures,
-            listed=LISTED,
-        )
-        .encode()
-    )
+    return environment.get_template(f"{name}.html.jinja")
 
 
 def _heatmap(matrix: Matrix, names: tuple[str, ...], low: Matrix | None = None, high: Matrix | None = None) -> Any:
@@ -76,7 +85,7 @@ def pictures_of(own: OwnSet, ranked: pd.DataFrame) -> list[tuple[str, str]]:
     """A caption and an address for each of the first images of `train.suggestions`."""
     return [
         (f"{own.image_names[row]}: {label}, rather {suggestion}", _png(own.images[row].transpose(1, 2, 0)))
-        for row, label, suggestion in ranked.head(PICTURES)[["row", "label", "suggestion"]].to_numpy()
+        for row, label, suggestion in others(ranked).head(PICTURES)[["row", "label", "suggestion"]].to_numpy()
     ]
 
 

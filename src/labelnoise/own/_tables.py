@@ -1,4 +1,7 @@
-"""Tables in files: CSV with any usual delimiter, JSON Lines and Parquet, each column read when it is asked for."""
+"""Tables in files: CSV with any usual delimiter, JSON Lines and Parquet, each column read when it is asked for.
+
+PyArrow is imported when a file is read, as who passes arrays needs none.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from labelnoise.errors import InputError
@@ -35,6 +34,8 @@ def reading(path: Path, suffixes: Sequence[str] = (".csv", ".npy", ".parquet")) 
         InputError: another ending, no such file, an empty one, or one whose content can't be read.
         OSError: the file can't be opened, through no fault of its content.
     """
+    from pyarrow import ArrowException
+
     if path.suffix.lower() not in (*suffixes, *TABLES):
         raise InputError(f"{path} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}; save it as one of these.")
     try:
@@ -46,7 +47,7 @@ def reading(path: Path, suffixes: Sequence[str] = (".csv", ".npy", ".parquet")) 
         raise InputError(f"There is no file {path}.") from None
     except InputError:
         raise
-    except (ValueError, EOFError, csv.Error, pyarrow.ArrowException, OSError) as error:
+    except (ValueError, EOFError, csv.Error, ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = (str(error).splitlines() or ["it ends too early"])[0].rstrip(".")
@@ -84,11 +85,15 @@ class Table:
 
     @cached_property
     def _whole(self) -> Any:
+        import pyarrow.json
+
         # A JSON table is small, as its images are in files beside it.
         return pyarrow.json.read_json(self.path)
 
     def texts(self, place: int, skip: int) -> Any:
         """A column as it is written, from row `skip` of a CSV file on; as Arrow has it."""
+        import pyarrow.parquet
+
         if self.path.suffix.lower() == ".parquet":
             return pyarrow.parquet.read_table(self.path, columns=[self.fields[place]]).column(0)
         if self.path.suffix.lower() == ".jsonl":
@@ -97,6 +102,8 @@ class Table:
 
     def typed(self, skip: int) -> list[NDArray[Any]]:
         """All columns, those of numbers in their own precision, NaN in their gaps; any other as Python objects."""
+        import pyarrow.parquet
+
         if self.path.suffix.lower() == ".parquet":
             table = pyarrow.parquet.read_table(self.path)
         else:
@@ -104,6 +111,8 @@ class Table:
         return [_array(column) for column in table.columns]
 
     def _csv(self, skip: int, text: str | None = None) -> Any:
+        import pyarrow.csv
+
         options = pyarrow.csv.ConvertOptions(decimal_point=self._decimal_point)
         if text is not None:
             options.column_types, options.include_columns = {text: pyarrow.string()}, [text]
@@ -124,6 +133,9 @@ class Table:
 
 def open_table(path: Path) -> Table:
     """The table in a file; of a CSV file the delimiter is the one that gives all its first lines as many fields."""
+    import pyarrow.json
+    import pyarrow.parquet
+
     if path.suffix.lower() == ".parquet":
         return Table(path, tuple(pyarrow.parquet.read_schema(path).names))
     if path.suffix.lower() == ".jsonl":
@@ -146,6 +158,8 @@ def _rows(path: Path, delimiter: str) -> list[list[str]]:
 # PyArrow's own ways from a column to an array, such as `to_numpy`, import pandas; DLPack doesn't, but takes no gaps.
 def encoded(column: Any) -> tuple[list[Any], NDArray[np.int64]]:
     """The different values of a column, and the place of each row's value among them."""
+    import pyarrow
+
     whole = column.combine_chunks()
     whole = whole.dictionary_decode() if pyarrow.types.is_dictionary(whole.type) else whole
     found = whole.dictionary_encode(null_encoding="encode")
@@ -153,6 +167,8 @@ def encoded(column: Any) -> tuple[list[Any], NDArray[np.int64]]:
 
 
 def _array(column: Any) -> NDArray[Any]:
+    import pyarrow
+
     if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
         return np.array(column.to_pylist(), dtype=object)
     return np.array(column.to_pylist(), dtype=float) if column.null_count else np.from_dlpack(column.combine_chunks())

@@ -177,6 +177,9 @@ def array_labels(given: NDArray[Any], source: str) -> tuple[list[Any], NDArray[n
     array = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
     if array.ndim == 2 and array.dtype.kind in "biuf" and (np.sort(array, axis=1) == np.eye(array.shape[1])[-1]).all():
         array = array.argmax(axis=1)
+    if array.ndim == 1 and array.dtype.kind == "O":  # as pandas has texts
+        places = {value: place for place, value in enumerate(dict.fromkeys(array.tolist()))}
+        return list(places), np.array([places[value] for value in array.tolist()], dtype=np.int64)
     if array.ndim != 1 or array.dtype.kind not in "biufUS":
         raise InputError(f"{source} must hold one label a sample, not {given.dtype} of shape {given.shape}.")
     values, codes = np.unique(array.astype(str) if array.dtype.kind == "S" else array, return_inverse=True)

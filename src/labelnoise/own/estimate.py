@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation
+from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation, wrong_labels
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
-from labelnoise.own._samples import read_samples
+from labelnoise.own._samples import Samples, read_samples
 from labelnoise.own._terminal import lines
+from labelnoise.own.suggestions import CLEANED, SUGGESTIONS, add_threshold, check_threshold, ranked
 
 if TYPE_CHECKING:
     from labelnoise.own.report import Report
@@ -25,7 +26,8 @@ MOST_ROWS = 100_000  # of a resample; more would take long and say no more
 # know a deviation to a part of 24 %, and these have fewer samples, but at least so many of each class on average.
 MOST_PROBS, LEAST_RESAMPLES, LEAST_SAMPLES = 2_000_000_000, 10, 10
 
-DESCRIPTION = """Estimate T, where T[i, j] = P(label j | clean class i), from labels and a model's probabilities.
+DESCRIPTION = """Find the labels that are likely wrong, and estimate T, where T[i, j] = P(label j | clean class i), from
+labels and a model's probabilities.
 
 Both files have one row per sample, in the same order, and are CSV, NPY or Parquet; or one table has both. Labels are
 the only column, the one named noisy_label or label, or the one that --label-column names. They are matched with columns
@@ -34,17 +36,26 @@ header."""
 EXAMPLE = """example, with scikit-learn:
   probs = cross_val_predict(model, x, labels, cv=5, method="predict_proba")
   np.save("probs.npy", probs); np.save("labels.npy", labels)
-  labelnoise estimate --labels labels.npy --probs probs.npy --out report/"""
+  labelnoise estimate --labels labels.npy --probs probs.npy --out report/
+writes report/report.html, report.json, suggestions.csv (the clearest of the likely wrong labels first) and
+labels_cleaned.csv."""
 
 NOTES = (
     "Assumed: each probability comes from a model that was not trained on that sample's label (out-of-sample, as from "
     "cross-validation); labels that were memorised look clean. Flips depend on the class alone, not on the sample.",
+    "A suggestion is the likeliest clean class by Bayes' rule from T and the probabilities, after some steps that take "
+    "the flips out of these. They are ranked by how many times as likely as the label the likeliest other class is.",
     "The intervals hold what another draw of the samples would change. They don't know the bias of the estimator or "
     "of the model, so they cover the truth less often than they say; see the book's chapter on precision.",
 )
 
 
-def _known(estimator: str) -> Estimator:
+def known(estimator: str) -> Estimator:
+    """The estimator of a name.
+
+    Raises:
+        InputError: there is none.
+    """
     if estimator not in ESTIMATORS:
         raise InputError(f"Unknown estimator {estimator!r}; use one of: {', '.join(ESTIMATORS)}.")
     return ESTIMATORS[estimator]
@@ -64,7 +75,7 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
     Raises:
         InputError: an unknown estimator.
     """
-    function, (n_samples, n_classes) = _known(estimator), pred_probs.shape
+    function, (n_samples, n_classes) = known(estimator), pred_probs.shape
     from labelnoise.own.doubts import doubts
     from labelnoise.own.report import Report, at_least_counted
 
@@ -77,26 +88,37 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
     bounds = at_least_counted(function(pred_probs, noisy_labels), deviation, counts)
     title = f"T by {function.title} from {n_samples:,} labels of {n_classes} classes"
     told = doubts(pred_probs, noisy_labels, class_names, bounds)
-    return Report(title, class_names, counts, bounds, NOTES, warnings=told)
+    listed = ranked(noisy_labels, class_names, wrong_labels(pred_probs, noisy_labels, bounds.estimate))
+    return Report(title, class_names, counts, bounds, NOTES, warnings=told, suggestions=listed)
+
+
+def estimate_of(samples: Samples, estimator: str, threshold: float) -> Report:
+    """`estimate` of samples, with what was decided about them and the threshold to change labels by."""
+    report = estimate(samples.pred_probs, samples.noisy_labels, samples.class_names, estimator)
+    return replace(report, decisions=samples.decisions, threshold=threshold)
 
 
 def run(options: argparse.Namespace) -> int:
     """The command; its report goes to the terminal, and as JSON and HTML to a folder."""
     if options.out is not None:
-        check_folder(options.out)
-    _known(options.estimator)
+        check_folder(options.out, *filter(None, (options.labels, options.probs)))
+    check_threshold(options.threshold, "--threshold")
+    known(options.estimator)
     samples = read_samples(options.labels, options.probs, options.label_column)
     print(lines(samples.decisions), end="\n\n", flush=True)
-    report = estimate(samples.pred_probs, samples.noisy_labels, samples.class_names, options.estimator)
-    report = replace(report, decisions=samples.decisions)
+    report = estimate_of(samples, options.estimator, options.threshold)
     from labelnoise.own._page import page
-    from labelnoise.own.report import as_arrays, as_json, as_text
+    from labelnoise.own._text import as_text
+    from labelnoise.own.report import as_arrays, as_json
+    from labelnoise.own.suggestions import files
 
     if options.out is not None:
-        write_folder(options.out, as_json(report), {"report.html": page(report), **as_arrays(report)})
+        assert report.suggestions is not None
+        written = {"report.html": page(report), **files(report.suggestions, report.threshold), **as_arrays(report)}
+        write_folder(options.out, as_json(report), written)
     print(as_text(report))
     if options.out is not None:
-        print(f"\nWritten to {options.out / 'report.html'}, and the numbers to report.json beside it.")
+        print(f"\nWritten to {options.out}: report.json, {', '.join(written)}.")
     return 0
 
 
@@ -105,7 +127,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--labels", type=Path, required=True, metavar="FILE", help="noisy labels, names or 0, 1, ...")
     command.add_argument("--probs", type=Path, metavar="FILE", help="a column per class; default: beside the labels")
     command.add_argument("--label-column", metavar="NAME", help="the column of the labels, in a table of several")
-    known = f"{', '.join(ESTIMATORS)} (default {DEFAULT})"
-    command.add_argument("--estimator", default=DEFAULT, metavar="NAME", help=known)
-    command.add_argument("--out", type=Path, metavar="DIR", help="write report.html and report.json there")
+    names = f"{', '.join(ESTIMATORS)} (default {DEFAULT})"
+    command.add_argument("--estimator", default=DEFAULT, metavar="NAME", help=names)
+    add_threshold(command)
+    told = f"write report.html, report.json, {SUGGESTIONS} and {CLEANED} there"
+    command.add_argument("--out", type=Path, metavar="DIR", help=told)
     command.set_defaults(run=run, stopped="nothing was written.")

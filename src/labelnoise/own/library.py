@@ -1,17 +1,23 @@
-"""What ``labelnoise train`` does, for arrays."""
+"""What ``labelnoise train`` and ``labelnoise estimate`` do, for arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.errors import InputError
+from labelnoise.own import estimate as estimate_command
 from labelnoise.own import train as train_command
+from labelnoise.own._probs import Columns
+from labelnoise.own._samples import matched
+from labelnoise.own._tabular import array_labels, label_column
 from labelnoise.own.images import from_arrays
+from labelnoise.own.suggestions import THRESHOLD, changes, check_threshold
+from labelnoise.transitions import as_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,14 +29,100 @@ if TYPE_CHECKING:
     from labelnoise.transitions import Matrix
 
 
+class _Shown:
+    """Shows its report in a console, and as HTML in a notebook."""
+
+    report: Report
+
+    def __repr__(self) -> str:
+        from labelnoise.own._text import as_text
+
+        return as_text(self.report)
+
+    def _repr_html_(self) -> str:
+        from labelnoise.own._page import part
+
+        return part(self.report)
+
+
 @dataclass(frozen=True, repr=False)
-class Training:
+class Estimate(_Shown):
+    """What `estimate` found.
+
+    Attributes:
+        report: T with intervals, the noise rate of each class, and what casts doubt on them.
+        suggestions: one row per label, the clearest of those that are likely wrong first: ``row``, ``label``,
+            ``suggestion``, ``p_wrong``, the probability that the label is wrong, and ``times``, how many times as
+            likely as the label the likeliest other class is by the probabilities, once the flips are taken out.
+        cleaned: the labels as they were given, shape (n_samples,), but those that are wrong with a probability above
+            the threshold replaced with the suggestion.
+    """
+
+    report: Report
+    suggestions: pd.DataFrame
+    cleaned: NDArray[Any]
+
+    @property
+    def transition_matrix(self) -> Matrix:
+        """T as it was estimated, shape (n_classes, n_classes), in the order of ``report.class_names``."""
+        return self.report.bounds.estimate
+
+
+def estimate(
+    pred_probs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    estimator: str = estimate_command.DEFAULT,
+    threshold: float = THRESHOLD,
+) -> Estimate:
+    """Find the labels that are likely wrong, as the command ``labelnoise estimate`` does.
+
+    The flips are taken out of the probabilities by a few steps of expectation maximisation (Richardson 1972, Journal of
+    the Optical Society of America 62, 55-59; Lucy 1974, The Astronomical Journal 79, 745-754), and labels are ranked by
+    the ratio of the likeliest other class to the label. In a notebook the result shows itself.
+
+    Args:
+        pred_probs: P(noisy | x) by a model that was not trained on that sample's label, shape (n_samples, n_classes);
+            an array, a tensor, or a DataFrame whose columns are named after the labels. Columns without names are in
+            the order of the labels.
+        labels: the noisy labels, integers or names, shape (n_samples,).
+        estimator: of T, a name in `labelnoise.ESTIMATORS`.
+        threshold: the probability of being wrong above which a label is changed in ``cleaned``.
+
+    Raises:
+        InputError: labels and probabilities that don't fit each other or can't be used, an unknown estimator, or a
+            threshold outside [0, 1].
+
+    >>> probs = np.repeat([[0.9, 0.1], [0.1, 0.9]], 50, axis=0)
+    >>> labels = np.repeat(["cat", "dog"], 50)
+    >>> labels[7] = "dog"
+    >>> found = estimate(probs, labels)
+    >>> found.suggestions[["row", "label", "suggestion"]].iloc[0].tolist(), found.cleaned[7]
+    ([7, 'dog', 'cat'], np.str_('cat'))
+    """
+    estimate_command.known(estimator)
+    check_threshold(threshold, "threshold")
+    given = as_array(labels)
+    column = label_column(*array_labels(given, "labels"), "labels", ())
+    names = tuple(map(str, pred_probs.columns)) if hasattr(pred_probs, "columns") else None
+    samples = matched(column, Columns(as_array(pred_probs), names, "pred_probs"))
+    report = estimate_command.estimate_of(samples, estimator, threshold)
+    assert report.suggestions is not None
+    changed = changes(report.suggestions, threshold)
+    first = dict(zip(samples.class_names, np.unique(samples.noisy_labels, return_index=True)[1], strict=True))
+    cleaned = given.copy()
+    cleaned[changed["row"]] = given[changed["suggestion"].map(first)]
+    return Estimate(report, report.suggestions, cleaned)
+
+
+@dataclass(frozen=True, repr=False)
+class Training(_Shown):
     """What `train` found.
 
     Attributes:
         network: the classifier of images that is handed over.
         report: T with intervals, the noise rate of each class, and which method was taken and why.
-        suggestions: one row per image, those whose label is likeliest to be wrong first.
+        suggestions: one row per image, as `Estimate` has them.
         found: the rest: T, P(clean | x) of each image, how training went; see `labelnoise.own`.
     """
 
@@ -51,11 +143,6 @@ class Training:
     def predict(self, images: ArrayLike) -> NDArray[np.int64]:
         """The likeliest class of each image, shape (n,), as its place in ``network.class_names``."""
         return self.network.predict(images)
-
-    def __repr__(self) -> str:
-        from labelnoise.own.report import as_text
-
-        return as_text(self.report)
 
 
 def train(
@@ -107,4 +194,5 @@ def train(
         begin = Progress
     found, report = train_command.trained_report(own, network, method, seed, begin, device=device, workers=workers)
     handed_over = train_command.network_of(own, found, network, image_size)
-    return Training(handed_over, report, train_command.suggestions(own, found), found)
+    assert report.suggestions is not None
+    return Training(handed_over, report, report.suggestions, found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import textwrap
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,13 +17,11 @@ import labelnoise
 from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, combined
 from labelnoise.estimators.rule import BOUND, DISAGREEMENT, gain_resolution, leads, slope, verdict
-from labelnoise.own._terminal import WIDTH, printable
+from labelnoise.own.suggestions import THRESHOLD, changes
 from labelnoise.statistics import Interval
 from labelnoise.training import VALIDATION_SHARE
 from labelnoise.transitions import Matrix, noise_rate
 
-WHOLE = 10  # classes up to which a terminal shows all of T
-SHOWN = 10  # rows of a table there
 WRITTEN = 200  # classes up to which T stands in the JSON and as a heatmap; of more it goes to `ARRAYS`
 ARRAYS = "transition_matrix.npz"
 LISTED = 1000  # confusions in the JSON
@@ -43,6 +40,8 @@ class Report:
         gain: what training gained over cross-entropy, a fraction, by noisy labels that were held out; None if untold.
         decisions: what was decided about the files that were read.
         warnings: what casts doubt on the numbers, each with what to do.
+        suggestions: as `ranked` gives them, the clearest first.
+        threshold: the probability of being wrong above which a label is changed.
     """
 
     title: str
@@ -53,6 +52,8 @@ class Report:
     gain: Interval | None = None
     decisions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    suggestions: pd.DataFrame | None = None
+    threshold: float = THRESHOLD
 
     @cached_property
     def clean_shares(self) -> NDArray[np.float64]:
@@ -66,7 +67,7 @@ class Report:
 
     def classes(self) -> pd.DataFrame:
         """One row per class: its name, samples labelled so, and P(noisy != i | clean = i) with its interval."""
-        estimate, low, high = (1 - each.diagonal() for each in _parts(self.bounds))
+        estimate, low, high = (1 - each.diagonal() for each in parts(self.bounds))
         columns = {"class": self.class_names, "labels": self.label_counts, "noise_rate": estimate}
         return pd.DataFrame({**columns, "low": high, "high": low})
 
@@ -81,7 +82,7 @@ class Report:
         Their interval lies above what each label would get if the flips of the class were spread evenly. A row has the
         names of the clean class and the label, T[i, j] with its interval, and about how many samples these are.
         """
-        estimate, low, high = _parts(self.bounds)
+        estimate, low, high = parts(self.bounds)
         even = (1 - estimate.diagonal()) / (len(estimate) - 1)
         i, j = np.nonzero((low > even[:, None]) & ~np.eye(len(estimate), dtype=bool))
         samples = self.label_counts.sum() * self.clean_shares[i] * estimate[i, j]
@@ -91,7 +92,7 @@ class Report:
         return found.sort_values("samples", ascending=False, kind="stable", ignore_index=True)
 
 
-def _parts(bounds: Bounds) -> tuple[Matrix, Matrix, Matrix]:
+def parts(bounds: Bounds) -> tuple[Matrix, Matrix, Matrix]:
     return bounds.estimate, bounds.low, bounds.high
 
 
@@ -184,28 +185,6 @@ def _signed(value: float) -> str:
     return text[1:] if float(text) == 0 else text
 
 
-def as_text(report: Report) -> str:
-    """A report for a terminal: all of T of up to `WHOLE` classes, of more only what stands out."""
-    names, (estimate, low, high) = list(report.class_names), _parts(report.bounds)
-    classes, found, of_all = report.classes(), shown(report.confusions(), "share"), ""
-    parts = [*(textwrap.fill(f"WARNING: {text}", WIDTH) for text in report.warnings)]
-    parts += [report.title, textwrap.fill(headline(report), WIDTH)]
-    if len(names) <= WHOLE:
-        half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
-        frame = pd.DataFrame(np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half), columns=names)
-        frame.insert(0, "", names)
-        parts += ["T in %, with 95 % intervals; rows are clean classes, columns labels", _table(frame)]
-    else:
-        classes = classes.sort_values("noise_rate", ascending=False).head(SHOWN)
-        of_all = f", the highest of {len(names)}"
-    parts += [f"Noise rate of the classes{of_all}", _table(shown(classes, "noise_rate"))]
-    more = ": none" if found.empty else f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
-    parts += [f"Confusions that stand out from flips spread evenly{more}"]
-    parts += [] if found.empty else [_table(found.head(SHOWN))]
-    parts += [textwrap.fill(text, WIDTH) for text in (*advice(report), *report.notes)]
-    return printable("\n\n".join(parts))
-
-
 def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:
     """A table with a share and its interval in one column of text, in %."""
     texts = [f"{a:.1f} % ({b:.1f} to {c:.1f})" for a, b, c in 100 * table[[share, "low", "high"]].to_numpy()]
@@ -213,13 +192,15 @@ def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:
     return text.rename(columns=lambda name: name.replace("_", " "))
 
 
-def _table(frame: pd.DataFrame) -> str:
-    return frame.map(lambda cell: str(cell)[:40]).to_string(index=False)
+def _of_cleaning(report: Report) -> dict[str, Any] | None:
+    if report.suggestions is None:
+        return None
+    return {"threshold": report.threshold, "changed": len(changes(report.suggestions, report.threshold))}
 
 
 def as_json(report: Report) -> dict[str, Any]:
     """A report as JSON has it; probabilities to six digits."""
-    named = dict(zip(("transition_matrix", "low", "high"), _parts(report.bounds), strict=True))
+    named = dict(zip(("transition_matrix", "low", "high"), parts(report.bounds), strict=True))
     whole = len(report.class_names) <= WRITTEN
     return {
         "labelnoise": labelnoise.__version__,
@@ -228,6 +209,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "classes": report.classes().round(6).to_dict("records"),
         "confusions": report.confusions().head(LISTED).round(6).to_dict("records"),
         "advice": advice(report),
+        "cleaned": _of_cleaning(report),
         "gain": report.gain and {end: round(getattr(report.gain, end), 6) for end in ("mean", "low", "high")},
         "warnings": list(report.warnings),
         "decisions": list(report.decisions),
@@ -240,6 +222,6 @@ def as_arrays(report: Report) -> dict[str, bytes]:
     """T and its bounds as the content of an .npz by its name, if there are too many classes for JSON; else nothing."""
     if len(report.class_names) <= WRITTEN:
         return {}
-    file, (estimate, low, high) = io.BytesIO(), (each.astype(np.float32) for each in _parts(report.bounds))
+    file, (estimate, low, high) = io.BytesIO(), (each.astype(np.float32) for each in parts(report.bounds))
     np.savez_compressed(file, transition_matrix=estimate, low=low, high=high)
     return {ARRAYS: file.getvalue()}

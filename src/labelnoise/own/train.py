@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._settings import scaled_settings
 from labelnoise.own._terminal import lines
 from labelnoise.own.images import OwnSet
+from labelnoise.own.suggestions import add_threshold, check_threshold
 from labelnoise.training import MODELS, method
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ labels by how likely each is wrong.
 DESCRIPTION += image_files.FORMS
 EXAMPLE = """example:
   labelnoise train photos/ --network lenet --out report/
-writes report/report.html, report.json, suggestions.csv and model.safetensors. A network of your own is made by a
-function of n_classes, in_channels and image_size: --network my_module:make_network. To load the network:
+writes report/report.html, report.json, suggestions.csv, labels_cleaned.csv and model.safetensors. A network of your
+own is made by a function of n_classes, in_channels and image_size: --network my_module:make_network. To load it:
   labelnoise.load_network("report/model.safetensors").predict_proba(images)"""
 
 NOTES = (
@@ -45,20 +47,16 @@ NOTES = (
     "this kind; see the book's chapter on precision.",
     "The noisy labels that were held out to compare networks also chose the epoch of each. The network that is handed "
     "over was then trained again, on all images.",
-    "A suggestion is the likeliest clean class by Bayes' rule from a network's P(clean | x) and T. Look at an image "
-    "before you change its label.",
+    "A suggestion is the likeliest clean class by Bayes' rule from a network's P(clean | x) and T. They are ranked by "
+    "how many times as likely as the label the likeliest other class is.",
 )
 
 
 def suggestions(own: OwnSet, found: Findings) -> pd.DataFrame:
-    """One row per image, those whose label is likeliest to be wrong first."""
-    import pandas as pd
+    """One row per image, the clearest of those whose label is likely wrong first."""
+    from labelnoise.own.suggestions import ranked
 
-    labels, posterior = own.noisy_labels, found.posterior
-    names, rows = np.array(own.class_names, dtype=object), np.arange(len(labels))
-    columns = {"row": rows, "image": own.image_names, "label": names[labels]}
-    columns |= {"suggestion": names[posterior.argmax(axis=1)], "p_wrong": 1 - posterior[rows, labels]}
-    return pd.DataFrame(columns).sort_values("p_wrong", ascending=False, kind="stable", ignore_index=True)
+    return ranked(own.noisy_labels, own.class_names, found.judged, image=own.image_names)
 
 
 def trained_report(
@@ -141,7 +139,8 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     notes = (*([str(found.choice)] if found.choice else []), *NOTES)
     told = doubts_of_matrix(own.noisy_labels, own.class_names, bounds)
     told += tuple(image_dependent(found.probs, own.noisy_labels, np.eye(n_classes)))
-    return Report(title, own.class_names, counts, bounds, notes, found.gain, own.decisions, told)
+    said, listed = own.decisions, suggestions(own, found)
+    return Report(title, own.class_names, counts, bounds, notes, found.gain, said, told, listed)
 
 
 def measured(own: OwnSet, found: Findings) -> dict[str, float]:
@@ -164,7 +163,8 @@ def as_table(facts: Mapping[str, float]) -> pd.DataFrame:
 
 def run(options: argparse.Namespace) -> int:
     """The command; all that it finds goes to a folder, and the report to the terminal too."""
-    check_folder(options.out)
+    check_folder(options.out, *filter(None, (options.data, options.labels)))
+    check_threshold(options.threshold, "--threshold")
     check_method(options.method)
     check_device(options.device)
     if options.workers is not None and options.workers < 1:
@@ -180,16 +180,20 @@ def run(options: argparse.Namespace) -> int:
 
     asked = (options.network, options.method, options.seed, begin)
     trained, report = trained_report(own, *asked, device=options.device, workers=options.workers)
+    report = replace(report, threshold=options.threshold)
 
     from labelnoise.own._page import page, pictures_of
-    from labelnoise.own.report import as_arrays, as_json, as_text
+    from labelnoise.own._text import as_text
+    from labelnoise.own.report import as_arrays, as_json
+    from labelnoise.own.suggestions import files as suggestion_files
 
     network = network_of(own, trained, options.network, options.image_size)
-    ranked, found = suggestions(own, trained), measured(own, trained)
+    found, ranked = measured(own, trained), report.suggestions
+    assert ranked is not None
     facts = as_table(found)
     files = {
         "report.html": page(report, facts, pictures_of(own, ranked)),
-        "suggestions.csv": ranked.round(6).to_csv(index=False).encode(),
+        **suggestion_files(ranked, report.threshold),
         "model.safetensors": network.as_bytes(),
         **as_arrays(report),
     }
@@ -210,4 +214,5 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default auto)")
     command.add_argument("--workers", type=int, metavar="N", help="processes that train side by side (default: cores)")
     command.add_argument("--seed", type=int, default=0, help="of the weights, the split and the order (default 0)")
+    add_threshold(command)
     command.set_defaults(run=run, stopped="nothing was written.")

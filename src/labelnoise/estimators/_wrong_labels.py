@@ -1,0 +1,93 @@
+"""Which labels are wrong, given T and what a model says of the samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy  # not its submodules: each is loaded when it is first used
+from numpy.typing import NDArray
+
+from labelnoise.estimators._inputs import Floats, row_blocks
+from labelnoise.noise import Labels
+from labelnoise.transitions import Matrix
+
+STEPS = 3  # of `unmixed`; more of them trust T further than its estimate goes
+LEAST = 1e-9  # in place of a probability of 0, such as a neighbourhood has without a sample of a class
+SPARSE = 0.1  # of the entries of T that are not 0, below which a sparse product is quicker
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is thought of each label.
+
+    Attributes:
+        suggestions: the likeliest clean class, shape (n_samples,).
+        p_wrong: P(clean != label | x, label), shape (n_samples,).
+        times: how many times as likely as the label the likeliest other class is by P(clean | x), shape (n_samples,).
+    """
+
+    suggestions: Labels
+    p_wrong: NDArray[np.float64]
+    times: NDArray[np.float64]
+
+
+def unmixed(pred_probs: Floats, transition_matrix: Matrix, steps: int = STEPS) -> NDArray[np.float64]:
+    """P(clean | x) of which T makes about P(noisy | x): shape (n_samples, n_classes), rows sum to 1.
+
+    Each step is one of expectation maximisation towards the q whose ``q @ T`` has the least divergence from
+    `pred_probs` (Richardson 1972, Journal of the Optical Society of America 62, 55-59; Lucy 1974, The Astronomical
+    Journal 79, 745-754), which begins with `pred_probs`. The inverse of T has no bounds, and makes of each error of the
+    model a larger one; few steps do not.
+
+    Args:
+        pred_probs: P(noisy | x), shape (n_samples, n_classes).
+        transition_matrix: T.
+        steps: how many.
+    """
+    flips = transition_matrix
+    if np.count_nonzero(flips) < SPARSE * flips.size:
+        flips = scipy.sparse.csr_array(flips)
+    noisy = np.maximum(pred_probs, LEAST, dtype=np.float64)
+    clean = noisy
+    for _ in range(steps):
+        clean = clean * ((noisy / np.maximum(clean @ flips, LEAST)) @ flips.T)
+        clean /= clean.sum(axis=1, keepdims=True)
+    return clean
+
+
+def wrong_labels(probs: Floats, noisy_labels: Labels, transition_matrix: Matrix, steps: int = STEPS) -> Judged:
+    """How likely each label is wrong, what it should rather be, and how clearly.
+
+    By Bayes' rule P(clean | x, label) is in proportion to ``P(clean | x) * T[clean, label]``, which tells how likely a
+    label is wrong, but takes T at its word. `times` does so less: labels are best ranked by it
+    (``benchmarks/rankings.py``).
+
+    Assumes that flips depend on the class alone, and that the model has not learned from these labels. A row of T is
+    mixed with one sample that is of any class, as few samples don't show the flips that are rare.
+
+    Args:
+        probs: P(noisy | x), shape (n_samples, n_classes), as `check_inputs` gives them.
+        noisy_labels: shape (n_samples,), likewise.
+        transition_matrix: T, shape (n_classes, n_classes).
+        steps: of `unmixed`, by which P(clean | x) is found; 0 if that is what `probs` are.
+
+    >>> judged = wrong_labels(np.array([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1]), np.array([[0.8, 0.2], [0.2, 0.8]]))
+    >>> judged.suggestions, judged.p_wrong.round(2), judged.times.round(1)
+    (array([0, 0]), array([0.05, 0.84]), array([0.1, 9.7]))
+    """
+    n_samples, n_classes = probs.shape
+    samples = np.bincount(noisy_labels, minlength=n_classes)[:, None]
+    mixed = (samples * transition_matrix + 1 / n_classes) / (samples + 1)
+    judged = Judged(np.empty(n_samples, np.int64), np.empty(n_samples), np.empty(n_samples))
+    for block in row_blocks(probs):
+        labels = noisy_labels[block]
+        rows, clean = np.arange(len(labels)), np.maximum(unmixed(probs[block], transition_matrix, steps), LEAST)
+        posterior = clean * mixed[:, labels].T
+        posterior /= posterior.sum(axis=1, keepdims=True)
+        judged.suggestions[block] = posterior.argmax(axis=1)
+        judged.p_wrong[block] = 1 - posterior[rows, labels]
+        own = clean[rows, labels]
+        clean[rows, labels] = 0
+        judged.times[block] = clean.max(axis=1) / own
+    return judged

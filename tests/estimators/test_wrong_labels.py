@@ -1,0 +1,117 @@
+"""Which labels are wrong: probabilities that mean what they say, whatever the classes are called."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelnoise import noise
+from labelnoise.estimators import _inputs, _wrong_labels, unmixed, wrong_labels
+from labelnoise.transitions import pair_flip, random, symmetric
+
+K = 4
+
+
+def drawn(n, seed=0, matrix=None):
+    """P(clean | x), clean and noisy labels drawn from it, and T."""
+    generator = np.random.default_rng(seed)
+    matrix = random(K, 0.3, generator) if matrix is None else matrix
+    posteriors = generator.dirichlet(np.full(len(matrix), 0.2), size=n)
+    clean = (posteriors.cumsum(axis=1) < generator.random((n, 1))).sum(axis=1).clip(max=len(matrix) - 1)
+    noisy = (matrix[clean].cumsum(axis=1) < generator.random((n, 1))).sum(axis=1).clip(max=len(matrix) - 1)
+    return posteriors, clean, noisy, matrix
+
+
+@given(st.integers(0, 10**6), st.integers(0, 5))
+def test_every_step_gives_probabilities_that_explain_the_noisy_ones_no_worse(seed, steps):
+    posteriors, _, _, matrix = drawn(20, seed)
+    probs = posteriors @ matrix
+
+    def divergence(clean):
+        return -(probs * np.log(clean @ matrix)).sum(axis=1)
+
+    before, after = (unmixed(probs, matrix, number) for number in (steps, steps + 1))
+    np.testing.assert_allclose(after.sum(axis=1), 1)
+    assert after.min() >= 0
+    assert (divergence(after) <= divergence(before) + 1e-9).all()
+
+
+def test_many_steps_find_the_clean_probabilities_and_the_identity_takes_nothing_out():
+    posteriors, _, _, matrix = drawn(200)
+    np.testing.assert_allclose(unmixed(posteriors @ matrix, matrix, 20_000), posteriors, atol=1e-3)
+    np.testing.assert_allclose(unmixed(posteriors, np.eye(K)), posteriors, atol=1e-6)
+
+
+def test_a_matrix_of_many_zeros_gives_the_same_as_if_it_had_none(monkeypatch):
+    posteriors, _, _, matrix = drawn(50, matrix=pair_flip(30, 0.3))
+    sparse = unmixed(posteriors, matrix)
+    monkeypatch.setattr(_wrong_labels, "SPARSE", 0)
+    np.testing.assert_allclose(sparse, unmixed(posteriors, matrix), rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_labels_that_are_said_to_be_wrong_with_some_probability_that_share_is(seed):
+    n = 20_000
+    posteriors, clean, noisy, matrix = drawn(n, seed)
+    judged = wrong_labels(posteriors, noisy, matrix, steps=0)
+    order = np.argsort(judged.p_wrong)
+    for part in np.split(order, 10):
+        # Each label is wrong by a draw of its own, of variance 1/4 at most; T is smoothed by a sample of thousands.
+        assert abs(judged.p_wrong[part].mean() - (noisy != clean)[part].mean()) < 4 * 0.5 / len(part) ** 0.5 + 1e-3
+
+
+def test_a_change_by_the_rule_leaves_fewer_labels_wrong():
+    posteriors, clean, noisy, matrix = drawn(20_000)
+    judged = wrong_labels(posteriors @ matrix, noisy, matrix)
+    cleaned = np.where(judged.p_wrong > 0.5, judged.suggestions, noisy)
+    gained = (cleaned == clean).astype(float) - (noisy == clean)
+    assert gained.mean() > 4 * gained.std() / len(gained) ** 0.5
+
+
+@given(st.integers(0, 10**6))
+def test_the_order_of_the_classes_changes_nothing(seed):
+    posteriors, _, noisy, matrix = drawn(100, seed)
+    order = np.random.default_rng(seed).permutation(K)
+    judged = wrong_labels(posteriors @ matrix, noisy, matrix)
+    places = np.argsort(order)  # class order[k] is now called k
+    other = wrong_labels((posteriors @ matrix)[:, order], places[noisy], matrix[order][:, order])
+    np.testing.assert_array_equal(order[other.suggestions], judged.suggestions)
+    np.testing.assert_allclose(other.p_wrong, judged.p_wrong, atol=1e-9)
+    np.testing.assert_allclose(other.times, judged.times, rtol=1e-6)
+
+
+def test_another_class_is_more_than_once_as_likely_just_where_the_label_is_not_the_likeliest():
+    posteriors, _, noisy, matrix = drawn(1000)
+    judged = wrong_labels(posteriors, noisy, matrix, steps=0)
+    np.testing.assert_array_equal(judged.times > 1, posteriors.argmax(axis=1) != noisy)
+
+
+def test_probabilities_of_0_and_1_and_single_precision_are_no_trouble():
+    labels = np.array([0, 1, 2, 3, 1])
+    for dtype in (np.float32, np.float64):
+        probs = np.eye(K, dtype=dtype)[[0, 1, 2, 3, 0]]
+        judged = wrong_labels(probs, labels, symmetric(K, 0.2))
+        assert judged.suggestions.tolist() == [0, 1, 2, 3, 0]
+        assert np.isfinite(judged.times).all()
+        assert judged.p_wrong.argmax() == judged.times.argmax() == 4
+        np.testing.assert_array_equal(probs, np.eye(K)[[0, 1, 2, 3, 0]])
+
+
+def test_blocks_of_rows_give_what_all_rows_together_give(monkeypatch):
+    posteriors, _, noisy, matrix = drawn(100)
+    whole = wrong_labels(posteriors @ matrix, noisy, matrix)
+    monkeypatch.setattr(_inputs, "BLOCK_BYTES", 7 * K * 8)
+    parts = wrong_labels(posteriors @ matrix, noisy, matrix)
+    for name in ("suggestions", "p_wrong", "times"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-9)
+
+
+def test_corrupted_labels_come_first_where_the_model_is_sure():
+    generator = np.random.default_rng(0)
+    clean = generator.integers(K, size=1000)
+    matrix = symmetric(K, 0.3)
+    noisy = noise.corrupt(clean, matrix, generator)
+    judged = wrong_labels((0.96 * np.eye(K)[clean] + 0.01) @ matrix, noisy, matrix)
+    wrong = noisy != clean
+    assert judged.times[wrong].min() > judged.times[~wrong].max()
+    assert judged.p_wrong[wrong].min() > 0.5 > judged.p_wrong[~wrong].max()
