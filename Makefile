@@ -55,14 +55,14 @@ same: .make/chapters
 	@changed=$$(git status --porcelain -- book results); \
 	if [ -n "$$changed" ]; then echo "make: drawing the chapters again changed these files:" >&2; echo "$$changed" >&2; exit 1; fi
 
-# Tests of a file share what they have trained, so a file is one process's.
 lint: .make/setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The chapters are checked as they stand; regenerating them first would compare them with themselves.
+# The chapters are checked as they stand; regenerating them first would compare them with themselves. Tests of a file
+# share what they have trained, so a file stays in one process.
 test: lint
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --nbval --nbval-current-env book/index.ipynb book/chapters
