@@ -89,13 +89,13 @@ class Trainings:
     device: str
     submit: Submit
 
-    def fit(self, name: str, how: Settings, **given: Any) -> Later:
+    def fit(self, name: str, how: Settings, **needs: Any) -> Later:
         """By a method, on the images that are learned from: a `Fit`."""
-        return self.submit(_trained, self._task(name, how, **given))
+        return self.submit(_trained, self._task(name, how, **needs))
 
-    def on_all(self, taken: Shown, **given: Any) -> nn.Module:
+    def on_all(self, taken: Shown, **needs: Any) -> nn.Module:
         """The network that is handed over, by the method and up to the epoch that were taken."""
-        task = self._task(taken.method, self.settings.modern, **given)
+        task = self._task(taken.method, self.settings.modern, **needs)
         return self.submit(_trained_on_all, task, taken.epoch + 1).result()
 
     def alternation(self, plain: Fit) -> Alternation:
@@ -108,7 +108,7 @@ class Trainings:
             run=lambda folds: [done.result() for done in [self.submit(_in_a_fold, fold) for fold in folds]],
         )  # fmt: skip
 
-    def given(self, name: str, matrix: Matrix, plain: Later, smooth: Later | None) -> dict[str, Any]:
+    def needs(self, name: str, matrix: Matrix, plain: Later, smooth: Later | None) -> dict[str, Any]:
         """What a method takes beside images and labels, as `_Task` names it."""
         recipe = method(name)
         found: dict[str, Any] = {"matrix": matrix} if recipe.needs_transition else {}
@@ -120,7 +120,7 @@ class Trainings:
             found["soft_labels"] = self.submit(soft_labels, *told).result()
         return found
 
-    def _task(self, name: str, how: Settings, matrix: Matrix | None = None, **given: Any) -> _Task:
+    def _task(self, name: str, how: Settings, matrix: Matrix | None = None, **needs: Any) -> _Task:
         # The networks of the folds have the numbers between those of a pair.
         networks = [self.make(FOLDS + k if k else 0).to(self.device) for k in range(method(name).n_networks)]
-        return _Task(name, networks, matrix, how, self.n_classes, self.seed, **given)
+        return _Task(name, networks, matrix, how, self.n_classes, self.seed, **needs)

@@ -92,17 +92,17 @@ def train(
         phase("estimating T")
         turns = trainings.alternation(first.result())
         phase("comparing methods" if len(names) > 1 else "training")
-        given, fits = {}, {PLAIN: plain}
+        needs, fits = {}, {PLAIN: plain}
         for each in names:
-            given[each] = trainings.given(each, turns.transition_matrix, plain, smooth)
+            needs[each] = trainings.needs(each, turns.transition_matrix, plain, smooth)
             if each not in fits:
-                fits[each] = trainings.fit(each, settings.modern, **given[each])
+                fits[each] = trainings.fit(each, settings.modern, **needs[each])
         done = {each: fits[each].result() for each in names}
         shown = {each: _shown(each, fit, held_out) for each, fit in done.items()}
         choice = choose(list(shown.values()), noisy, left_out) if name == AUTO else None
         taken = shown[choice.method if choice else name]
         phase("on all images")
-        after = trainings.on_all(taken, **given[taken.method])
+        after = trainings.on_all(taken, **needs[taken.method])
     fit = done[taken.method]
     final = _checked(after, _network_of(fit, taken), taken, held_out.images, noisy)
     probs = np.empty((len(rows), n_classes))
