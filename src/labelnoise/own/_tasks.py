@@ -57,10 +57,6 @@ class _Task:
         return done
 
 
-def _trained(images: Images, after_epoch: Callable[[nn.Module], None], task: _Task) -> Fit:
-    return task(images, after_epoch)
-
-
 def _trained_on_all(images: Images, after_epoch: Callable[[nn.Module], None], task: _Task, epochs: int) -> nn.Module:
     """The network after so many epochs of a training on all noisy images; the rest of the training is left out."""
     kept: list[nn.Module] = []
@@ -91,7 +87,7 @@ class Trainings:
 
     def fit(self, name: str, how: Settings, **needs: Any) -> Later:
         """By a method, on the images that are learned from: a `Fit`."""
-        return self.submit(_trained, self._task(name, how, **needs))
+        return self.submit(self._task(name, how, **needs))
 
     def on_all(self, taken: Shown, **needs: Any) -> nn.Module:
         """The network that is handed over, by the method and up to the epoch that were taken."""
