@@ -141,7 +141,7 @@ def test_a_part_of_our_recipe_is_named_by_what_the_trial_leaves_out(made_up):
 def tried(*scores, method="forward", transition="true", options=()):
     """An arm with tries of these scores, the last of them the protocol's."""
     arm = tuning.Arm("fashion-mnist-3", "paper-0.5", "lenet", method, transition)
-    first = tuning.start(arm)
+    first = tuning.untuned(arm)
     others = [
         dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20 + k), options=options)
         for k in range(len(scores) - 1)
@@ -167,7 +167,7 @@ def test_every_try_has_its_settings_and_its_distance_to_the_best():
 
 def test_what_was_chosen_is_what_each_arm_is_reported_with():
     found = tried(1.0, 1.002) | tried(1.3, method="mixup", transition=None) | tried(1.1, 1.2, method="backward")
-    settled = best(found) | {arm: tuning.start(arm) for arm in found if arm.method == "backward"}
+    settled = best(found) | {arm: tuning.untuned(arm) for arm in found if arm.method == "backward"}
     chosen = tuning_tables.chosen_tries(tuning_tables.tries(found, settled))
     assert chosen["method"].tolist() == ["forward", "backward", "mixup"]
     assert chosen["score"].tolist() == [1.0, 1.2, 1.3]

@@ -215,7 +215,7 @@ def ablation(
     changed images with averaged weights. What it is without the graph, `modern` has.
     """
     common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": seeds, "profile": profile}
-    default = tuning.start(tuning.Arm(dataset, "", "lenet", OURS, "true")).options
+    default = tuning.untuned(tuning.Arm(dataset, "", "lenet", OURS, "true")).options
     trials = []
     for whole in modern(methods=[f"{OURS}, true"], **common):
         bare = dataclasses.replace(whole.settings, augmentation=None, averaging=None)
