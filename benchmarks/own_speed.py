@@ -26,7 +26,7 @@ from labelnoise.data import fashion_mnist, sources
 from labelnoise.own import images, train
 from labelnoise.own._methods import AUTO, compared
 from labelnoise.own._settings import scaled_settings
-from labelnoise.own._training import FOLDS
+from labelnoise.own._tasks import FOLDS
 from labelnoise.training import VALIDATION_SHARE, build, rounds
 from labelnoise.trials import provenance
 

@@ -6,8 +6,6 @@ The published page is drawn from these files. Another processor or version finds
 chapter has to be published again.
 """
 
-import torch
-
 from labelnoise.book import parameters, project
 from labelnoise.own import images, kept, train
 from labelnoise.trials import provenance
@@ -15,8 +13,7 @@ from labelnoise.trials import provenance
 
 def main() -> None:
     values = parameters.defaults("09_your_data")
-    asked = {name: values[name] for name in ("network", "method", "seed", "threads")}
-    torch.set_num_threads(values["threads"])
+    asked = {name: values[name] for name in ("network", "method", "seed")}
     own = images.sample()
     trained, _ = train.trained_report(own, values["network"], values["method"], values["seed"])
     kept.write(project.own_folder(), own, trained, asked, provenance.here())

@@ -55,7 +55,7 @@ def test_a_chapters_trials_are_planned_and_a_wrong_name_is_refused():
 from labelnoise.trials import Record, Trial, trial, tuning
 asked = trial(noise="paper-0.5", model="lenet", method="forward", transition="dual-t", seed=0)
 arm = tuning.Arm("fashion-mnist-3", "paper-0.5", "lenet", "symmetric")
-print(asked.prerequisite().method, tuning.chosen(arm).trial(arm, 0).method, tuning.start(arm).options)
+print(asked.prerequisite().method, tuning.chosen(arm).trial(arm, 0).method, tuning.untuned(arm).options)
 try:
     trial(noise="paper-0.5", model="lenet", method="magic", seed=0)
 except ValueError as error:

@@ -66,13 +66,27 @@ def named(noise: str, n_classes: int) -> Matrix:
 DISTORTIONS = "transposed, towards-identity-SHARE, towards-uniform-SHARE, at-random-SHARE"
 
 
+def in_two(name: str) -> tuple[str, str]:
+    """What stands before and behind the first comma of a name made of several: the one way in which they are read.
+
+    These are ``METHOD, SOURCE`` of its T, ``true, DISTORTION``, and ``ESTIMATOR, KIND`` of its probabilities.
+
+    >>> in_two("forward, true, transposed")
+    ('forward', 'true, transposed')
+    >>> in_two("mixup")
+    ('mixup', '')
+    """
+    first, _, rest = name.partition(", ")
+    return first, rest
+
+
 def distortion(transition: str | None) -> str | None:
     """How the true T is distorted before it is given, by the name of a source of T; None for any other source.
 
     >>> distortion("true, transposed")
     'transposed'
     """
-    source, _, name = (transition or "").partition(", ")
+    source, name = in_two(transition or "")
     return name if source == "true" and name else None
 
 

@@ -106,6 +106,9 @@ def draw(probs: ArrayLike, generator: np.random.Generator) -> Labels:
 
     Raises:
         InputError: a row that is not a probability distribution; the message names the first.
+
+    >>> draw([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]], np.random.default_rng(0))
+    array([0, 1, 0])
     """
     cumulative = _cumulative(_check_probs(probs))
     uniform = generator.random(len(cumulative))
@@ -167,6 +170,12 @@ def instance_probs(
 
     Raises:
         InputError: a rate outside [0, 1], images that are not finite or all of one value, bad labels, two lengths.
+
+    >>> images, generator = np.arange(12).reshape(3, 4), np.random.default_rng(0)
+    >>> instance_probs(images, [0, 1, 1], 2, 0.3, generator).round(2)
+    array([[0.66, 0.34],
+           [0.24, 0.76],
+           [0.13, 0.87]])
     """
     n_classes, rate = check_n_classes(n_classes), check_rate(rate)
     clean = check_labels(clean_labels, n_classes, "clean_labels")
@@ -201,6 +210,10 @@ def mean_transition_matrix(probs: ArrayLike, clean_labels: ArrayLike) -> Matrix:
 
     Raises:
         InputError: a row that is not a probability distribution, labels outside the classes, or two lengths.
+
+    >>> mean_transition_matrix([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8]], [0, 0, 1])
+    array([[0.8, 0.2],
+           [0.2, 0.8]])
     """
     rows = _check_probs(probs)
     n_classes = rows.shape[1]

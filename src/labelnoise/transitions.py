@@ -46,6 +46,10 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
     Raises:
         InputError: it is not square, has another number of classes, or has a row that is not a
             probability distribution. The message names the row.
+
+    >>> validate([[1, 0], [0.2, 0.8]])
+    array([[1. , 0. ],
+           [0.2, 0.8]])
     """
     try:
         matrix = np.array(as_array(transition_matrix), dtype=np.float64)

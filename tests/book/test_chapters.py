@@ -21,7 +21,8 @@ from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.trials import Ledger
 
 SOURCES = project.notebook_names()
-NUMBERED = [name for name in SOURCES if name not in project.OVERVIEWS]
+OVERVIEWS = (project.FRONT_PAGE, "explore")  # drawn from the trials of all chapters
+NUMBERED = [name for name in SOURCES if name not in OVERVIEWS]
 CHAPTERS = [name for name in NUMBERED if name[0].isdigit()]
 KEYS_OF_A_RUN = re.compile(r"papermill|execut|iopub|shell|(start|end)_time|duration|timestamp", re.IGNORECASE)
 
@@ -77,7 +78,7 @@ def test_one_cell_has_the_parameters_each_with_a_type_a_comment_and_a_fitting_de
         assert parameter.check(parameter.default) == parameter.default
 
 
-@pytest.mark.parametrize("name", project.OVERVIEWS)
+@pytest.mark.parametrize("name", OVERVIEWS)
 def test_pages_of_all_chapters_have_no_parameters(name):
     assert parameters_cells(name) == []
     assert parameters.declared(name) == {}
@@ -371,31 +372,28 @@ def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, c
     assert set(asked) == set(parameters.planned(name, values).trials)
 
 
-ON_TEN = {"noises": ["pair-flip-0.45", "instance-0.3"], "dataset": "fashion-mnist", "profile": "smoke"}
+VARIED = [name for name in NUMBERED if "noise_kind" in parameters.declared(name)]
+ON_TEN = {
+    "noises": ["pair-flip-0.45", "instance-0.3"], "gentle_noises": ["symmetric-0.5"], "dataset": "fashion-mnist",
+    "seeds": 1, "profile": "smoke",
+}  # fmt: skip
+BY_IMAGE = {"noise_rates": [0.3], "noise_kind": "instance", "models": ["alexnet"], "seeds": 2, "profile": "smoke"}
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("01_noise", {"seeds": 1}),
-        ("02_estimation", {"seeds": 1, "estimators": ["anchor-97", "hoc", "volminnet", "alternating"]}),
-        ("03_correction", {"seeds": 2, "methods": ["forward", "forward, alternating"]}),
-        ("methods", {"seeds": 2, "methods": ["hog-forward, alternating", "generalised"]}),
-        ("04_precision", {"seeds": 2, "learners": ["volminnet"]}),
-        ("05_robustness", {"seeds": 2, "methods": ["forward"]}),
-        ("06_when_to_correct", {"seeds": 1}),
-        ("wrong_t", {"seeds": 2}),
-        ("long_training", {"seeds": 2}),
-    ],
-)
-def test_a_chapter_is_drawn_for_ten_classes_and_noise_that_depends_on_the_image(
+@pytest.mark.parametrize("values", [ON_TEN, BY_IMAGE], ids=["ten classes", "another network"])
+@pytest.mark.parametrize("name", VARIED)
+def test_a_chapter_is_drawn_for_ten_classes_for_another_network_and_noise_that_depends_on_the_image(
     monkeypatch, made_up, capsys, name, values
 ):
-    values = ON_TEN | values if name != "01_noise" else {k: v for k, v in (ON_TEN | values).items() if k != "profile"}
-    _, variables = run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
-    if name == "wrong_t":
-        # sum |T - U| / 10 of pair flips at 0.45 on ten classes, halfway to the uniform U: (.225 + .175 + 8 * .05).
-        assert variables["errors"].loc["towards-uniform-0.5", "pair-flip-0.45"] == pytest.approx(0.8)
+    values = {key: value for key, value in values.items() if key in parameters.declared(name)}
+    run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
+
+
+def test_the_error_of_a_wrong_t_is_one_of_as_many_classes_as_the_data_have(monkeypatch, made_up, capsys):
+    values = {"noises": ["pair-flip-0.45"], "dataset": "fashion-mnist", "seeds": 2, "profile": "smoke"}
+    _, variables = run_cells("wrong_t", monkeypatch, made_up, lambda trial: 0.7, **values)
+    # sum |T - U| / 10 of pair flips at 0.45 on ten classes, halfway to the uniform U: (.225 + .175 + 8 * .05).
+    assert variables["errors"].loc["towards-uniform-0.5", "pair-flip-0.45"] == pytest.approx(0.8)
 
 
 def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatch, made_up, capsys):

@@ -87,7 +87,7 @@ def probabilities(n_classes, noises):
 def tried_arm(model="lenet", noise="paper-0.5", method="forward", transition="true"):
     """An arm with three tries, 0, 1 and 20 millinats from the best, the second of them the protocol's."""
     arm = tuning.Arm("fashion-mnist-3", noise, model, method, transition)
-    first = tuning.start(arm)
+    first = tuning.untuned(arm)
     other = [dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=n)) for n in (5, 6)]
     return {arm: [(other[0], 1.0), (first, 1.001), (other[1], 1.02)]}
 

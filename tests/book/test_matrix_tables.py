@@ -21,8 +21,9 @@ def test_errors_are_those_of_each_matrix_against_the_true_one(tiny, made_up):
     record = made_up(tiny(noise="paper-0.6"), transition_matrices={"oracle": truth.tolist(), "x": estimate.tolist()})
     table = matrix_tables.matrix_errors(iter([record])).set_index("estimator")
     assert table.loc["oracle", ["l1", "frobenius"]].tolist() == [0, 0]
-    assert table.loc["x", "l1"] == pytest.approx(transitions.l1_error(estimate, truth))
-    assert table.loc["x", "frobenius"] == pytest.approx(transitions.frobenius_error(estimate, truth))
+    # Each row of T has 0.4 and twice 0.3, each of the estimate 0.6 and twice 0.2.
+    assert table.loc["x", "l1"] == pytest.approx(0.4)
+    assert table.loc["x", "frobenius"] == pytest.approx((0.06 / 0.34) ** 0.5)
     assert table.loc["x", ["noise", "images", "seed"]].tolist() == ["paper-0.6", 600, 0]
 
 
@@ -84,7 +85,7 @@ def test_bias_is_of_the_mean_and_spread_around_it(tiny, made_up):
         made_up(tiny(seed=s), transition_matrices={"x": off_by(x)}, deviations={"x": spread})
         for s, x in enumerate((0.03, 0.09))
     ]
-    (row,) = matrix_tables.precision(records).to_dict("records")
+    (row,) = matrix_tables.spread_and_coverage(records).to_dict("records")
     assert (row["bias"], row["spread"], row["n"]) == pytest.approx((2 * 0.06 / 3, 2 * 0.03 / 3, 2))
     assert row["stated"] == pytest.approx(np.sqrt(2 / np.pi) * 0.9 / 3)
 
@@ -100,7 +101,7 @@ def test_coverage_counts_entries_within_the_stated_deviations(tiny, made_up):
         )
 
     records = [record(0, 0.03, 0.031 / quantile), record(1, 0.03, 0.029 / quantile)]
-    (row,) = matrix_tables.precision(records).to_dict("records")
+    (row,) = matrix_tables.spread_and_coverage(records).to_dict("records")
     assert row["coverage"] == pytest.approx((1 + 7 / 9) / 2)
 
 
@@ -118,7 +119,7 @@ def test_an_interval_of_the_right_width_misses_what_the_bias_takes(tiny, made_up
         )
         for s in range(100)
     ]
-    even, biased = matrix_tables.precision(records).to_dict("records")
+    even, biased = matrix_tables.spread_and_coverage(records).to_dict("records")
     assert (even["estimator"], biased["estimator"]) == ("even", "biased")
     assert np.isnan([even["stated"], even["coverage"], even["low"]]).all()
     assert abs(even["at_best"] - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 900)
@@ -135,7 +136,7 @@ def test_coverage_of_normal_estimates_is_nominal(tiny, made_up):
         )
         for s in range(100)
     ]
-    (row,) = matrix_tables.precision(records).to_dict("records")
+    (row,) = matrix_tables.spread_and_coverage(records).to_dict("records")
     allowed = 4 * np.sqrt(0.95 * 0.05 / 900)  # of 900 independent entries: fails once in 16,000
     assert abs(row["coverage"] - 0.95) < allowed
     assert row["spread"] == pytest.approx(row["stated"], rel=4 * np.sqrt(np.pi / 2 - 1) / 30)

@@ -132,7 +132,7 @@ def test_each_part_of_our_recipe_is_left_out_in_turn():
     assert len(found) == 4 * len(PAPER) * 2
     for whole, of_pixels, on_training_images, bare in zip(*[iter(found)] * 4, strict=True):
         assert (whole.method, whole.refit) == ("hog-forward", True)
-        options = tuning.start(tuning.Arm("fashion-mnist-3", "", "lenet", whole.method)).options
+        options = tuning.untuned(tuning.Arm("fashion-mnist-3", "", "lenet", whole.method)).options
         assert of_pixels == replace(whole, method="graph-forward", options=options)
         assert on_training_images == replace(whole, refit=None)
         assert bare == replace(whole, settings=replace(whole.settings, augmentation=None, averaging=None))

@@ -26,7 +26,9 @@ def test_a_set_that_was_not_run_is_left_empty():
 
 
 def test_ten_classes_have_the_noises_of_the_published_runs():
-    table = published.on_ten_classes(errors(list(published.VOLMINNET_ON_MNIST), ["oracle", "alternating"]))
+    ours = errors(list(published.VOLMINNET_ON_MNIST), ["oracle", "alternating"])
+    table = published.on_ten_classes(ours, "fashion-mnist-h")
+    assert table["data"].tolist() == ["MNIST, 60 epochs", "Fashion-MNIST-H", "Fashion-MNIST-H"]
     assert table["estimator"].tolist() == ["VolMinNet", "oracle", "alternating likelihood"]
     assert table.iloc[1, 2:6].tolist() == [0.01] * 4
     assert table.iloc[0, 2:6].tolist() == list(published.VOLMINNET_ON_MNIST.values())
@@ -85,7 +87,13 @@ def test_the_errors_that_are_read_off_printed_matrices_are_theirs():
 @pytest.mark.parametrize("noises", [published.INSTANCE_NOISES, published.RAW_NOISES])
 def test_ours_of_either_form_of_noise_stand_below_the_published_ones(noises):
     rows = [["lenet", "forward", "true", noise, value] for noise in noises for value in (0.5, 0.7)]
-    table = published.on_instance_noise(accuracies(rows), noises)
+    table = published.on_instance_noise(accuracies(rows).assign(dataset="fashion-mnist"), noises)
     assert len(table) == len(published.ON_INSTANCE_NOISE) + 1
     assert table.iloc[-1, 2:].tolist() == [60.0] * 3 + [published.HERE]
     assert table.iloc[0, 2:5].tolist() == list(published.ON_INSTANCE_NOISE["cross-entropy"])
+
+
+def test_accuracies_on_another_data_set_do_not_stand_below_the_published_ones():
+    rows = [["lenet", "forward", "true", noise, 0.9] for noise in published.INSTANCE_NOISES]
+    table = published.on_instance_noise(accuracies(rows).assign(dataset="fashion-mnist-3"))
+    assert published.HERE not in set(table["source"])

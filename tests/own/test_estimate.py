@@ -98,7 +98,7 @@ MISTAKES = {
     "a line too long": (labels_text(["0,1"] * 7 + ["0,1,2"], "id,label"), "labels.csv is no CSV file that can be read"),
     "not UTF-8": (text("labels.csv", "label\n0\n".encode("utf-16")), "labels.csv is no CSV file that can be read"),
     "one class": (labels_text([0] * 8), "All labels in labels.csv are '0'; two classes or more are needed"),
-    "a matrix of labels": (npy("labels.npy", np.zeros((8, 2), int)), "labels.npy must hold one label a sample"),
+    "a matrix of labels": (npy("labels.npy", np.zeros((8, 2), int)), "labels.npy must hold one label per sample"),
     "objects": (npy("labels.npy", np.array([0, "a"] * 4, object)), "labels.npy is no NPY file that can be read"),
     "no NPY": (text("probs.npy", "0.1,0.9\n"), "probs.npy is no NPY file that can be read"),
     "cut off": (lambda: Path("probs.npy").write_bytes(Path("probs.npy").read_bytes()[:150]), "probs.npy is no NPY"),

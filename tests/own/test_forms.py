@@ -207,7 +207,7 @@ def test_a_column_can_be_named():
 REFUSED = {
     "several labels each": (
         lambda: np.savez("own.npz", train_images=GREY, train_labels=np.ones((N, 3), int)), "own.npz",
-        "train_labels in own.npz must hold one label a sample",
+        "train_labels in own.npz must hold one label per sample",
     ),
     "a label that is a fraction": (lambda: np.savez("own.npz", X=GREY, y=LABELS / 2), "own.npz", r"with 0\.5"),
     "pixels beyond 255": (lambda: np.savez("own.npz", Xtr=GREY * 16.0, Str=LABELS), "own.npz", "pixels from 0 to 255"),

@@ -291,7 +291,7 @@ def test_the_chapter_on_a_set_of_ones_own_finds_its_noise_from_where_the_reader_
 def test_a_file_that_is_no_set_gives_that_chapter_its_sentence(here, monkeypatch):
     monkeypatch.setenv("LABELNOISE_FOLDER", str(here))
     np.savez("own.npz", Xtr=IMAGE)
-    names = {"data": "own.npz", "threads": torch.get_num_threads()}
+    names = {"data": "own.npz"}
     (ask,) = (cell.source for cell in cells("09_your_data") if cell.id == "ask")
     with pytest.raises(InputError, match=f"^{here}/own.npz has no array Str; .*$"):
         exec(ask, names)

@@ -125,7 +125,7 @@ def test_every_option_has_a_default_within_its_bounds(name):
 
 def recorded(ledger, made_up, arm, *by_choice):
     """The arm's tries with the losses given by seed, the first of them the protocol's; the choices."""
-    first = tuning.start(arm)
+    first = tuning.untuned(arm)
     made = [
         dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20 + k)) if k else first
         for k in range(len(by_choice))
@@ -145,7 +145,7 @@ def test_losses_are_kept_by_seed_and_those_of_a_half_done_try_are_left_out(ledge
 def test_the_standard_error_is_that_of_normal_differences_and_does_not_mind_a_useless_try():
     """With 400 tries it is known to a part of 1.17 / sqrt(400); useless are a twentieth, far apart."""
     generator, deviation = np.random.default_rng(0), 0.3
-    first = tuning.start(FORWARD)
+    first = tuning.untuned(FORWARD)
     tries = {first: [0.0] * len(tuning.SEEDS)}
     for k in range(400):
         choice = dataclasses.replace(first, settings=dataclasses.replace(first.settings, epochs=20 + k))
@@ -170,7 +170,7 @@ def test_an_arm_is_judged_by_the_spread_of_its_own_network_and_noise(ledger, mad
     recorded(ledger, made_up, dataclasses.replace(FORWARD, noise="paper-0.6"), (5, 5), (1, 9))
     found = settled(losses(ledger), tries=2)
     assert found[FORWARD] == better
-    assert found[dataclasses.replace(FORWARD, noise="paper-0.6")] == tuning.start(FORWARD)
+    assert found[dataclasses.replace(FORWARD, noise="paper-0.6")] == tuning.untuned(FORWARD)
 
 
 @pytest.fixture

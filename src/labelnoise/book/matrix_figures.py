@@ -143,7 +143,7 @@ def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
     """Share of the entries of T within their 95 % interval, as stated and of the right width, a panel per noise.
 
     Args:
-        table: as `matrix_tables.precision` gives it.
+        table: as `matrix_tables.spread_and_coverage` gives it.
         goal: the band that is shaded.
     """
     noises = table["noise"].unique().tolist()
@@ -173,7 +173,7 @@ def bias_and_spread(table: pd.DataFrame) -> Figure:
     """Bias beside spread of each estimator, relative L1, on a log scale, the smallest sum first: a panel per noise.
 
     Args:
-        table: as `matrix_tables.precision` gives it.
+        table: as `matrix_tables.spread_and_coverage` gives it.
     """
     noises = table["noise"].unique().tolist()
     together = table.assign(error=table["bias"] + table["spread"]).groupby("estimator")["error"].mean()

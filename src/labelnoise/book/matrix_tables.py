@@ -117,7 +117,7 @@ def mean_matrices(records: Iterable[Record], names: Sequence[str]) -> dict[str, 
     return {noise: {name: np.mean(m, axis=0) for name, m in by_name.items()} for noise, by_name in collected.items()}
 
 
-def precision(records: Iterable[Record]) -> pd.DataFrame:
+def spread_and_coverage(records: Iterable[Record]) -> pd.DataFrame:
     """Bias, spread and coverage of each estimator over independent draws.
 
     Errors are relative L1 ones, as fractions: ``bias`` of the mean T over the draws, ``spread`` the mean over the draws

@@ -13,6 +13,7 @@ from labelnoise.book.plan import check_path as check_path
 from labelnoise.book.plan import check_tuned as check_tuned
 from labelnoise.book.plan import drawn as drawn
 from labelnoise.book.plan import parted as parted
+from labelnoise.names import in_two
 from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, Settings, method, protocol
 from labelnoise.trials import Trial, in_profile, trial, tuning
 
@@ -84,7 +85,7 @@ def learner(plain: Trial, name: str) -> Trial:
 
 def arm(text: str) -> MethodAndT:
     """An arm from ``METHOD`` or ``METHOD, SOURCE``, such as "forward, true"; a method that needs T has the true one."""
-    name, _, source = text.partition(", ")
+    name, source = in_two(text)
     recipe = method(name)
     given = recipe.needs_transition and not recipe.learns_transition
     return name, source or ("true" if given else None)
@@ -214,7 +215,7 @@ def ablation(
     changed images with averaged weights. What it is without the graph, `modern` has.
     """
     common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": seeds, "profile": profile}
-    default = tuning.start(tuning.Arm(dataset, "", "lenet", OURS, "true")).options
+    default = tuning.untuned(tuning.Arm(dataset, "", "lenet", OURS, "true")).options
     trials = []
     for whole in modern(methods=[f"{OURS}, true"], **common):
         bare = dataclasses.replace(whole.settings, augmentation=None, averaging=None)

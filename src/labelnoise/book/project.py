@@ -12,7 +12,6 @@ from labelnoise.errors import InputError
 from labelnoise.trials import Ledger, Progress, Record, Trial, shown, sweep
 
 FRONT_PAGE = "index"
-OVERVIEWS = (FRONT_PAGE, "explore")  # drawn from the trials of all chapters; they have no parameters of their own
 
 
 def root() -> Path:

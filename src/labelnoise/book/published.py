@@ -67,7 +67,9 @@ RAW_NOISES = ("instance-raw-0.2", "instance-raw-0.4", "instance-raw-0.5")  # the
 
 
 def on_instance_noise(table: pd.DataFrame, noises: Sequence[str] = INSTANCE_NOISES) -> pd.DataFrame:
-    """Accuracy in percent on ten classes with instance-dependent noise: the published ones, then our means.
+    """Accuracy in percent on Fashion-MNIST with instance-dependent noise: the published ones, then our means.
+
+    Accuracies on another data set are left out.
 
     Args:
         table: as `tables.as_table` gives it.
@@ -76,7 +78,7 @@ def on_instance_noise(table: pd.DataFrame, noises: Sequence[str] = INSTANCE_NOIS
     rows: list[list[object]] = [
         [name, "ResNet-18", *values, "Yao et al. 2021"] for name, values in ON_INSTANCE_NOISE.items()
     ]
-    means = 100 * table.pivot_table(
+    means = 100 * table[table["dataset"] == "fashion-mnist"].pivot_table(
         index=["model", "method", "transition"], columns="noise", values="last_accuracy", sort=False
     ).reindex(columns=list(noises))
     for row in means.dropna(how="all").reset_index().to_dict("records"):
@@ -140,11 +142,12 @@ def on_the_papers_sets(errors: pd.DataFrame, network: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).round(3)
 
 
-def on_ten_classes(errors: pd.DataFrame) -> pd.DataFrame:
-    """Relative L1 errors on ten classes: VolMinNet's published ones on MNIST, then ours on Fashion-MNIST.
+def on_ten_classes(errors: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Relative L1 errors on ten classes: VolMinNet's published ones on MNIST, then ours.
 
     Args:
         errors: as `matrix_tables.errors` gives it.
+        dataset: what it is of, by name.
     """
     noises = list(VOLMINNET_ON_MNIST)
     theirs = ["VolMinNet", "MNIST, 60 epochs", *VOLMINNET_ON_MNIST.values(), "Reproducing VolMinNet"]
@@ -152,6 +155,6 @@ def on_ten_classes(errors: pd.DataFrame) -> pd.DataFrame:
     ours = errors.pivot(index="estimator", columns="noise", values="mean").reindex(columns=noises)
     for name in ("oracle", "volminnet", "alternating"):
         if name in ours.index:
-            rows.append([titles.source_title(name), "Fashion-MNIST", *ours.loc[name], HERE])
+            rows.append([titles.source_title(name), titles.dataset_title(dataset), *ours.loc[name], HERE])
     columns = ["estimator", "data", *map(titles.noise_title, noises), "source"]
     return pd.DataFrame(rows, columns=columns).round(3)

@@ -37,7 +37,7 @@ def source_title(transition: str) -> str:
     """How figures and tables name a source of T: a distorted T by how it is, an own estimator as its author does."""
     if distortion := names.distortion(transition):
         return f"T {distortion.replace('-', ' ')}"
-    source = transition.partition(", ")[0]  # less what networks these probabilities are from
+    source, _ = names.in_two(transition)  # less what networks these probabilities are from
     return SOURCE_TITLES.get(source, without_hash(source))
 
 

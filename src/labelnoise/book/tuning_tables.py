@@ -36,7 +36,7 @@ def tries(
                 {
                     "model": arm.model, "noise": arm.noise, "method": arm.method, "transition": arm.transition or "",
                     "score": score, "behind": 1000 * (score - choices[0][1]),
-                    "protocol": choice == tuning.start(arm), "reported": choice == settled.get(arm),
+                    "protocol": choice == tuning.untuned(arm), "reported": choice == settled.get(arm),
                     "learning_rate": settings.learning_rate,
                     "weight_decay": settings.weight_decay, "epochs": settings.epochs,
                     "options": ", ".join(f"{name} {value:g}" for name, value in choice.options),

@@ -49,21 +49,14 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
     Raises:
         InputError: not such a file; the message names the key and what is wrong with it.
     """
-    images, labels, *tests = npz_arrays(path, n_classes)
+    found = _checked(_arrays(path), path, n_classes)
     import torch  # here, so that a mistake in a file is told without it
 
-    return NoisySet(torch.from_numpy(images), labels, *(torch.from_numpy(tests[0]), tests[1]) if tests else ())
-
-
-def npz_arrays(path: str | os.PathLike[str], n_classes: int | None = None) -> tuple[np.ndarray, ...]:
-    """What `read_npz` reads, as NumPy arrays in the order of a `NoisySet`: two, or four."""
-    found = _checked(_arrays(path), path, n_classes)
-    return tuple(
-        np.ascontiguousarray(found[key].transpose(0, 3, 1, 2)) if key == x else found[key]
-        for x, y in PAIRS
-        if x in found
-        for key in (x, y)
-    )
+    parts: list[Any] = []
+    for x, y in PAIRS:
+        if x in found:
+            parts += [torch.from_numpy(np.ascontiguousarray(found[x].transpose(0, 3, 1, 2))), found[y]]
+    return NoisySet(*parts)
 
 
 def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:

@@ -46,7 +46,7 @@ def read(*, train: bool) -> CIFAR10:
 
 
 def _unpickled(path: Path) -> object:
-    """What a file of `torch.save` holds: nothing but arrays of integers, tensors and plain containers is made."""
+    """The content of a file of `torch.save`; only arrays of integers, tensors and plain containers are made from it."""
     reconstruct = np.empty(0).__reduce__()[0]  # by which NumPy pickles an array
     allowed: list[Any] = [
         np.ndarray,
@@ -67,7 +67,7 @@ def _unpickled(path: Path) -> object:
 
 
 def human_labels(labels: str, clean_labels: Labels) -> Labels:
-    """One of `HUMAN_LABELS` for the training images, whose clean labels, shape (n,), the file must have too.
+    """One kind of `HUMAN_LABELS` for the training images; the file must have their clean labels, shape (n,), too.
 
     Raises:
         InputError: an unknown name, no file, or one that holds something else.

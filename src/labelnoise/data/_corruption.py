@@ -13,7 +13,7 @@ from labelnoise.noise import derive_seed
 
 
 def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, transitions.Matrix]:
-    """The noisy labels of all training images that trials with this data set, noise and seed have, and their T.
+    """The noisy labels of all training images in trials with this data set, noise and seed, and their T.
 
     Args:
         dataset: a name in `DATASETS`.
@@ -22,8 +22,8 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
         seed: of the draw.
 
     Returns:
-        Labels of shape (n,), and T of shape (n_classes, n_classes): of noise that depends on the image its mean over
-        each class, of labels that the set has their shares in each class.
+        Labels of shape (n,), and T of shape (n_classes, n_classes). Of noise that depends on the image, T is the mean
+        over each class; of labels that the set has, it is their shares in each class.
 
     Raises:
         InputError: an unknown data set or noise, or the data can't be found.

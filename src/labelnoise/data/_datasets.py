@@ -110,7 +110,7 @@ def fashion_mnist(classes: Iterable[int] | None = None) -> Dataset:
 
 
 def fashion_mnist_h(classes: Iterable[int] | None = None) -> Dataset:
-    """Fashion-MNIST-H (Ishida et al. 2023, arXiv:2202.00395): what about 67 people saw in each test image.
+    """Fashion-MNIST-H (Ishida et al. 2023, arXiv:2202.00395): the votes of about 67 people for each test image.
 
     The roles of the splits are exchanged, as the votes are for the 10,000 test images: these are
     the training images here, and the 60,000 others are the test images. "Clean" labels are those

@@ -39,7 +39,7 @@ class Entry:
         names: of all classes of that set.
         people: "votes" where people voted on each training image, "labels" where the set has one noisy label of theirs
             for each; None without either. These are its noise by the name "human".
-        settings: name of a network to what its published settings on this set have of their own.
+        settings: by network, the published settings that differ on this set.
     """
 
     title: str
@@ -60,7 +60,7 @@ class Entry:
 
 
 def _by(reader: str, *arguments: object) -> Callable[[], Dataset]:
-    """Reads a set by a function of this wing, which is imported then."""
+    """A reader by the name of a function of this wing, which is imported when it is called."""
     return lambda: getattr(data, reader)(*arguments)
 
 

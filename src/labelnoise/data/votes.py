@@ -74,7 +74,7 @@ def spread(votes: ArrayLike, clean_labels: Labels, class_names: Sequence[str]) -
 def tell(
     votes: NDArray[np.int64], clean_labels: Labels, class_names: Sequence[str], generator: np.random.Generator
 ) -> Told:
-    """Tell what people's votes have, beside as many votes for each image that follow T alone.
+    """Summarise people's votes, and beside them as many votes for each image that are drawn from T alone.
 
     Args:
         votes: shape (n_samples, n_classes), integers; one or more for each image.
@@ -98,13 +98,13 @@ def tell(
 
 @functools.cache
 def told(dataset: str) -> Told:
-    """What was kept of the votes for a data set.
+    """The summary that is kept of the votes for a data set.
 
     Args:
         dataset: its name, such as "fashion-mnist-h".
 
     Returns:
-        What `tell` gave of them, of which the quantiles are rounded to four digits.
+        As `tell` gave it, with the quantiles rounded to four digits.
 
     Raises:
         InputError: a data set that has none.

@@ -12,7 +12,7 @@ from labelnoise.transitions import Matrix
 
 
 def rank_from_above(percentile: float, n_samples: int) -> int:
-    """Of the sample at a percentile of so many; 1 is that of the largest."""
+    """The rank from above, 1 being the largest, of the sample at a percentile of all."""
     percentile = check_number(percentile, "percentile must lie in (0, 100]", lambda value: 0 < value <= 100)
     return n_samples - int(np.ceil(percentile / 100 * n_samples)) + 1
 

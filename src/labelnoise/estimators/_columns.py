@@ -14,11 +14,11 @@ from labelnoise.estimators._inputs import Floats, Opened
 
 
 def largest(opened: Opened, rank: int) -> Iterator[tuple[Floats, NDArray[np.integer[Any]]]]:
-    """The values of each column down to the given rank from above, and perhaps more; checks all rows.
+    """The largest values of each column, down to the given rank and perhaps further; checks all rows.
 
-    Sorting columns would cost more than all the rest, as the values of a column lie far apart. So
-    only those are taken out that may be of the rank sought: none below a bound that about 2,000
-    samples set, five deviations to the safe side.
+    Sorting columns would cost more than all the rest, as the values of a column lie far apart. So only values that may
+    have the rank sought are taken out: those above a bound, which about 2,000 samples set five deviations to the safe
+    side.
 
     Args:
         opened: probabilities of shape (n_samples, n_classes).

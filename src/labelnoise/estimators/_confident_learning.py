@@ -19,9 +19,9 @@ def confident_learning(pred_probs: ArrayLike, noisy_labels: ArrayLike) -> Matrix
     as that class if it is the only one, else as the class with the largest probability. The
     counts of each noisy label are then scaled to its frequency. Equal to what cleanlab 2.9 gives
     (`compute_confident_joint`, then `estimate_latent`), save that cleanlab rounds the scaled
-    counts to integers and has the clean classes as columns. From cleanlab too are that the
-    largest probability decides even if its class is below its threshold, that 1e-6 below counts
-    as reached, and that each class counts at least one sample with its own label.
+    counts to integers and has the clean classes as columns. As in cleanlab, the largest probability decides even if its
+    class is below its threshold, a threshold that is missed by 1e-6 counts as reached, and each class counts at least
+    one sample with its own label.
 
     Assumes that among the samples which reach a threshold the classifier is right, and that
     `pred_probs` are held out. Fails where the classifier confuses classes with confidence, and

@@ -34,7 +34,7 @@ def estimator(name: str) -> Estimator:
 
 
 def try_estimator(name: str, n_classes: int) -> None:
-    """Try an own estimator on a small set that is made up; the book's have been tried.
+    """Try an own estimator on a small made-up set; those of the book need no trial.
 
     Raises:
         InputError: as `estimator`; one that fails, that gives no T, or that gives another T for the same samples.

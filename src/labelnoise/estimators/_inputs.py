@@ -1,4 +1,4 @@
-"""What every estimator of T takes, checked at the door, and the rows that every one gives."""
+"""The checks of what every estimator of T takes, and the rows that every one gives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BFLOAT16_TOLERANCE = 5e-3  # rounding to 8 significant bits moves the sum of a r
 
 
 def row_blocks(array: NDArray[Any]) -> list[slice]:
-    """Slices of the rows that stay in the cache while a block of them is worked on, and need little memory beside."""
+    """Slices of the rows, each small enough to stay in the cache while it is worked on."""
     step = max(1, BLOCK_BYTES // (array.shape[1] * array.itemsize))
     return [slice(first, first + step) for first in range(0, len(array), step)]
 
@@ -40,7 +40,7 @@ def _every_class(labels: Labels, n_classes: int, remedy: str) -> None:
 
 @dataclass(frozen=True)
 class Opened:
-    """Probabilities and labels of which everything is checked but the values of the rows.
+    """Probabilities and labels, checked except for the values in the rows.
 
     Attributes:
         probs: shape (n_samples, n_classes), in their own precision, at least float32.
@@ -89,8 +89,8 @@ class Opened:
 def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> Opened:
     """Check inputs as `check_inputs` does, but leave their rows to `Opened.blocks`, which checks them as it reads them.
 
-    For an estimator that reads them once and in order; the largest inputs don't fit the cache, so
-    that each pass over them counts.
+    For an estimator that reads the rows once and in order: the largest inputs don't fit the cache, so each pass over
+    them takes time.
     """
     array = as_array(pred_probs)
     if array.ndim != 2 or array.shape[1] < 2 or not len(array):
@@ -104,7 +104,7 @@ def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "
 
 
 def check_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> tuple[Floats, Labels]:
-    """Check what an estimator takes that reads probabilities.
+    """Check the input of an estimator that reads probabilities.
 
     Args:
         pred_probs: shape (n_samples, n_classes); a model's P(noisy | x), rows sum to 1 within
@@ -127,7 +127,7 @@ def check_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = 
 
 
 def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats, Labels, int]:
-    """Check what an estimator takes that reads features.
+    """Check the input of an estimator that reads features.
 
     Args:
         features: shape (n_samples, n_features); finite floating-point numbers, such as the

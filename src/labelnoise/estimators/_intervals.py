@@ -109,6 +109,12 @@ def interval(
 
     Raises:
         InputError: as `estimate` and `combined`; probabilities of another shape, fewer than two resamples.
+
+    >>> from labelnoise.estimators import argmax_counts
+    >>> probs = np.repeat([[0.9, 0.1], [0.2, 0.8]], 200, axis=0)
+    >>> bounds = interval(argmax_counts, probs, np.repeat([0, 1, 1, 0], [150, 50, 150, 50]))
+    >>> bounds.low[0].round(2), bounds.high[0].round(2)
+    (array([0.69, 0.19]), array([0.81, 0.31]))
     """
     fits, labels = _several(pred_probs), as_array(noisy_labels)
     matrices = np.array([estimate(fit, labels) for fit in fits], dtype=np.float64)

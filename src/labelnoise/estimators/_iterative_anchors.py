@@ -41,6 +41,10 @@ def iterative_anchors(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percent
 
     Raises:
         InputError: as `check_inputs`, or a percentile outside (0, 100].
+
+    >>> iterative_anchors([[0.8, 0.2], [0.7, 0.3], [0.4, 0.6]], [0, 0, 1])
+    array([[0.8, 0.2],
+           [0.4, 0.6]])
     """
     opened = open_inputs(pred_probs, noisy_labels)
     found = anchors(opened, percentile)

@@ -104,6 +104,11 @@ def tempered_likelihood(clean_probs: ArrayLike, noisy_labels: ArrayLike) -> tupl
 
     Raises:
         InputError: as `maximum_likelihood`.
+
+    >>> probs, labels = np.repeat([[0.9, 0.1], [0.1, 0.9]], 10, axis=0), [0] * 9 + [1] + [1] * 9 + [0]
+    >>> tempered_likelihood(probs, labels)[0].round(2)
+    array([[0.93, 0.07],
+           [0.07, 0.93]])
     """
     probs, labels = check_inputs(clean_probs, noisy_labels, name="clean_probs")
     samples, n_classes = np.arange(len(labels)), probs.shape[1]

@@ -53,6 +53,10 @@ def selective_threshold(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, cover
 
     Raises:
         InputError: as `check_inputs`, or a coverage outside (0, 1].
+
+    >>> selective_threshold([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.2, 0.8]], [0, 1, 1, 1], coverage=0.5)
+    array([[0.5, 0.5],
+           [0. , 1. ]])
     """
     opened = open_inputs(pred_probs, noisy_labels)
     labels, (n_samples, n_classes) = opened.labels, opened.probs.shape

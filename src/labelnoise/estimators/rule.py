@@ -101,6 +101,9 @@ def predicted_gain(
     Raises:
         InputError: no transition matrix, or one of which noisy labels don't agree more with right predictions; labels
             outside the classes; or lengths that differ.
+
+    >>> predicted_gain([0, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 1], [[0.9, 0.1], [0.1, 0.9]]).mean
+    0.625
     """
     per_point, n_classes = slope(transition_matrix), len(np.asarray(transition_matrix))
     labels = check_labels(noisy_labels, n_classes, "noisy_labels")

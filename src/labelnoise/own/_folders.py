@@ -39,14 +39,14 @@ class Encoded:
         names: of each image.
         contents: gives the bytes of an image by its number.
         source: what messages call the images.
-        given: the names that labels 0, 1, ... stand for, if they have some.
+        names_of_numbers: the names that labels 0, 1, ... stand for, if they have some.
     """
 
     labels: LabelColumn
     names: tuple[str, ...]
     contents: Callable[[int], bytes]
     source: str
-    given: tuple[str, ...] = ()
+    names_of_numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
         metadata = pyarrow.parquet.read_schema(path).metadata or {}
     features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     names = [wanted] if wanted else [field for field in table.fields if squashed(field) in LABEL_NAMES]
-    given = next((features[name].get("names") for name in names if name in features), None)
+    class_names = next((features[name].get("names") for name in names if name in features), None)
     contents: list[Any] = [value.get("bytes") if isinstance(value, dict) else value for value in values]
     for row, content in enumerate(contents):
         if not isinstance(content, bytes):
@@ -189,4 +189,4 @@ def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
                 f"Row {row} of {path} has no bytes in column {table.fields[place]}; save the images within the file."
             )
     rows = tuple(map(str, range(len(contents))))
-    return Encoded(labels, rows, contents.__getitem__, str(path), tuple(given or ()))
+    return Encoded(labels, rows, contents.__getitem__, str(path), tuple(class_names or ()))

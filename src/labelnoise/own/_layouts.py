@@ -27,10 +27,10 @@ LAYOUTS = (
 )
 
 Images = NDArray[Any]
-Given = tuple[Images, LabelColumn, str]  # images, their labels, and what messages call the images
+Labelled = tuple[Images, LabelColumn, str]  # images, their labels, and what messages call the images
 
 
-def from_npz(path: Path) -> tuple[Given, Given | None, tuple[str, ...]]:
+def from_npz(path: Path) -> tuple[Labelled, Labelled | None, tuple[str, ...]]:
     """The images and labels of an ``.npz``, its test images and labels if it has some, and how it was read.
 
     Nothing in it is unpickled, and of arrays that are not needed nothing is read.
@@ -62,7 +62,7 @@ def from_npz(path: Path) -> tuple[Given, Given | None, tuple[str, ...]]:
     said = [f"{path} is read in {title}: noisy labels from {train[1]}."]
     said += [f"{tests[0]} and {tests[1]} are taken as clean, and only measured against."] if len(pairs) > 1 else []
     said += [f"Of {path} {', '.join(rest)} are left out."] if rest else []
-    found = [_given(arrays, pair, path) for pair in pairs]
+    found = [_labelled(arrays, pair, path) for pair in pairs]
     return found[0], found[1] if len(found) > 1 else None, tuple(said)
 
 
@@ -73,7 +73,7 @@ def _array(archive: Any, key: str, path: Path) -> NDArray[Any]:
         raise InputError(f"{key} in {path} holds Python objects; save it as a plain numeric array.") from None
 
 
-def _given(arrays: dict[str, NDArray[Any]], pair: tuple[str, str], path: Path) -> Given:
+def _labelled(arrays: dict[str, NDArray[Any]], pair: tuple[str, str], path: Path) -> Labelled:
     images, labels = (arrays[key] for key in pair)
     column = checked_labels(labels, f"{pair[1]} in {path}", pair[1])
     if len(images) != len(column.codes):
@@ -101,7 +101,7 @@ def checked_labels(labels: NDArray[Any], source: str, name: str) -> LabelColumn:
     return LabelColumn(column.codes, column.texts, source, said)
 
 
-def from_npy(path: Path, labels: Path, wanted: str | None = None) -> tuple[Given, tuple[str, ...]]:
+def from_npy(path: Path, labels: Path, wanted: str | None = None) -> tuple[Labelled, tuple[str, ...]]:
     """The images of an ``.npy`` file with labels from a file of their own.
 
     Raises:

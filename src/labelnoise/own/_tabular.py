@@ -163,25 +163,25 @@ def label_column(values: Sequence[Any], codes: NDArray[np.int64], source: str, s
     return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), source, said)
 
 
-def array_labels(given: NDArray[Any], source: str) -> tuple[list[Any], NDArray[np.int64]]:
+def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[np.int64]]:
     """The different values of an array of labels, and the place of each sample's among them.
 
     Args:
-        given: shape (n_samples,) or (n_samples, 1), numbers or texts; or (n_samples, n_classes), each row one 1 and
+        labels: shape (n_samples,) or (n_samples, 1), numbers or texts; or (n_samples, n_classes), each row one 1 and
             zeros.
         source: what messages call it.
 
     Raises:
         InputError: an array of another shape or type.
     """
-    array = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+    array = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if array.ndim == 2 and array.dtype.kind in "biuf" and (np.sort(array, axis=1) == np.eye(array.shape[1])[-1]).all():
         array = array.argmax(axis=1)
     if array.ndim == 1 and array.dtype.kind == "O":  # as pandas has texts
         places = {value: place for place, value in enumerate(dict.fromkeys(array.tolist()))}
         return list(places), np.array([places[value] for value in array.tolist()], dtype=np.int64)
     if array.ndim != 1 or array.dtype.kind not in "biufUS":
-        raise InputError(f"{source} must hold one label a sample, not {given.dtype} of shape {given.shape}.")
+        raise InputError(f"{source} must hold one label per sample, not {labels.dtype} of shape {labels.shape}.")
     values, codes = np.unique(array.astype(str) if array.dtype.kind == "S" else array, return_inverse=True)
     return list(values.tolist()), codes.astype(np.int64)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import pickle
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,83 +13,30 @@ from torch import nn
 
 from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
-from labelnoise.estimators import Floats, confident_learning
 from labelnoise.estimators.rule import predicted_gain
 from labelnoise.noise import Labels, derive_seed
 from labelnoise.own._choice import Shown, better_epoch, choose
 from labelnoise.own._findings import Trained
-from labelnoise.own._graph import graph_of, soft_labels
+from labelnoise.own._graph import graph_of
 from labelnoise.own._methods import AUTO, PLAIN, compared
 from labelnoise.own._settings import OwnSettings
+from labelnoise.own._tasks import FOLDS, Make, Trainings
 from labelnoise.own._workers import Images, side_by_side
 from labelnoise.statistics import Interval
 from labelnoise.training import (
-    METHODS,
     WITH_GRAPH,
     Fit,
-    Fold,
-    Settings,
     Split,
-    alternate,
-    method,
     normalised,
     parted,
     predict_probs,
     rounds,
     scale_of,
-    train_by,
 )
 from labelnoise.transitions import Matrix
 
 if TYPE_CHECKING:
     from labelnoise.own._progress import Progress
-
-FOLDS = METHODS["alternating"].folds
-Make = Callable[[int], nn.Module]  # a network with fresh weights by a number
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One training by a method."""
-
-    method: str
-    networks: Sequence[nn.Module]
-    matrix: Matrix | None
-    settings: Settings
-    n_classes: int
-    seed: int
-    soft_labels: Floats | None = None
-    warm: dict[str, torch.Tensor] | None = None
-
-    def __call__(self, images: Images, after_epoch: Callable[[nn.Module], None], *, refit: bool = False) -> Fit:
-        splits = images.splits
-        soft = self.soft_labels if self.soft_labels is None or refit else self.soft_labels[: images.n_learned]
-        done = train_by(
-            self.method, self.networks, splits, self.matrix, self.settings, n_classes=self.n_classes, seed=self.seed,
-            graph_seed=self.seed, warm=self.warm, soft_labels=soft, refit=refit, after_epoch=after_epoch,
-        )  # fmt: skip
-        assert isinstance(done, Fit)  # as the method has no folds
-        return done
-
-
-def _trained(images: Images, after_epoch: Callable[[nn.Module], None], task: _Task) -> Fit:
-    return task(images, after_epoch)
-
-
-def _trained_on_all(images: Images, after_epoch: Callable[[nn.Module], None], task: _Task, epochs: int) -> nn.Module:
-    """The network after so many epochs of a training on all noisy images; the rest of the training is left out."""
-    kept: list[nn.Module] = []
-
-    def keep(shown: nn.Module) -> None:
-        after_epoch(shown)
-        kept.append(copy.deepcopy(shown) if len(kept) == epochs - 1 else shown)
-
-    task(images, keep, refit=True)
-    return kept[epochs - 1]
-
-
-def _in_a_fold(images: Images, after_epoch: Callable[[nn.Module], None], fold: Fold) -> Fit:
-    return fold.fit(images.noisy, images.nothing, after_epoch)
 
 
 def epochs_in_all(names: Sequence[str], settings: OwnSettings) -> int:
@@ -134,64 +79,38 @@ def train(
     n_classes = int(data.noisy_labels.max()) + 1
     names, left_out = compared(name, len(data.noisy_labels), n_classes)
     images, rows, test, scale = _images(data, seed, device)
-    labels = data.noisy_labels[rows]
-    run_seed = derive_seed("own order", seed)
-
-    def task(by: str, how: Settings, number: int = 0, **given: Any) -> _Task:
-        # The networks of the folds have the numbers between those of a pair.
-        networks = [make(FOLDS + k if k else number).to(device) for k in range(method(by).n_networks)]
-        return _Task(by, networks, given.pop("matrix", None), how, n_classes, run_seed, **given)
-
-    def phase(text: str) -> None:
-        if progress:
-            progress.phase(text)
-
+    held_out = images.splits.validation
+    noisy = held_out.noisy_labels.cpu().numpy()
+    phase = progress.phase if progress else lambda text: None
     alone = workers < 2 or device != "cpu" or not _travels(make(0))
     team = side_by_side(images, network, 1 if alone else workers, progress.epoch if progress else lambda: None)
     with team as submit:
+        trainings = Trainings(images, make, settings, n_classes, derive_seed("own order", seed), device, submit)
         phase("first networks")
-        plain = submit(_trained, task(PLAIN, settings.plain))
-        fits = {PLAIN: submit(_trained, task(PLAIN, settings.modern))}
-        smooth = submit(graph_of, run_seed) if any(each in WITH_GRAPH for each in names) else None
-        start = confident_learning(predict_probs(plain.result().best_model, images.noisy.images), labels)
+        first, plain = (trainings.fit(PLAIN, how) for how in (settings.plain, settings.modern))
+        smooth = submit(graph_of, trainings.seed) if any(each in WITH_GRAPH for each in names) else None
         phase("estimating T")
-        turns = alternate(
-            [make(1 + fold).to(device) for fold in range(FOLDS)], images.noisy, images.nothing, start,
-            rounds(settings.plain), seed=run_seed,
-            run=lambda folds: [done.result() for done in [submit(_in_a_fold, fold) for fold in folds]],
-        )  # fmt: skip
-        matrix = turns.transition_matrix
+        turns = trainings.alternation(first.result())
         phase("comparing methods" if len(names) > 1 else "training")
-        given: dict[str, dict[str, Any]] = {}
+        needs, fits = {}, {PLAIN: plain}
         for each in names:
-            needs: dict[str, Any] = {"matrix": matrix if method(each).needs_transition else None}
-            if method(each).warm_start:
-                needs["warm"] = fits[PLAIN].result().best_model.state_dict()
-            if method(each).needs_soft_labels:
-                assert smooth is not None
-                needs["soft_labels"] = submit(
-                    soft_labels, smooth.result(), needs["matrix"], n_classes, run_seed
-                ).result()
-            given[each] = needs
+            needs[each] = trainings.needs(each, turns.transition_matrix, plain, smooth)
             if each not in fits:
-                fits[each] = submit(_trained, task(each, settings.modern, **needs))
-        done = {each: fits[each].result() for each in dict.fromkeys([*names, PLAIN])}
-        held_out = images.splits.validation
+                fits[each] = trainings.fit(each, settings.modern, **needs[each])
+        done = {each: fits[each].result() for each in names}
         shown = {each: _shown(each, fit, held_out) for each, fit in done.items()}
-        noisy = held_out.noisy_labels.cpu().numpy()
-        choice = choose([shown[each] for each in names], noisy, left_out) if name == AUTO else None
-        taken = choice.method if choice else name
+        choice = choose(list(shown.values()), noisy, left_out) if name == AUTO else None
+        taken = shown[choice.method if choice else name]
         phase("on all images")
-        final = submit(_trained_on_all, task(taken, settings.modern, **given[taken]), shown[taken].epoch + 1).result()
-    fit = done[taken]
-    before = fit.model if shown[taken].epoch == len(fit.history) - 1 else fit.best_model
-    final = _checked(final, before, shown[taken], held_out.images, noisy)
-    probs = np.empty((len(labels), n_classes))
+        after = trainings.on_all(taken, **needs[taken.method])
+    fit = done[taken.method]
+    final = _checked(after, _network_of(fit, taken), taken, held_out.images, noisy)
+    probs = np.empty((len(rows), n_classes))
     probs[rows] = turns.probs
     return Trained(
-        noisy_labels=data.noisy_labels, probs=probs, transition_matrix=matrix, deviation=turns.deviation,
-        history=done[taken].history, best_epoch=shown[taken].epoch,
-        gain=None if taken == PLAIN else _gain(shown[taken], shown[PLAIN], noisy, matrix),
+        noisy_labels=data.noisy_labels, probs=probs, transition_matrix=turns.transition_matrix,
+        deviation=turns.deviation, history=fit.history, best_epoch=taken.epoch,
+        gain=None if taken.method == PLAIN else _gain(taken, shown[PLAIN], noisy, turns.transition_matrix),
         choice=choice, test_accuracy=_accuracy(final, test), network=final.cpu(), scale=scale,
     )  # fmt: skip
 
@@ -212,6 +131,10 @@ def _shown(name: str, fit: Fit, held_out: Split) -> Shown:
         return of_last
     of_best = Shown(name, fit.best_epoch, predict_probs(fit.best_model, held_out.images))
     return better_epoch(of_best, of_last, held_out.noisy_labels.cpu().numpy())
+
+
+def _network_of(fit: Fit, shown: Shown) -> nn.Module:
+    return fit.model if shown.epoch == len(fit.history) - 1 else fit.best_model
 
 
 def _gain(after: Shown, before: Shown, noisy_labels: Labels, matrix: Matrix) -> Interval | None:

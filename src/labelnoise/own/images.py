@@ -92,8 +92,8 @@ def read_images(
     if path.suffix.lower() == ".parquet":
         return _checked(path, *_folder_parts(_folders.from_parquet(path, label_column), None, (), image_size))
     if labels is not None:
-        given, said = _layouts.from_npy(path, labels, label_column)
-        return _checked(path, *_array_parts(given, None, said, image_size))
+        train, said = _layouts.from_npy(path, labels, label_column)
+        return _checked(path, *_array_parts(train, None, said, image_size))
     return _checked(path, *_array_parts(*_layouts.from_npz(path), image_size))
 
 
@@ -119,22 +119,22 @@ def from_arrays(
     if (test_images is None) != (test_labels is None):
         raise InputError("There is only one of test_images and test_labels; pass both, or neither.")
 
-    def given(pixels: ArrayLike, names: ArrayLike, what: str) -> _layouts.Given:
+    def labelled(pixels: ArrayLike, names: ArrayLike, what: str) -> _layouts.Labelled:
         array, column = np.asarray(pixels), _layouts.checked_labels(np.asarray(names), f"{what}labels", f"{what}labels")
         if array.ndim == 0 or len(array) != len(column.codes):
             count = len(array) if array.ndim else 0
             raise InputError(f"{what}images has {count} images but {what}labels has {len(column.codes)} labels.")
         return array, column, f"{what}images"
 
-    tests = None if test_images is None or test_labels is None else given(test_images, test_labels, "test_")
-    return _checked(Path("images"), *_array_parts(given(images, labels, ""), tests, (), image_size))
+    tests = None if test_images is None or test_labels is None else labelled(test_images, test_labels, "test_")
+    return _checked(Path("images"), *_array_parts(labelled(images, labels, ""), tests, (), image_size))
 
 
 Part = tuple[Pixels, LabelColumn, tuple[str, ...]]  # images, labels, and names of 0, 1, ... if these have some
 
 
 def _array_parts(
-    train: _layouts.Given, tests: _layouts.Given | None, said: tuple[str, ...], size: int | None
+    train: _layouts.Labelled, tests: _layouts.Labelled | None, said: tuple[str, ...], size: int | None
 ) -> tuple[Part, Part | None, tuple[str, ...], None]:
     parts: list[Part] = []
     for images, column, name in (train, *([] if tests is None else [tests])):
@@ -151,7 +151,7 @@ def _folder_parts(
     for each in (train, *([] if tests is None else [tests])):
         contents = (each.contents(row) for row in range(len(each.names)))
         pixels, changed = decoded(contents, each.names, each.source, size)
-        parts.append((pixels, each.labels, each.given))
+        parts.append((pixels, each.labels, each.names_of_numbers))
         said += (*each.labels.said, *changed)
     if tests is not None:
         said += (f"The images of {tests.source} and their labels are taken as clean, and only measured against.",)
@@ -162,8 +162,8 @@ def _checked(
     path: Path, train: Part, tests: Part | None, said: tuple[str, ...], names: tuple[str, ...] | None
 ) -> OwnSet:
     """A set of which everything is checked that needs no training."""
-    images, column, given = train
-    noisy_labels, class_names, texts, order = _numbered(column, given)
+    images, column, names_of_numbers = train
+    noisy_labels, class_names, texts, order = _numbered(column, names_of_numbers)
     n, n_classes = len(images), len(class_names)
     if n_classes < 2 or n < LEAST * n_classes:
         raise InputError(
@@ -187,25 +187,25 @@ def _checked(
 
 
 def _numbered(
-    column: LabelColumn, given: tuple[str, ...]
+    column: LabelColumn, names_of_numbers: tuple[str, ...]
 ) -> tuple[Labels, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Labels as numbers from 0, the names of the classes, these as they stand in the file, and what is to be told.
 
     Args:
         column: the labels.
-        given: of numbered labels, the names that 0, 1, ... stand for; classes of them that no label bears are left out.
+        names_of_numbers: what 0, 1, ... stand for, if there are names; classes that no label bears are left out.
     """
     # Where labels are numbers, a negative one or a fraction is no class.
     texts = tuple(text for text in column.texts if text.isdigit() or not column.numbered)
     labels = column.placed(texts)
     if not column.numbered:
         return labels, texts, texts, (f"The classes in their order are {listed(texts, 20)}.",)
-    if given:
+    if names_of_numbers:
         named = LabelColumn(column.codes, column.texts, column.source)
-        named.placed([str(k) for k in range(len(given))])
-        absent = [name for k, name in enumerate(given) if str(k) not in texts]
+        named.placed([str(k) for k in range(len(names_of_numbers))])
+        absent = [name for k, name in enumerate(names_of_numbers) if str(k) not in texts]
         left_out = (f"Classes that no label bears are left out: {listed(absent)}.",) if absent else ()
-        names = tuple(given[int(text)] for text in texts)
+        names = tuple(names_of_numbers[int(text)] for text in texts)
         return labels, names, texts, (f"The classes in their order are {listed(names, 20)}.", *left_out)
     if texts == tuple(map(str, range(len(texts)))):
         return labels, texts, texts, (f"The labels are 0 to {len(texts) - 1}.",)

@@ -1,6 +1,6 @@
 """Two layers that PyTorch's own are slow at on a CPU and small images, with the same outputs and gradients.
 
-What they gain stands in the performance chapter. On other devices they are PyTorch's own.
+The chapter on performance says what they gain. On other devices they are PyTorch's own.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ SAMPLES = 4  # of each class in the batch that an own loss is tried on
 def own_method(name: str) -> Method:
     """The method that trains with the reader's own loss, a class of `torch.nn.Module` or a function that makes one.
 
-    What it is made from are those of `TAKES` that its arguments are called; other arguments need defaults. It learns T
-    if its class has a `transition_matrix` of its own.
+    It is made from those of `TAKES` that its arguments are named after; other arguments need defaults. It learns T if
+    its class has a `transition_matrix` of its own.
 
     Args:
         name: ``module:name``.
@@ -60,7 +60,7 @@ def _own(name: str) -> Method:
 
 
 def try_method(name: str, n_classes: int) -> None:
-    """Try an own loss on a small batch that is made up; the book's have been tried.
+    """Try an own loss on a small made-up batch; those of the book need no trial.
 
     Raises:
         InputError: as `own_method`; one that fails, or whose loss is no finite number with a gradient.
@@ -71,7 +71,7 @@ def try_method(name: str, n_classes: int) -> None:
 
 @contextmanager
 def told(name: str) -> Iterator[None]:
-    """Have what own code raises be told as a mistake in it."""
+    """Report what own code raises as a mistake in that code."""
     title = without_hash(name)
     try:
         yield

@@ -84,7 +84,7 @@ class _Steps:
     """Takes one step after another: by the optimizer, on its schedule, into the average of the weights."""
 
     def __init__(self, model: nn.Module, loss: nn.Module, settings: Settings, n_steps: int) -> None:
-        self._model, self._loss, self._settings, self._n_steps, self._done = model, loss, settings, n_steps, 0
+        self._model, self._settings, self._n_steps, self._done = model, settings, n_steps, 0
         self._on_batch = getattr(
             loss, "on_batch", lambda predict, batch: loss(predict(batch.images), batch.noisy_labels)
         )

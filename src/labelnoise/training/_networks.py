@@ -107,8 +107,7 @@ class AlexNet(nn.Module):
 
 
 class LinearOnGradients(nn.Module):
-    """A linear classifier on features that no label has a say in: `oriented_gradients`, each brought to mean 0 and
-    deviation 1.
+    """A linear classifier on features that depend on no label: `oriented_gradients`, with mean 0 and deviation 1.
 
     After Zhu et al. 2024 (arXiv:2411.00079), who train one without regard to the noise, on features of networks that
     were trained on other images or without labels. Theirs are learned; these are fixed, and much simpler.

@@ -13,7 +13,7 @@ from labelnoise.training._settings import Settings
 
 
 def _uncompiled(kind: type[Optimizer]) -> Any:
-    """An optimizer without what keeps `torch.compile` out of it: that imports the compiler, which takes seconds."""
+    """An optimizer without the guard that keeps `torch.compile` out: it imports the compiler, which takes seconds."""
     bare = {name: inspect.unwrap(getattr(kind, name)) for name in ("add_param_group", "zero_grad")}
     return type(kind.__name__, (kind,), bare | {"step": torch.no_grad()(inspect.unwrap(kind.step))})
 
@@ -22,7 +22,7 @@ AdamW, SGD = _uncompiled(torch.optim.AdamW), _uncompiled(torch.optim.SGD)
 
 
 def optimizer(model: nn.Module, loss: nn.Module, settings: Settings) -> Optimizer:
-    """What takes the steps of a network and of the parameters of its loss, if this has some.
+    """The optimizer of a network and of the parameters of its loss, if it has any.
 
     Args:
         model: the network.

@@ -57,7 +57,7 @@ class Splits:
 
 
 def parted(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows in random order, shape (n,), as those to train on and the `VALIDATION_SHARE` that is held out."""
+    """Split rows in random order, shape (n,), into those to train on and the `VALIDATION_SHARE` to hold out."""
     held_out = round(VALIDATION_SHARE * len(order))
     return order[held_out:], order[:held_out]
 

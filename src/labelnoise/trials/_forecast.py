@@ -39,7 +39,7 @@ def expected_seconds(trials: Sequence[Trial], costs: Costs, speeds: Mapping[str,
     Args:
         trials: that are to be run.
         costs: as `epoch_costs` gives them.
-        speeds: network to how many times as long as on record this machine takes (see `relative_speed`).
+        speeds: by network, as `relative_speed` gives them.
     """
     total = 0.0
     for asked in trials:
@@ -50,7 +50,7 @@ def expected_seconds(trials: Sequence[Trial], costs: Costs, speeds: Mapping[str,
 
 
 def relative_speed(model: str, records: Iterable[Record]) -> float:
-    """How many times as long as on record this machine takes for an epoch of a network, by a second of training.
+    """Seconds per epoch of a network on this machine over those on record, measured in about a second of training.
 
     Records of cross-entropy on the source paper's data say what one epoch of 14,400 images took; 1 without any.
     """

@@ -55,8 +55,8 @@ class Ledger:
     """The records in a file, and below them those of another ledger, which is only read.
 
     Beside a file ``NAME.jsonl`` stands a folder ``NAME.fits``, which may be deleted while nothing is trained. It holds
-    weights that come with a record, as ``KEY.safetensors``, which save training again what other trials start from or
-    a new estimator reads; and the lock that writers take turns by.
+    the weights that come with records, as ``KEY.safetensors``, so that fits which other trials start from or a new
+    estimator reads need not be trained again; and the lock by which writers take turns.
 
     Args:
         path: a ``.jsonl`` file; made with its folder at the first append.

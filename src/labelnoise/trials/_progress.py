@@ -58,7 +58,7 @@ def on_terminal(progress: Progress) -> None:
 
 
 class Tally:
-    """What has come of the trials of a sweep, of which some number runs at once, so far."""
+    """What has come so far of the trials of a sweep, of which some run at once."""
 
     def __init__(self, trials: Iterable[Trial], workers: int) -> None:
         self.left = set(trials)

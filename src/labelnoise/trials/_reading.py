@@ -1,4 +1,4 @@
-"""What is read from a trained network: T by every estimator, how far its labels are known, its weights."""
+"""What is read from a trained network: T by every estimator, how well it knows labels, and its weights."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def refitted_loss(model: nn.Module, validation: Split) -> float:
     """Mean loss of noisy labels under a network's probabilities, once T and a temperature are fitted to it, in nats.
 
     It says how much a network knows of labels that it has not seen, whichever loss it was trained with and whether it
-    gives P(clean | x) or P(noisy | x). It does not mind a network that takes one class for another throughout, as T is
-    free to say so.
+    gives P(clean | x) or P(noisy | x). A network that takes one class for another throughout loses nothing, as T can
+    say so.
     """
     noisy_labels = validation.noisy_labels.cpu().numpy()
     probs = predict_probs(model, validation.images)

@@ -32,7 +32,7 @@ class SweepFailed(InputError):
 
 
 def missing(trials: Iterable[Trial], ledger: Ledger, estimators: Collection[str] = ()) -> list[Trial]:
-    """The trials and prerequisites that have no record to serve, each once and prerequisites first.
+    """The trials and prerequisites that no record serves, each once and prerequisites first.
 
     A record serves a trial that needs it if it holds the T that this one takes, and its weights are kept if it starts
     from these.

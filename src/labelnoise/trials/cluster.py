@@ -7,11 +7,10 @@ import ctypes
 import importlib.metadata
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from typing import Any, cast
+from typing import Any
 
 import labelnoise
 from labelnoise import trials
@@ -66,12 +65,10 @@ class _Workers(Executor):
         return future
 
     def watch(self, ended: threading.Event) -> None:
-        seen = time.monotonic()
         while not ended.wait(1):
-            with suppress(Exception):  # a scheduler that does not answer now may do so later
-                if self.client.sync(cast(Any, self.client.scheduler).ncores, callback_timeout=ANSWER_SECONDS):
-                    seen = time.monotonic()
-            if self.client.status != "running" or time.monotonic() - seen > PATIENCE_SECONDS:
+            try:
+                self.client.sync(self.client.wait_for_workers, 1, callback_timeout=PATIENCE_SECONDS)
+            except Exception:  # there are none, or the scheduler is gone or does not answer
                 for future in list(self.pending):
                     with suppress(InvalidStateError):  # it has ended
                         future.set_exception(CancelledError())
@@ -102,14 +99,6 @@ def _connected(address: str) -> tuple[Client, int]:
     return client, len(threads)
 
 
-def _check_package(client: Client) -> None:
-    try:
-        client.run_on_scheduler(versions)
-        client.run(versions)
-    except Exception as error:  # as whatever Dask hands it on
-        raise InputError(f"A machine of the cluster can't load labelnoise ({error}); install it there too.") from None
-
-
 @contextmanager
 def connect(address: str) -> Iterator[tuple[Executor, int]]:
     """The workers of a Dask cluster, as an executor for `sweep`, and their number.
@@ -125,7 +114,13 @@ def connect(address: str) -> Iterator[tuple[Executor, int]]:
     client, count = _connected(address)
     ended, workers = threading.Event(), _Workers(client)
     try:
-        _check_package(client)
+        try:
+            client.run_on_scheduler(versions)
+            client.run(versions)
+        except Exception as error:  # as whatever Dask hands it on
+            raise InputError(
+                f"A machine of the cluster can't load labelnoise ({error}); install it there too."
+            ) from None
         threading.Thread(target=workers.watch, args=(ended,), daemon=True).start()
         yield workers, count
     except KilledWorker as error:

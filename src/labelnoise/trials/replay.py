@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labelnoise import data, training
 from labelnoise.data import sources
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
+from labelnoise.names import in_two
 from labelnoise.trials import provenance
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Comparison:
         if not self.exact:
             return self.loss_difference <= LOSS_TOLERANCE
         recorded, replayed = (each.transition_matrices for each in (self.recorded, self.replayed))
-        new = {name.partition(", ")[0] for name in replayed.keys() - recorded.keys()}
+        new = {in_two(name)[0] for name in replayed.keys() - recorded.keys()}
         # Estimators that came since the record was made are no difference.
         return (
             new <= {*ESTIMATORS, *FEATURE_ESTIMATORS}

@@ -75,7 +75,7 @@ def chosen(arm: Arm) -> Choice:
 
 def with_options(arm: Arm, choice: Choice) -> Choice:
     """The configuration without options that are the defaults, so that one training has one name."""
-    return Choice(choice.settings) if choice.options == start(arm).options else choice
+    return Choice(choice.settings) if choice.options == untuned(arm).options else choice
 
 
 def _nearest(arm: Arm) -> Choice:
@@ -193,8 +193,8 @@ def standard_error(by_arm: Losses) -> float:
     spreads = []
     for arm, by_choice in by_arm.items():
         for choice, each in by_choice.items():
-            if choice != start(arm) and start(arm) in by_choice:
-                spreads.append(np.std(np.subtract(each, by_choice[start(arm)]), ddof=1) / len(each) ** 0.5)
+            if choice != untuned(arm) and untuned(arm) in by_choice:
+                spreads.append(np.std(np.subtract(each, by_choice[untuned(arm)]), ddof=1) / len(each) ** 0.5)
     import scipy.stats  # here, so that trials can be planned without it
 
     freedom = len(SEEDS) - 1
@@ -213,20 +213,20 @@ def settled(by_arm: Losses, tries: int = TRIES) -> dict[Arm, Choice]:
         alike = {
             o: by for o, by in by_arm.items() if (o.dataset, o.noise, o.model) == (arm.dataset, arm.noise, arm.model)
         }
-        if len(scores) >= tries and start(arm) in dict(scores):
-            gain = dict(scores)[start(arm)] - scores[0][1]
-            found[arm] = scores[0][0] if gain > STANDARD_ERRORS * standard_error(alike) else start(arm)
+        if len(scores) >= tries and untuned(arm) in dict(scores):
+            gain = dict(scores)[untuned(arm)] - scores[0][1]
+            found[arm] = scores[0][0] if gain > STANDARD_ERRORS * standard_error(alike) else untuned(arm)
     return found
 
 
-def start(arm: Arm) -> Choice:
+def untuned(arm: Arm) -> Choice:
     """The first configuration of an arm: the protocol, and the defaults of the method's own options."""
     defaults = {name: option.default for name, option in method(arm.method).options.items()}
     return Choice(protocol(arm.dataset, arm.model, arm.method), tuple(sorted(defaults.items())))
 
 
 def _default(arm: Arm) -> dict[str, Any]:
-    first = start(arm)
+    first = untuned(arm)
     settings = {"weight_decay": first.settings.weight_decay, "epochs": first.settings.epochs}
     return {"relative_rate": 1.0, **settings, **dict(first.options)}
 
