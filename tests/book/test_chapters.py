@@ -262,8 +262,8 @@ def test_what_was_spent_is_of_the_records_of_each_chapter_and_of_all_tries():
     results = project.root() / "results"
     lines = {name: (results / f"{name}.jsonl").read_text().splitlines() for name in ("tuning", "trials")}
     assert len(spent["07_tuning"]) == sum('"status": "done"' in line for line in lines["tuning"])
-    # LeNet without noise and, on each of two noises, cross-entropy and forward correction by four T, 40 seeds each.
-    assert len(spent["03_correction"]) == (1 + 2 * (1 + 4)) * 40
+    # LeNet without noise and, on each of two noises, cross-entropy and forward correction by three T, 40 seeds each.
+    assert len(spent["03_correction"]) == (1 + 2 * (1 + 3)) * 40
     seconds = {values["key"]: values["seconds"] for values in map(json.loads, lines["trials"])}
     for record in spent["03_correction"]:
         assert record.seconds == seconds[record.trial.key]
