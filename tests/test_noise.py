@@ -95,7 +95,7 @@ def test_corrupt_leaves_its_input_alone():
         (["a", "b"], r"clean_labels must be integers, not <U1; convert class names"),
         ([True, False], r"clean_labels must be integers, not bool"),
         ([[0, 1]], r"clean_labels must have shape \(n_samples,\), not \(1, 2\)"),
-        (1, r"clean_labels must have shape \(n_samples,\), not \(\)"),
+        (1, r"clean_labels must be an array, not 1"),
     ],
 )
 def test_bad_labels_are_refused_with_their_row(labels, message):

@@ -1,10 +1,21 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what is looked at before one is opened."""
 
 from __future__ import annotations
 
+import math
 import os
+import stat
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelnoise._checks import check_size, shown
+from labelnoise.errors import InputError
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
@@ -24,3 +35,74 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def check_path(path: Any) -> Path:
+    """A path, whatever is there.
+
+    Raises:
+        InputError: what can't be one.
+    """
+    if isinstance(path, str | os.PathLike) and str(path) and "\0" not in str(path):
+        return Path(path)
+    raise InputError(f"A path must be text or a pathlib.Path, not {shown(path)}.")
+
+
+def check_file(path: Any) -> Path:
+    """A path, if there is a regular file with something in it: a device or a pipe might be read without end.
+
+    Raises:
+        InputError: no path, or no such file.
+    """
+    checked = check_path(path)
+    try:
+        found = checked.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise InputError(f"The path {shown(str(path))} leads nowhere: {error.strerror}.") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path} is a folder, a device or a pipe; name a file that holds the data.")
+    if not found.st_size:
+        raise InputError(f"{path} is empty (0 bytes); save it again.")
+    return checked
+
+
+@contextmanager
+def opened_npz(path: Any) -> Iterator[Any]:
+    """The archive of an .npz file; nothing in it is unpickled. Arrays are taken from it by `read_member`.
+
+    Raises:
+        InputError: no such file, or whatever of its content can't be read.
+    """
+    with check_file(path).open("rb") as file:  # NumPy leaves a damaged one open
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                yield archive
+        except InputError:
+            raise
+        except Exception:  # of any kind, as the bytes of a damaged file can say anything
+            raise InputError(f"{path} is not an .npz file.") from None
+
+
+def read_member(archive: Any, key: str, path: object) -> NDArray[Any]:
+    """An array of an open .npz file, once its header and the size of what is to be unpacked are known to agree.
+
+    Raises:
+        InputError: Python objects, which would have to be unpickled; a header that claims another size than there is;
+            or more than there is memory for.
+    """
+    entry = f"{key}.npy" if f"{key}.npy" in archive.zip.namelist() else key
+    size = archive.zip.getinfo(entry).file_size
+    check_size(f"{key} in {path}", size // 8)
+    with archive.zip.open(entry) as file:
+        first = np.lib.format.read_magic(file) == (1, 0)
+        read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        if dtype.hasobject:
+            raise InputError(f"{key} in {path} holds Python objects; save it as a plain numeric array.")
+        claimed = file.tell() + math.prod(shape) * dtype.itemsize
+        if claimed != size:
+            raise InputError(f"{key} in {path} claims {claimed:,} bytes but has {size:,}; save it again.")
+    found: NDArray[Any] = archive[key]
+    return found

@@ -30,7 +30,7 @@ class SourceGone(InputError):
 
 def is_own(name: str | None) -> bool:
     """Whether a name stands for a user's own code, which it does if it has a colon: no name of the book has one."""
-    return name is not None and ":" in name
+    return isinstance(name, str) and ":" in name
 
 
 def without_hash(name: str) -> str:
@@ -38,7 +38,7 @@ def without_hash(name: str) -> str:
     return name.partition("@")[0] if is_own(name) else name
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """What own code raised, as the end of a sentence."""
     first = next(iter(str(error).splitlines()), "").rstrip(".")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
@@ -79,7 +79,7 @@ def imported(name: str, what: str) -> Any:
         try:
             found = _import(plain, what)
         except InputError as error:
-            raise SourceGone(str(error)) from None
+            raise SourceGone(str(error)) from error
         if found != digest:
             raise SourceGone(f"The source of the {what} {plain} has changed meanwhile; run the same command again.")
     return _imported[key]
@@ -100,7 +100,8 @@ def _import(name: str, what: str) -> str:
             _imported[f"{name}@{digest}"] = _resolved(name, here)
             _loaded[module] = digest
     except (Exception, SystemExit) as error:  # whatever their code raises, a script's own end among it
-        raise InputError(f"The {what} {name} can't be imported: {error}; it was looked for in {here}.") from None
+        because = f"{reason(error)}; it was looked for in {here}"
+        raise InputError(f"The {what} {name} can't be imported: {because}.") from error
     return digest
 
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 import labelnoise
@@ -31,6 +32,7 @@ def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for name, (place, help_text) in COMMANDS.items():
         command = commands.add_parser(name, help=help_text, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name in arguments:
+            command.add_argument("--debug", action="store_true", help="show where code of your own has failed")
             module = importlib.import_module(place)
             command.description, command.epilog = module.DESCRIPTION, module.EXAMPLE
             module.add_arguments(command)
@@ -50,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
     except InputError as error:
+        if options.debug and error.__cause__:
+            traceback.print_exception(error.__cause__)
         print(f"labelnoise: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that may not be written

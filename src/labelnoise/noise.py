@@ -9,10 +9,12 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
+from labelnoise._checks import Labels as Labels
+from labelnoise._checks import as_array, as_numbers, check_flag, check_generator, check_size
+from labelnoise._checks import check_labels as check_labels
 from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix, check_n_classes, check_rate, validate
 
-Labels = NDArray[np.int64]
 Probs = NDArray[np.float64]
 
 RATE_DEVIATION = 0.1  # of the flip rates of images around the noise rate, before truncation
@@ -21,25 +23,6 @@ RATE_DEVIATION = 0.1  # of the flip rates of images around the noise rate, befor
 def derive_seed(*parts: object) -> int:
     """A seed that depends on these values and nothing else."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
-
-
-def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Labels:
-    """Check integer labels and return them as int64, shape (n_samples,); the same array if it is that already.
-
-    Raises:
-        InputError: not one-dimensional, not integers, or a label outside [0, n_classes); the first such row is named.
-    """
-    array = np.asarray(labels)
-    if array.ndim != 1:
-        raise InputError(f"{name} must have shape (n_samples,), not {array.shape}.")
-    if not np.issubdtype(array.dtype, np.integer):
-        raise InputError(f"{name} must be integers, not {array.dtype}; convert class names to 0, 1, ... first.")
-    if len(outside := np.flatnonzero((array < 0) | (array >= n_classes))):
-        row = int(outside[0])
-        raise InputError(
-            f"{name} has {int(array[row])} in row {row}; with {n_classes} classes a label must lie in [0, {n_classes})."
-        )
-    return array.astype(np.int64, copy=False)
 
 
 def _same_length(name: str, values: NDArray[Any], other: str, labels: Labels) -> None:
@@ -66,14 +49,14 @@ def corrupt(clean_labels: ArrayLike, transition_matrix: ArrayLike, generator: np
         Noisy labels, shape (n_samples,), int64.
 
     Raises:
-        InputError: a bad matrix, or a label outside its classes.
+        InputError: a bad matrix, a label outside its classes, or another generator than NumPy's.
 
     >>> corrupt([0, 0, 0, 1, 1, 1], [[0.5, 0.5], [0, 1]], np.random.default_rng(0))
     array([1, 0, 0, 1, 1, 1])
     """
     matrix = validate(transition_matrix)
     clean = check_labels(clean_labels, len(matrix), "clean_labels")
-    uniform = generator.random(len(clean))
+    uniform = check_generator(generator).random(len(clean))
     noisy = np.empty_like(clean)
     # A class at a time: a row of T for each sample, as `draw` takes, could fill the memory.
     cumulative = _cumulative(matrix)
@@ -84,7 +67,7 @@ def corrupt(clean_labels: ArrayLike, transition_matrix: ArrayLike, generator: np
 
 
 def _check_probs(probs: ArrayLike) -> Probs:
-    array = np.asarray(probs, dtype=np.float64)
+    array = as_numbers(probs, "probs")
     if array.ndim != 2 or array.shape[1] < 2:
         raise InputError(f"probs must have shape (n_samples, n_classes) with 2 classes or more, not {array.shape}.")
     # Written so that NaN counts as wrong.
@@ -105,13 +88,13 @@ def draw(probs: ArrayLike, generator: np.random.Generator) -> Labels:
         Labels, shape (n_samples,), int64.
 
     Raises:
-        InputError: a row that is not a probability distribution; the message names the first.
+        InputError: a row that is not a probability distribution, the first of which is named; another generator.
 
     >>> draw([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]], np.random.default_rng(0))
     array([0, 1, 0])
     """
     cumulative = _cumulative(_check_probs(probs))
-    uniform = generator.random(len(cumulative))
+    uniform = check_generator(generator).random(len(cumulative))
     return (cumulative <= uniform[:, None]).sum(axis=1)
 
 
@@ -124,7 +107,7 @@ def _flip_rates(n: int, rate: float, generator: np.random.Generator) -> Probs:
 
 def _check_images(images: ArrayLike) -> NDArray[Any]:
     """Images as rows of pixels, shape (n_samples, n_pixels), in their own type."""
-    array = np.asarray(images)
+    array = as_array(images, "images")
     if array.ndim < 2 or not array.size:
         raise InputError(f"images must have shape (n_samples, ...) with a pixel or more, not {array.shape}.")
     if array.dtype.kind not in "biuf":
@@ -169,7 +152,8 @@ def instance_probs(
         Shape (n_samples, n_classes), rows sum to 1; ``1 - q`` stands in the column of the clean class.
 
     Raises:
-        InputError: a rate outside [0, 1], images that are not finite or all of one value, bad labels, two lengths.
+        InputError: a rate outside [0, 1], images that are not finite or all of one value, bad labels, two lengths,
+            another generator than NumPy's, or more classes than there is memory for.
 
     >>> images, generator = np.arange(12).reshape(3, 4), np.random.default_rng(0)
     >>> instance_probs(images, [0, 1, 1], 2, 0.3, generator).round(2)
@@ -177,14 +161,15 @@ def instance_probs(
            [0.24, 0.76],
            [0.13, 0.87]])
     """
-    n_classes, rate = check_n_classes(n_classes), check_rate(rate)
+    n_classes, rate, generator = check_n_classes(n_classes), check_rate(rate), check_generator(generator)
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     pixels = _check_images(images)
     _same_length("images", pixels, "clean_labels", clean)
+    check_size(f"P(noisy | image, clean) for n_classes = {n_classes:,}", max(pixels.shape), n_classes)
     # A class at a time: all images in double precision would need eight times the memory of their bytes.
     members = [np.flatnonzero(clean == i) for i in range(n_classes)]
     mean, deviation = 0.0, 1.0
-    if normalise:
+    if check_flag(normalise, "normalise"):
         mean = pixels.mean(dtype=np.float64)
         deviation = np.sqrt(sum(np.square(pixels[rows] - mean).sum() for rows in members) / pixels.size)
 
@@ -231,6 +216,7 @@ def count_transitions(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classe
     Raises:
         InputError: labels outside the classes, or two lengths that differ.
     """
+    n_classes = check_n_classes(n_classes)
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     noisy = check_labels(noisy_labels, n_classes, "noisy_labels")
     _same_length("clean_labels", clean, "noisy_labels", noisy)

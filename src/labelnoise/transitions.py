@@ -8,28 +8,15 @@ classes, rows sum to 1, ``T[i, j] = P(noisy = j | clean = i)``. So noisy class p
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import InputError, check_number
+from labelnoise._checks import as_numbers, check_generator, check_number, check_size, check_whole, shown
+from labelnoise.errors import InputError
 
 Matrix = NDArray[np.float64]
-
-
-def as_array(values: Any) -> NDArray[Any]:
-    """An array or a tensor, on any device and with or without gradient, as a NumPy array; copied only if need be."""
-    if hasattr(values, "detach"):  # a tensor, told without importing torch
-        tensor = values.detach().cpu()
-        return np.asarray(tensor.float() if is_bfloat16(tensor) else tensor)
-    return np.asarray(values)
-
-
-def is_bfloat16(values: Any) -> bool:
-    """Whether this is a tensor of the type that NumPy lacks."""
-    return str(getattr(values, "dtype", None)) == "torch.bfloat16"
 
 
 def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matrix:
@@ -51,10 +38,7 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
     array([[1. , 0. ],
            [0.2, 0.8]])
     """
-    try:
-        matrix = np.array(as_array(transition_matrix), dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"A transition matrix must be a square table of numbers, not {transition_matrix!r}.") from None
+    matrix = as_numbers(transition_matrix, "A transition matrix", "a square table of numbers")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
         raise InputError(f"A transition matrix must be square with at least 2 classes, not of shape {matrix.shape}.")
     if n_classes is not None and len(matrix) != n_classes:
@@ -93,11 +77,11 @@ def check_n_classes(n_classes: Any) -> int:
     """Check a number of classes and return it as int.
 
     Raises:
-        InputError: not a whole number from 2 up.
+        InputError: not a whole number from 2 up, or one so large that there is no memory for a T.
     """
-    if isinstance(n_classes, bool) or not isinstance(n_classes, numbers.Integral) or n_classes < 2:
-        raise InputError(f"n_classes must be a whole number from 2 up, not {n_classes!r}.")
-    return int(n_classes)
+    found = check_whole(n_classes, "n_classes", 2)
+    check_size(f"A T for n_classes = {found:,}", found, found)
+    return found
 
 
 def symmetric(n_classes: int, rate: float) -> Matrix:
@@ -149,12 +133,12 @@ def random(n_classes: int, rate: float, generator: np.random.Generator) -> Matri
         Shape (n_classes, n_classes), ``1 - rate`` on the diagonal and the rest of each row uniform on the simplex.
 
     Raises:
-        InputError: a rate outside [0, 1].
+        InputError: fewer than 2 classes, a rate outside [0, 1], or another generator than NumPy's.
 
     >>> random(3, 0.3, np.random.default_rng(0)).diagonal()
     array([0.7, 0.7, 0.7])
     """
-    rate = check_rate(rate)
+    n_classes, rate, generator = check_n_classes(n_classes), check_rate(rate), check_generator(generator)
     matrix = np.zeros((n_classes, n_classes))
     others = rate * generator.dirichlet(np.ones(n_classes - 1), size=n_classes)
     matrix[~np.eye(n_classes, dtype=bool)] = others.ravel()
@@ -176,16 +160,19 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
     0.15
     """
     kept = np.diag(validate(transition_matrix))
-    weights = np.ones(len(kept)) if class_priors is None else np.asarray(class_priors, dtype=np.float64)
+    weights = np.ones(len(kept)) if class_priors is None else as_numbers(class_priors, "class_priors")
     if weights.shape != kept.shape or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
         raise InputError(f"class_priors must be {len(kept)} numbers, 0 or more, not {weights.tolist()}.")
     return float(1 - np.average(kept, weights=weights))
 
 
 def _pair(estimate: ArrayLike, truth: ArrayLike) -> tuple[Matrix, Matrix]:
-    first, second = (np.asarray(as_array(each), dtype=np.float64) for each in (estimate, truth))
+    first, second = as_numbers(estimate, "The estimate"), as_numbers(truth, "The true matrix")
     if first.shape != second.shape:
         raise InputError(f"The estimate has shape {first.shape} but the true matrix {second.shape}.")
+    for name, matrix in (("estimate", first), ("true matrix", second)):
+        if not (np.isfinite(matrix).all() and matrix.any()):
+            raise InputError(f"The {name} must have finite entries that are not all 0, not {shown(matrix.tolist())}.")
     return first, second
 
 
@@ -199,7 +186,7 @@ def l1_error(estimate: ArrayLike, truth: ArrayLike) -> float:
         estimate, truth: shape (n_classes, n_classes).
 
     Raises:
-        InputError: two shapes.
+        InputError: two shapes, or entries that are no finite numbers or all 0.
 
     >>> round(l1_error([[1, 0], [0, 1]], [[0.9, 0.1], [0.3, 0.7]]), 3)
     0.4
@@ -215,7 +202,7 @@ def frobenius_error(estimate: ArrayLike, truth: ArrayLike) -> float:
         estimate, truth: shape (n_classes, n_classes).
 
     Raises:
-        InputError: two shapes.
+        InputError: two shapes, or entries that are no finite numbers or all 0.
 
     >>> round(frobenius_error([[1, 0], [0, 1]], [[0.9, 0.1], [0.3, 0.7]]), 3)
     0.378

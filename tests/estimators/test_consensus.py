@@ -179,7 +179,7 @@ def test_tensors_are_taken():
 def test_what_can_not_be_used_is_refused():
     with pytest.raises(InputError, match=re.escape("Neighbours need at least 3 samples, not 2; pass more.")):
         hoc(np.eye(2), [0, 1])
-    with pytest.raises(InputError, match=re.escape("queries must be at least 1, not 0.")):
+    with pytest.raises(InputError, match=re.escape("queries must be a whole number from 1 up, not 0.")):
         hoc(np.eye(3), [0, 1, 1], queries=0)
     with pytest.raises(InputError, match=re.escape("Class 1 has no noisy label; number the classes")):
         hoc(np.eye(3), [0, 2, 2])

@@ -47,8 +47,8 @@ def test_the_estimate_is_a_transition_matrix(seed):
 def test_no_step_lowers_the_likelihood(seed):
     posteriors, labels = random_case(seed)
     reached = [
-        log_likelihood(posteriors, labels, maximum_likelihood(posteriors, labels, tolerance=-1, max_steps=steps))
-        for steps in range(25)
+        log_likelihood(posteriors, labels, maximum_likelihood(posteriors, labels, tolerance=0, max_steps=steps))
+        for steps in range(1, 25)
     ]
     assert (np.diff(reached) >= -1e-12).all()
     assert reached[-1] > reached[0]

@@ -73,7 +73,7 @@ def test_lengths_that_differ_and_shares_outside_of_0_to_1_are_named():
     matrix = symmetric(3, 0.2)
     with pytest.raises(InputError, match="There are 2 labels in second but 3 noisy_labels"):
         rule.predicted_gain([0, 1, 2], [0, 1], [0, 1, 2], matrix)
-    with pytest.raises(InputError, match="not 100 and 0"):
+    with pytest.raises(InputError, match="disagreement must lie in"):
         rule.gain_resolution(100, matrix, 0)
 
 

@@ -85,7 +85,7 @@ def folder(name, *held):
 
 MISTAKES = {
     "no file": (Path("labels.csv").unlink, "There is no file labels.csv."),
-    "a folder": (lambda: (Path("probs.npy").unlink(), Path("probs.npy").mkdir()), "probs.npy can't be read or written"),
+    "a folder": (lambda: (Path("probs.npy").unlink(), Path("probs.npy").mkdir()), "probs.npy is a folder"),
     "0 bytes": (text("labels.csv", ""), "labels.csv is empty (0 bytes)"),
     "a header only": (text("labels.csv", "label\n"), "labels.csv has no labels, a header at most"),
     "a label short": (labels_text(LABELS[1:]), "labels.csv has 7 labels but probs.npy has 8 rows"),

@@ -225,7 +225,7 @@ REFUSED = {
     "several columns": (
         lambda: with_table("l.csv", table("image,a,b", "{k}.png,{name},x")), "own", "meant with --label-column",
     ),
-    "no size": (class_folders, "own", "--image-size must be 1 pixel or more, not 0"),
+    "no size": (class_folders, "own", "--image-size must be a whole number from 1 up, not 0"),
 }  # fmt: skip
 
 

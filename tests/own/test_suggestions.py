@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 import labelnoise
 from labelnoise import cli, noise
+from labelnoise._checks import as_array
 from labelnoise.errors import InputError
 from labelnoise.own import suggestions
-from labelnoise.transitions import as_array, symmetric
+from labelnoise.transitions import symmetric
 
 NAMES = np.array(["cat", "dog", "owl"])
 N = 600
@@ -162,9 +163,9 @@ def test_every_form_of_arrays_gives_the_same_and_labels_of_its_own_kind(form):
     probs, _, noisy = drawn()
     plain = labelnoise.estimate(probs, noisy)
     given_probs, given_labels = form(probs, noisy)
-    before = as_array(given_labels).copy()
+    before = as_array(given_labels, "labels").copy()
     found = labelnoise.estimate(given_probs, given_labels)
-    np.testing.assert_array_equal(as_array(given_labels), before)
+    np.testing.assert_array_equal(as_array(given_labels, "labels"), before)
     assert found.cleaned.dtype == before.dtype
     np.testing.assert_array_equal(found.suggestions["row"], plain.suggestions["row"])
     codes = found.cleaned if before.dtype.kind == "i" else pd.Index(NAMES).get_indexer(found.cleaned)

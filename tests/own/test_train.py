@@ -368,7 +368,7 @@ MISTAKES = {
     "no function": (npz(), ["--network", "json:make"], "The network json:make can't be imported"),
     "a module that fails": (
         lambda: (npz()(), Path("failing_of_test.py").write_text("1 / 0")), ["--network", "failing_of_test:make"],
-        "The network failing_of_test:make can't be imported: division by zero; it was",
+        "The network failing_of_test:make can't be imported: ZeroDivisionError: division by zero; it was",
     ),
     "no network": (npz(), ["--network", "math:sqrt"], "The network math:sqrt fails on images of"),
     "a folder of one's own": (npz(), ["--out", "."], ". holds other files than a report (own.npz)"),

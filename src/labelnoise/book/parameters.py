@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
+from labelnoise._checks import check_whole
 from labelnoise.book.plan import Plan, merged
 from labelnoise.book.project import notebook_names, notebook_path, recorded, tries
 from labelnoise.errors import InputError
@@ -20,6 +21,7 @@ from labelnoise.trials import Record, Trial
 
 EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 OWN_SEEDS = 3  # of a reader's own run, unless told otherwise
+LEAST = {"first_seeds": 1, "seed": 0, "threads": 1}  # of what no trial checks
 # Names that parameters had before chapters had one question each, and what they are now.
 RENAMED = {
     "arms": "methods", "rate_arms": "methods", "ten_arms": "methods of ten_classes", "rate_noises": "noises",
@@ -64,7 +66,7 @@ class Parameter:
         kind = self.kind if isinstance(self.kind, types.GenericAlias) else self.kind.__name__
         raise InputError(
             f"Parameter {self.name} must be {kind}, such as {self.default!r}, not {value!r} "
-            f"({type(value).__name__}). {self.comment}".strip()
+            f"({type(value).__name__})." + (f" It means: {self.comment}." if self.comment else "")
         )
 
 
@@ -114,6 +116,8 @@ def check(name: str, changed: Mapping[str, Any]) -> dict[str, Any]:
                 f"Chapter {name} has no parameter {key!r}; use one of: {', '.join(known) or 'none'}.{moved}"
             )
     checked = {key: known[key].check(value) for key, value in changed.items()}
+    for key in LEAST.keys() & checked.keys():
+        check_whole(checked[key], f"Parameter {key}", LEAST[key])
     if checked.get("noises") and checked.get("noise_rates"):
         raise InputError(
             f"Pass noises or noise_rates, not both: {checked['noises']} and {checked['noise_rates']} are two answers."

@@ -14,6 +14,7 @@ from labelnoise.training import METHODS
 from labelnoise.transitions import check_rate
 from labelnoise.trials import Trial, ideas, tuning
 
+MOST_SEEDS = 1000  # beyond which to plan takes long, and to train takes years
 KINDS = ("symmetric", "pair-flip", "instance")  # of noise that a rate draws
 
 
@@ -63,13 +64,15 @@ def check_publishable(plan: Plan) -> None:
 
 
 def check(seeds: int, **lists: Sequence[object]) -> None:
-    """Refuse fewer seeds than one, and lists without an item.
+    """Refuse fewer seeds than one or very many, and lists without an item.
 
     Raises:
         InputError: one of these.
     """
     if seeds < 1:
         raise InputError(f"A chapter needs at least one seed, not {seeds}.")
+    if seeds > MOST_SEEDS:
+        raise InputError(f"A chapter takes at most {MOST_SEEDS:,} seeds, not {seeds}.")
     for name, values in lists.items():
         if not values:
             raise InputError(f"{name} is empty; pass at least one.")

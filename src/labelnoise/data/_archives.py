@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from labelnoise._files import write_whole
+from labelnoise._checks import as_array, check_whole, shown
+from labelnoise._files import check_path, opened_npz, read_member, write_whole
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels, check_labels
 
@@ -49,7 +48,8 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
     Raises:
         InputError: not such a file; the message names the key and what is wrong with it.
     """
-    found = _checked(_arrays(path), path, n_classes)
+    known = None if n_classes is None else check_whole(n_classes, "n_classes", 2)
+    found = _checked(_arrays(path), path, known)
     import torch  # here, so that a mistake in a file is told without it
 
     parts: list[Any] = []
@@ -66,14 +66,18 @@ def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
         InputError: `read_npz` would refuse the file; nothing is written.
         OSError: the file can't be written.
     """
-    images = (noisy_set.train_images, noisy_set.test_images)
-    labels = (noisy_set.noisy_labels, noisy_set.test_labels)
-    arrays: dict[str, Any] = {}
-    for (x, y), pixels, classes in zip(PAIRS, images, labels, strict=True):
-        arrays |= {} if pixels is None else {x: pixels.permute(0, 2, 3, 1).numpy()}
-        arrays |= {} if classes is None else {y: np.asarray(classes)}
-    highest = max(int(arrays[y].max(initial=0)) for _, y in PAIRS if y in arrays)
-    arrays = dict(_checked(arrays, path, highest + 1))
+    path = check_path(path)
+    if not isinstance(noisy_set, NoisySet):
+        raise InputError(f"noisy_set must be a NoisySet, not {shown(noisy_set)}.")
+    given = (noisy_set.train_images, noisy_set.noisy_labels, noisy_set.test_images, noisy_set.test_labels)
+    keys = [key for pair in PAIRS for key in pair]
+    arrays: dict[str, Any] = {k: as_array(v, k) for k, v in zip(keys, given, strict=True) if v is not None}
+    for x, _ in PAIRS:
+        if x in arrays and arrays[x].ndim == 4:
+            arrays[x] = arrays[x].transpose(0, 2, 3, 1)
+    numbered = [arrays[y] for _, y in PAIRS if y in arrays and arrays[y].dtype.kind in "iu"]
+    highest = [int(each.max()) for each in numbered if each.size]
+    arrays = dict(_checked(arrays, path, max([0, *highest]) + 1))
     for x, _ in PAIRS:
         if x in arrays and arrays[x].shape[3] == 1:
             arrays[x] = arrays[x][..., 0]
@@ -84,23 +88,9 @@ def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
 
 def _arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The arrays of a file that belong to the form, as they are."""
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            for key in (key for pair in PAIRS for key in pair if key in archive.files):
-                try:
-                    arrays[key] = archive[key]
-                except ValueError:
-                    raise InputError(
-                        f"{key} in {path} holds Python objects; save it as a plain numeric array."
-                    ) from None
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
-    except InputError:
-        raise
-    except (OSError, EOFError, ValueError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path} is not an .npz file.") from None
-    return arrays
+    with opened_npz(path) as archive:
+        keys = [key for pair in PAIRS for key in pair if key in archive.files]
+        return {key: read_member(archive, key, path) for key in keys}
 
 
 def _checked(arrays: Mapping[str, np.ndarray], path: object, n_classes: int | None) -> dict[str, np.ndarray]:
@@ -113,7 +103,7 @@ def _checked(arrays: Mapping[str, np.ndarray], path: object, n_classes: int | No
     noisy = arrays["Str"]
     if not np.issubdtype(noisy.dtype, np.integer) or not noisy.size:
         raise InputError(f"Str in {path} must hold integers, one per image, not {noisy.dtype} of shape {noisy.shape}.")
-    classes, checked = n_classes or int(noisy.max()) + 1, {}
+    classes, checked = int(noisy.max()) + 1 if n_classes is None else n_classes, {}
     for x, y in PAIRS:
         if x in arrays:
             checked[x], checked[y] = _with_channels(arrays[x], x), check_labels(arrays[y], classes, y)
@@ -128,6 +118,6 @@ def _with_channels(images: np.ndarray, key: str) -> np.ndarray:
         raise InputError(f"{key} must hold uint8 pixels from 0 to 255, not {images.dtype}.")
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[3] not in (1, 3):
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape[1:]:
         raise InputError(f"{key} must have shape (n, height, width) or (n, height, width, 1 or 3), not {images.shape}.")
     return images

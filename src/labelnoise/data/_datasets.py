@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from labelnoise._checks import check_choice, shown
 from labelnoise.data import _cifar as cifar
 from labelnoise.data import sources
 from labelnoise.data._registry import CLASS_NAMES, HUMAN_LABELS
@@ -137,11 +138,16 @@ def fashion_mnist_h(classes: Iterable[int] | None = None) -> Dataset:
     return Dataset(images, relabelled[rows], usual.train_images, usual.train_labels, usual.class_names, votes)
 
 
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value in range(len(CLASS_NAMES))
+
+
 def _check_classes(classes: Iterable[int] | None) -> tuple[int, ...]:
-    chosen = tuple(range(len(CLASS_NAMES)) if classes is None else classes)
-    if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(len(CLASS_NAMES))):
-        raise InputError(f"classes must be two or more different ids from 0 to 9, not {chosen}.")
-    return chosen
+    every = range(len(CLASS_NAMES))
+    chosen = every if classes is None else tuple(classes) if isinstance(classes, Iterable) else ()
+    if len(chosen) < 2 or not all(_is_id(i) for i in chosen) or len(set(chosen)) < len(chosen):
+        raise InputError(f"classes must be two or more different ids from 0 to 9, not {shown(classes)}.")
+    return tuple(map(int, chosen))
 
 
 def cifar10() -> Dataset:
@@ -179,7 +185,6 @@ def cifar10n(labels: str = "worse") -> Dataset:
         InputError: an unknown name, the data can't be found, or the file holds something else,
             such as clean labels that are not those of CIFAR-10.
     """
-    if labels not in HUMAN_LABELS:
-        raise InputError(f"Unknown human labels {labels!r}; use one of: {', '.join(HUMAN_LABELS)}.")
+    check_choice(labels, "human labels", HUMAN_LABELS)
     clean = cifar10()
     return replace(clean, train_noisy_labels=cifar.human_labels(labels, clean.train_labels))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from labelnoise import data
-from labelnoise.errors import InputError
+from labelnoise._checks import check_choice
 
 if TYPE_CHECKING:
     from labelnoise.data._datasets import Dataset
@@ -96,9 +96,7 @@ def entry(name: str) -> Entry:
     Raises:
         InputError: there is none of that name.
     """
-    if name not in DATASETS:
-        raise InputError(f"Unknown data set {name!r}; use one of: {', '.join(DATASETS)}.")
-    return DATASETS[name]
+    return DATASETS[check_choice(name, "data set", DATASETS)]
 
 
 def load(name: str) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from labelnoise.errors import check_number
+from labelnoise._checks import check_number
 from labelnoise.estimators._columns import largest
 from labelnoise.estimators._inputs import Opened, as_rows, open_inputs
 from labelnoise.transitions import Matrix

@@ -6,9 +6,9 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike
 
-from labelnoise.errors import InputError, check_number
+from labelnoise._checks import as_array, check_number
+from labelnoise.errors import InputError
 from labelnoise.estimators._inputs import Floats, check_inputs, row_blocks
-from labelnoise.transitions import as_array
 
 LARGEST_LOG = 5.0  # temperatures from 1/148 to 148
 
@@ -74,7 +74,7 @@ def scaled(pred_probs: ArrayLike, temperature: float) -> Floats:
     array([0.75, 0.25])
     """
     temperature = check_number(temperature, "A temperature must be positive and finite", lambda value: value > 0)
-    probs = as_array(pred_probs)
+    probs = as_array(pred_probs, "pred_probs")
     if not np.issubdtype(probs.dtype, np.floating) or not probs.ndim:
         raise InputError(f"pred_probs must be floating-point probabilities by class, not {probs.dtype} {probs.shape}.")
     if not (probs >= 0).all():

@@ -8,7 +8,8 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import InputError, check_number
+from labelnoise._checks import check_size, check_whole
+from labelnoise.errors import InputError
 from labelnoise.estimators._inputs import Floats, check_features
 from labelnoise.noise import Labels
 from labelnoise.transitions import Matrix
@@ -156,14 +157,16 @@ def hoc(features: ArrayLike, noisy_labels: ArrayLike, *, queries: int = 15_000, 
         RuntimeWarning: T had not settled after `MOST_STEPS` steps of the optimiser.
 
     Raises:
-        InputError: as `check_features`, fewer than 3 samples, or fewer than 1 query.
+        InputError: as `check_features`, fewer than 3 samples, fewer than 1 query, or more classes than there is memory
+            for.
     """
     array, labels, n_classes = check_features(features, noisy_labels)
     if len(array) < 3:
         raise InputError(f"Neighbours need at least 3 samples, not {len(array)}; pass more.")
-    check_number(queries, "queries must be at least 1", lambda value: value >= 1)
+    queries, generator = check_whole(queries, "queries", 1), np.random.default_rng(check_whole(seed, "seed", 0))
+    check_size(f"HOC for {n_classes:,} classes of noisy_labels", n_classes, n_classes, n_classes)
     rows = np.arange(len(array))
     if len(rows) > queries:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, queries, replace=False))
+        rows = np.sort(generator.choice(rows, queries, replace=False))
     triples = labels[np.column_stack([rows, two_nearest(array, rows)])]  # (n_rows, 3)
     return match(consensus(triples, n_classes))[0]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from labelnoise._checks import check_choice
 from labelnoise._imports import imported, is_own, pinned, reason, without_hash
 from labelnoise.errors import InputError
 from labelnoise.estimators._registry import ESTIMATORS, FEATURE_ESTIMATORS, Estimator
@@ -28,9 +29,7 @@ def estimator(name: str) -> Estimator:
     if is_own(name):
         return _own(pinned(name, "estimator"))
     known = ESTIMATORS | FEATURE_ESTIMATORS
-    if name not in known:
-        raise InputError(f"Unknown estimator {name!r}; use one of: {', '.join(known)}.")
-    return known[name]
+    return known[check_choice(name, "estimator", known)]
 
 
 def try_estimator(name: str, n_classes: int) -> None:
@@ -57,7 +56,7 @@ def _checked(function: Callable[..., Any], title: str, pred_probs: Any, noisy_la
     try:
         found = function(np.array(pred_probs), np.array(noisy_labels))
     except Exception as error:  # whatever their code raises
-        raise InputError(f"The estimator {title} fails: {reason(error)}.") from None
+        raise InputError(f"The estimator {title} fails: {reason(error)}.") from error
     try:
         return validate(found, n_classes)
     except InputError as error:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from labelnoise._checks import as_array, is_bfloat16
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels, check_labels
-from labelnoise.transitions import Matrix, as_array, is_bfloat16
+from labelnoise.transitions import Matrix
 
 Floats = NDArray[np.floating[Any]]
 
@@ -29,7 +30,9 @@ def row_blocks(array: NDArray[Any]) -> list[slice]:
 def _as_floats(array: NDArray[Any], name: str, meaning: str) -> Floats:
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"{name} must be floating-point {meaning}, not {array.dtype}.")
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    if array.dtype in (np.float32, np.float64):
+        return array
+    return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
 
 
 def _every_class(labels: Labels, n_classes: int, remedy: str) -> None:
@@ -92,11 +95,11 @@ def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "
     For an estimator that reads the rows once and in order: the largest inputs don't fit the cache, so each pass over
     them takes time.
     """
-    array = as_array(pred_probs)
+    array = as_array(pred_probs, name)
     if array.ndim != 2 or array.shape[1] < 2 or not len(array):
         raise InputError(f"{name} must have shape (n_samples, n_classes), not {array.shape}.")
     probs = _as_floats(array, name, "probabilities")
-    labels = check_labels(as_array(noisy_labels), probs.shape[1], "noisy_labels")
+    labels = check_labels(noisy_labels, probs.shape[1], "noisy_labels")
     if len(labels) != len(probs):
         raise InputError(f"There are {len(probs)} rows of {name} but {len(labels)} noisy_labels.")
     _every_class(labels, probs.shape[1], "drop its column")
@@ -142,15 +145,20 @@ def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats
         InputError: shapes that disagree, features that are not finite or integers, negative
             labels, fewer than two classes, a class with no label.
     """
-    array = as_array(features)
+    array = as_array(features, "features")
     if array.ndim != 2 or not array.size:
         raise InputError(f"features must have shape (n_samples, n_features), not {array.shape}.")
     array = _as_floats(array, "features", "numbers")
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(bad):
         raise InputError(f"features has a value that is not finite in row {bad[0]}.")
-    observed = as_array(noisy_labels)
+    observed = as_array(noisy_labels, "noisy_labels")
     n_classes = int(observed.max()) + 1 if observed.size and np.issubdtype(observed.dtype, np.integer) else 2
+    if n_classes > max(len(observed), 2):
+        raise InputError(
+            f"noisy_labels has {n_classes - 1} in row {observed.argmax()}, more than it has labels; number the classes "
+            "0, 1, ... without a gap."
+        )
     labels = check_labels(observed, max(n_classes, 2), "noisy_labels")
     if len(labels) != len(array):
         raise InputError(f"There are {len(array)} rows of features but {len(labels)} noisy_labels.")

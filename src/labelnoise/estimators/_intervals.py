@@ -10,9 +10,10 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import InputError, check_number
+from labelnoise._checks import as_array, as_numbers, check_number, check_whole, shown
+from labelnoise.errors import InputError
 from labelnoise.estimators._inputs import check_inputs, row_blocks
-from labelnoise.transitions import Matrix, as_array, validate
+from labelnoise.transitions import Matrix, validate
 
 # Of each entry alone, for what the data leave open: it stands for a deviation of 100, in entries of at most 1.
 LEAST_INFORMATION = 1e-4
@@ -61,19 +62,23 @@ def combined(matrices: ArrayLike, deviation: ArrayLike, level: float = 0.95) -> 
     array([[0.702, 0.102],
            [0.104, 0.504]])
     """
-    fits, spread = np.asarray(matrices, dtype=np.float64), np.asarray(deviation, dtype=np.float64)
+    fits, spread = as_numbers(matrices, "matrices"), as_numbers(deviation, "deviation")
     if fits.ndim != 3 or not len(fits) or fits.shape[1] != fits.shape[2]:
         raise InputError(f"The matrices must have shape (n_fits, n_classes, n_classes), not {fits.shape}.")
     if spread.shape != fits.shape[1:]:
         raise InputError(f"The deviation must have the shape {fits.shape[1:]} of one matrix, not {spread.shape}.")
     if not (spread >= 0).all():
         raise InputError(f"Each deviation must be 0 or more, not {spread[~(spread >= 0)][0]}.")
-    level = check_number(level, "level must lie in (0, 1)", lambda value: 0 < value < 1)
+    level = _check_level(level)
     # Not divided by n_fits: fits share their data and their kind of mistake, which no mean over fits takes out.
     between = fits.var(axis=0, ddof=1) if len(fits) > 1 else np.zeros_like(spread)
     half = scipy.stats.norm.ppf((1 + level) / 2) * np.sqrt(spread**2 + between)
     estimate = fits.mean(axis=0)
     return Bounds(estimate, (estimate - half).clip(0, 1), (estimate + half).clip(0, 1))
+
+
+def _check_level(level: float) -> float:
+    return check_number(level, "level must lie in (0, 1)", lambda value: 0 < value < 1)
 
 
 def interval(
@@ -116,7 +121,9 @@ def interval(
     >>> bounds.low[0].round(2), bounds.high[0].round(2)
     (array([0.69, 0.19]), array([0.81, 0.31]))
     """
-    fits, labels = _several(pred_probs), as_array(noisy_labels)
+    fits, labels, _ = _several(pred_probs), as_array(noisy_labels, "noisy_labels"), _check_level(level)
+    if not callable(estimate):
+        raise InputError(f"estimate must be a function such as labelnoise.anchor, not {shown(estimate)}.")
     matrices = np.array([estimate(fit, labels) for fit in fits], dtype=np.float64)
     spread = bootstrap_deviation(estimate, fits, labels, resamples=resamples, seed=seed)
     return combined(matrices, spread, level)
@@ -136,9 +143,8 @@ def bootstrap_deviation(
     Arguments and errors as `interval`; of several fits, that of their mean. A resample has `size` examples, by default
     as many as there are.
     """
-    fits, labels = _several(pred_probs), as_array(noisy_labels)
-    check_number(resamples, "resamples must be 2 or more", lambda value: value >= 2)
-    generator = np.random.default_rng(seed)
+    fits, labels = _several(pred_probs), as_array(noisy_labels, "noisy_labels")
+    resamples, generator = check_whole(resamples, "resamples", 2), np.random.default_rng(check_whole(seed, "seed", 0))
     drawn: list[Any] = []
     for _ in range(resamples):
         rows = _resample(labels, size or len(labels), generator)
@@ -154,8 +160,9 @@ def bootstrap_deviation(
 
 def _several(pred_probs: ArrayLike) -> Any:
     """Fits of shape (n_fits, n_samples, n_classes), of one or several."""
+    array = as_array(pred_probs, "pred_probs")
     # A tensor stays one: an estimator allows for the rounding of bfloat16 where it sees it.
-    fits: Any = pred_probs if hasattr(pred_probs, "detach") else np.asarray(pred_probs)
+    fits: Any = pred_probs if hasattr(pred_probs, "detach") else array
     if fits.ndim not in (2, 3) or 0 in fits.shape:
         raise InputError(f"pred_probs must have shape ([n_fits,] n_samples, n_classes), not {tuple(fits.shape)}.")
     return fits[None] if fits.ndim == 2 else fits

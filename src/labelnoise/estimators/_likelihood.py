@@ -6,6 +6,7 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike
 
+from labelnoise._checks import check_number, check_whole
 from labelnoise.errors import InputError
 from labelnoise.estimators._calibration import scaled
 from labelnoise.estimators._inputs import Floats, as_rows, check_inputs
@@ -46,7 +47,7 @@ def maximum_likelihood(
         sample gets the row of the identity.
 
     Raises:
-        InputError: as `check_inputs`; a start that is no transition matrix or has a 0.
+        InputError: as `check_inputs`; a start that is no transition matrix or has a 0; a negative tolerance; no step.
 
     >>> maximum_likelihood(np.eye(2)[[0, 0, 1, 1]], [0, 1, 1, 1])
     array([[0.5, 0.5],
@@ -54,6 +55,8 @@ def maximum_likelihood(
     """
     probs, labels = check_inputs(clean_probs, noisy_labels, name="clean_probs")
     n_samples, n_classes = probs.shape
+    tolerance = check_number(tolerance, "tolerance must be a finite number from 0 up", lambda value: value >= 0)
+    max_steps = check_whole(max_steps, "max_steps", 1)
     matrix = np.full((n_classes, n_classes), 1 / n_classes) if start is None else validate(start, n_classes)
     if not matrix.all():
         row = int(np.flatnonzero((matrix == 0).any(axis=1))[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import check_number
+from labelnoise._checks import check_number, check_size, check_whole
 from labelnoise.estimators._columns import largest
 from labelnoise.estimators._inputs import Floats, as_rows, check_features, open_inputs
 from labelnoise.transitions import Matrix
@@ -167,7 +167,8 @@ def selective_costs(
     """
     array, labels, n_classes = check_features(features, noisy_labels)
     spacing = check_number(spacing, "spacing must lie in (0, 0.5]", lambda value: 0 < value <= 0.5)
-    order = np.random.default_rng(seed).permutation(len(labels))
+    check_size(f"Costs with spacing = {spacing}", len(labels), int(1 / spacing))
+    order = np.random.default_rng(check_whole(seed, "seed", 0)).permutation(len(labels))
     learn, count = order[: len(order) // 2], order[len(order) // 2 :]
     needed = _needed(coverage, len(count))
     costs = np.arange(spacing, 1 - 1e-9, spacing, dtype=np.float32)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from labelnoise._checks import check_number, check_whole
 from labelnoise.errors import InputError
 from labelnoise.noise import check_labels
 from labelnoise.statistics import Interval, interval
@@ -100,13 +101,15 @@ def predicted_gain(
 
     Raises:
         InputError: no transition matrix, or one of which noisy labels don't agree more with right predictions; labels
-            outside the classes; or lengths that differ.
+            outside the classes, or fewer than two; or lengths that differ.
 
     >>> predicted_gain([0, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 1], [[0.9, 0.1], [0.1, 0.9]]).mean
     0.625
     """
-    per_point, n_classes = slope(transition_matrix), len(np.asarray(transition_matrix))
+    per_point, n_classes = slope(transition_matrix), len(validate(transition_matrix))
     labels = check_labels(noisy_labels, n_classes, "noisy_labels")
+    if len(labels) < 2:
+        raise InputError(f"An interval needs 2 noisy_labels or more, not {len(labels)}.")
     hits = []
     for name, classes in (("first", first), ("second", second)):
         predicted = check_labels(classes, n_classes, name)
@@ -137,6 +140,5 @@ def gain_resolution(n_samples: int, transition_matrix: ArrayLike, disagreement: 
     >>> round(gain_resolution(10_000, [[0.9, 0.1], [0.3, 0.7]]), 3)
     0.01
     """
-    if n_samples < 1 or not 0 < disagreement <= 1:
-        raise InputError(f"A resolution needs samples and a share in (0, 1], not {n_samples} and {disagreement}.")
-    return 1.96 * math.sqrt(disagreement / n_samples) / slope(transition_matrix)
+    share = check_number(disagreement, "disagreement must lie in (0, 1]", lambda value: 0 < value <= 1)
+    return 1.96 * math.sqrt(share / check_whole(n_samples, "n_samples", 1)) / slope(transition_matrix)

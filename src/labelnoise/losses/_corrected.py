@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from labelnoise.errors import InputError, check_number
+from labelnoise._checks import check_number
+from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix, validate
 
 LARGEST_LOG = math.log(1e8)  # of a weight

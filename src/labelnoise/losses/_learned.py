@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from labelnoise.errors import check_number
+from labelnoise._checks import check_number
 from labelnoise.losses._corrected import log_noisy_probs, widened
 from labelnoise.transitions import check_n_classes, symmetric, validate
 

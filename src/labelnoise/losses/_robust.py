@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labelnoise.errors import check_number
+from labelnoise._checks import check_number, check_size, check_whole
 from labelnoise.losses._corrected import Batch, CrossEntropy, widened
+from labelnoise.transitions import check_n_classes
 
 Predict = Callable[[Tensor], Tensor]  # images to logits, in training mode
 
@@ -103,7 +104,7 @@ class EarlyLearning(CrossEntropy):
         memory: above 0 and up to 1; 0.7 in the paper.
 
     Raises:
-        InputError: a weight or memory outside its range.
+        InputError: an argument outside its range, or more samples than there is memory for.
     """
 
     targets: Tensor
@@ -111,7 +112,9 @@ class EarlyLearning(CrossEntropy):
     def __init__(self, n_samples: int, n_classes: int, weight: float = 3.0, memory: float = 0.7) -> None:
         super().__init__()
         self.weight, self.memory = _positive("weight", weight), _share("memory", memory)
-        self.register_buffer("targets", torch.zeros(n_samples, n_classes))
+        shape = check_whole(n_samples, "n_samples", 1), check_n_classes(n_classes)
+        check_size(f"Targets for n_samples = {n_samples:,}", *shape)
+        self.register_buffer("targets", torch.zeros(shape))
 
     def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
         logits = predict(batch.images)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from labelnoise._files import check_file
 from labelnoise.errors import InputError
 from labelnoise.own._tables import Table, open_table, reading
-from labelnoise.own._tabular import LABEL_NAMES, LabelColumn, listed, read_labels, squashed
+from labelnoise.own._tabular import LABEL_NAMES, LabelColumn, check_no_column, listed, npy, read_labels, squashed
 
 IMAGE_NAMES = (
     "image",
@@ -79,10 +80,11 @@ def from_folder(folder: Path, wanted: str | None = None) -> Arrays | tuple[Encod
             None if tests is None or test_table is None else _listed(tests, test_table, wanted),
             (f"{inner} is read as images that {found.name} lists.",),
         )
+    check_no_column(folder, wanted)
     arrays = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npy")
     if len(arrays) == 2:
         # Labels have one axis, or two; which file it is the headers tell.
-        images, labels = sorted(arrays, key=lambda path: -np.load(path, mmap_mode="r", allow_pickle=False).ndim)
+        images, labels = sorted(arrays, key=_axes, reverse=True)
         return Arrays(images, labels)
     if not _subfolders(inner):
         raise InputError(
@@ -92,6 +94,11 @@ def from_folder(folder: Path, wanted: str | None = None) -> Arrays | tuple[Encod
     train = _classes(inner)
     said = f"{inner} is read as a folder for each class."
     return train, None if tests is None else _classes(tests), (said,)
+
+
+def _axes(path: Path) -> int:
+    with reading(path):
+        return npy(path).ndim
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -157,7 +164,7 @@ def _classes(folder: Path) -> Encoded:
         raise InputError(f"{folder} holds no image in its folders; put those of each class into a folder of its own.")
     values, codes = np.unique([found.classes[place] for _, place in found.samples], return_inverse=True)
     texts = tuple(values.tolist())
-    files = tuple(str(Path(name).relative_to(folder)) for name, _ in found.samples)
+    files = tuple(str(check_file(name).relative_to(folder)) for name, _ in found.samples)
     empty = [name for name in found.classes if name not in texts]
     said = (f"Folders without an image are left out: {listed(empty)}.",) if empty else ()
     labels = LabelColumn(codes.astype(np.int64), texts, str(folder), said)
@@ -179,9 +186,14 @@ def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
 
         values = table.texts(place, 0).to_pylist()
         metadata = pyarrow.parquet.read_schema(path).metadata or {}
-    features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     names = [wanted] if wanted else [field for field in table.fields if squashed(field) in LABEL_NAMES]
-    class_names = next((features[name].get("names") for name in names if name in features), None)
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        class_names = next((features[name].get("names") for name in names if name in features), None) or []
+        if not isinstance(class_names, list) or not all(isinstance(each, str) for each in class_names):
+            raise TypeError
+    except (ValueError, TypeError, AttributeError):
+        raise InputError(f"The metadata of {path} are not as Hugging Face writes them; save it without.") from None
     contents: list[Any] = [value.get("bytes") if isinstance(value, dict) else value for value in values]
     for row, content in enumerate(contents):
         if not isinstance(content, bytes):
@@ -189,4 +201,4 @@ def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
                 f"Row {row} of {path} has no bytes in column {table.fields[place]}; save the images within the file."
             )
     rows = tuple(map(str, range(len(contents))))
-    return Encoded(labels, rows, contents.__getitem__, str(path), tuple(class_names or ()))
+    return Encoded(labels, rows, contents.__getitem__, str(path), tuple(class_names))

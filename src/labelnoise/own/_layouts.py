@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelnoise._files import opened_npz, read_member
 from labelnoise.errors import InputError
 from labelnoise.own._tables import reading
 from labelnoise.own._tabular import LabelColumn, array_labels, label_column, npy, read_labels
@@ -38,26 +37,20 @@ def from_npz(path: Path) -> tuple[Labelled, Labelled | None, tuple[str, ...]]:
     Raises:
         InputError: not such a file; the message names the key and what is wrong with it.
     """
-    with reading(path, (".npz", ".npy", ".parquet")):
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                keys = set(archive.files)
-                title, train, tests = next((each for each in LAYOUTS if set(each[1]) <= keys), (None, *LAYOUTS[0][1:]))
-                if title is None:
-                    missing = [key for _, pair, _ in LAYOUTS for key in pair if keys & set(pair) and key not in keys]
-                    known = "; ".join(" and ".join(pair) for _, pair, _ in LAYOUTS[:3])
-                    raise InputError(
-                        f"{path} has no array {(missing or ['Xtr'])[0]}; it needs images and noisy labels as one of: "
-                        f"{known}. It has {', '.join(sorted(keys)) or 'none'}."
-                    )
-                if len(set(tests) & keys) == 1:
-                    raise InputError(f"{path} has only one of {tests[0]} and {tests[1]}; pass both, or neither.")
-                pairs = [train, *([tests] if set(tests) <= keys else [])]
-                arrays = {key: _array(archive, key, path) for pair in pairs for key in pair}
-        except (AttributeError, TypeError, RuntimeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{path} is not an .npz file.") from None
+    with reading(path, (".npz", ".npy", ".parquet")), opened_npz(path) as archive:
+        keys = set(archive.files)
+        title, train, tests = next((each for each in LAYOUTS if set(each[1]) <= keys), (None, *LAYOUTS[0][1:]))
+        if title is None:
+            missing = [key for _, pair, _ in LAYOUTS for key in pair if keys & set(pair) and key not in keys]
+            known = "; ".join(" and ".join(pair) for _, pair, _ in LAYOUTS[:3])
+            raise InputError(
+                f"{path} has no array {(missing or ['Xtr'])[0]}; it needs images and noisy labels as one of: "
+                f"{known}. It has {', '.join(sorted(keys)) or 'none'}."
+            )
+        if len(set(tests) & keys) == 1:
+            raise InputError(f"{path} has only one of {tests[0]} and {tests[1]}; pass both, or neither.")
+        pairs = [train, *([tests] if set(tests) <= keys else [])]
+        arrays = {key: read_member(archive, key, path) for pair in pairs for key in pair}
     rest = sorted(keys - set(arrays))
     said = [f"{path} is read in {title}: noisy labels from {train[1]}."]
     said += [f"{tests[0]} and {tests[1]} are taken as clean, and only measured against."] if len(pairs) > 1 else []
@@ -66,18 +59,12 @@ def from_npz(path: Path) -> tuple[Labelled, Labelled | None, tuple[str, ...]]:
     return found[0], found[1] if len(found) > 1 else None, tuple(said)
 
 
-def _array(archive: Any, key: str, path: Path) -> NDArray[Any]:
-    try:
-        return archive[key]
-    except ValueError:
-        raise InputError(f"{key} in {path} holds Python objects; save it as a plain numeric array.") from None
-
-
 def _labelled(arrays: dict[str, NDArray[Any]], pair: tuple[str, str], path: Path) -> Labelled:
     images, labels = (arrays[key] for key in pair)
     column = checked_labels(labels, f"{pair[1]} in {path}", pair[1])
-    if len(images) != len(column.codes):
-        raise InputError(f"{pair[0]} has {len(images)} images but {pair[1]} has {len(column.codes)} labels.")
+    number = len(images) if images.ndim else 0
+    if number != len(column.codes):
+        raise InputError(f"{pair[0]} has {number} images but {pair[1]} has {len(column.codes)} labels.")
     return images, column, pair[0]
 
 
@@ -87,10 +74,11 @@ def checked_labels(labels: NDArray[Any], source: str, name: str) -> LabelColumn:
     Raises:
         InputError: other labels; the message names the row.
     """
-    if labels.ndim == 0 or not len(labels) or (labels.dtype.kind == "f" and (labels != np.rint(labels)).any()):
+    fractions = labels[labels != np.rint(labels)] if labels.dtype.kind == "f" else labels[:0] if labels.ndim else []
+    if labels.ndim == 0 or not len(labels) or len(fractions):
         raise InputError(
             f"{source} must hold integers or names, one per image, not {labels.dtype} of shape {labels.shape}"
-            + (f" with {labels[labels != np.rint(labels)][0]}." if labels.size else ".")
+            + (f" with {fractions[0]}." if len(fractions) else ".")
         )
     if labels.dtype.kind in "if" and labels.ndim == 1 and labels.min() < 0:
         row = int(np.argmax(labels < 0))

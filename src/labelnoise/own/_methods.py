@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labelnoise._checks import check_choice
 from labelnoise.errors import InputError
 from labelnoise.training import FUNCTIONS, METHODS, OURS, WITH_GRAPH, method
 
@@ -31,9 +32,7 @@ def check_device(name: str) -> str:
     Raises:
         InputError: it is none of cpu, cuda and auto.
     """
-    if name not in ("cpu", "cuda", "auto"):
-        raise InputError(f"Unknown device {name!r}; use one of: cpu, cuda, auto.")
-    return name
+    return check_choice(name, "device", ("cpu", "cuda", "auto"))
 
 
 def why_no_graph(n_images: int, n_classes: int) -> str | None:

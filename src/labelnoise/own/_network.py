@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from labelnoise._files import write_whole
+from labelnoise._checks import as_array, check_whole
+from labelnoise._files import check_file, check_path, write_whole
 from labelnoise.errors import InputError
 from labelnoise.own._networks import network_maker
 from labelnoise.own._pixels import as_pixels
@@ -60,7 +60,7 @@ class TrainedNetwork:
         Raises:
             InputError: other images.
         """
-        pixels, _ = as_pixels(np.asarray(images), "images", self.about.get("resized"))
+        pixels, _ = as_pixels(as_array(images, "images"), "images", self.about.get("resized"))
         expected = (self.about["in_channels"], self.about["image_size"], self.about["image_size"])
         if pixels.shape[1:] != expected:
             raise InputError(
@@ -87,7 +87,7 @@ class TrainedNetwork:
         Raises:
             OSError: it can't be written.
         """
-        write_whole(path, self.as_bytes())
+        write_whole(check_path(path), self.as_bytes())
 
 
 def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
@@ -101,20 +101,23 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
     Raises:
         InputError: no such file, or of something else.
     """
-    if not Path(path).is_file():
-        raise InputError(f"There is no file {path}.")
+    check_file(path)
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get(KEY, "null"))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError):
         raise InputError(f"{path} is no safetensors file that can be read.") from None
-    if not isinstance(about, dict):
-        raise InputError(f"{path} holds weights without what labelnoise train says of them.")
-    names = about["class_names"]
-    module = network_maker(about["network"], len(names), about["in_channels"], about["image_size"], 0)(0)
+    try:
+        n_classes, _ = check_whole(len(about["class_names"]), "classes", 2), float(about["mean"])
+        channels, size = (check_whole(about[key], key, 1) for key in ("in_channels", "image_size"))
+        if not (isinstance(name := about["network"], str) and float(about["deviation"]) > 0):
+            raise TypeError
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path} holds weights without what labelnoise train says of them.") from None
+    module = network_maker(name, n_classes, channels, size, 0)(0)
     try:
         module.load_state_dict(weights)
     except RuntimeError:
-        raise InputError(f"The weights in {path} are of another network than {about['network']} makes now.") from None
+        raise InputError(f"The weights in {path} are of another network than {name} makes now.") from None
     return TrainedNetwork(module.eval(), about)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labelnoise import training
-from labelnoise._imports import imported
+from labelnoise._checks import shown
+from labelnoise._imports import imported, is_own, reason
 from labelnoise.errors import InputError
 from labelnoise.noise import derive_seed
 
@@ -32,7 +33,9 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
         InputError: no such network, or one that does not give logits of shape (n, n_classes).
     """
     make_one: Callable[..., Any]
-    if ":" in name:
+    if not isinstance(name, str):
+        raise InputError(f"network must be a name or module:function, not {shown(name)}.")
+    if is_own(name):
         make_one = imported(name, "network")
     elif name not in training.MODELS and name in torchvision_names():
         from labelnoise.own._torchvision import classifier
@@ -51,9 +54,14 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
 
     try:
         with training.seeded(0), torch.no_grad():
-            shape = tuple(make(0)(torch.zeros(2, channels, size, size)).shape)
-    except Exception as error:
-        raise InputError(f"The network {name} fails on images of {(2, channels, size, size)}: {error}.") from None
+            network = make(0)
+            shape = tuple(network(torch.zeros(2, channels, size, size)).shape)
+            learns = any(each.requires_grad for each in network.parameters())
+    except (Exception, SystemExit) as error:  # whatever their code raises
+        images = (2, channels, size, size)
+        raise InputError(f"The network {name} fails on images of {images}: {reason(error)}.") from error
+    if not learns:
+        raise InputError(f"The network {name} has no parameters that can learn; give it a layer that has some.")
     if shape != (2, n_classes):
         raise InputError(f"The network {name} gives {shape} for 2 images; it must give logits of {(2, n_classes)}.")
     return make

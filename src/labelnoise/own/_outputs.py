@@ -25,26 +25,33 @@ def check_folder(path: Path, *read: Path) -> None:
         InputError: it is a file, or holds something other than an earlier report, or what is read; the folder that it
             is to stand in may not be written to, or is a file.
     """
-    folder = path.resolve()
+    folder = _resolved(path)
     standing = next(parent for parent in folder.parents if parent.exists())
     if not standing.is_dir():
         raise InputError(f"{path} can't be written, as {standing} is a file; name another folder.")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{path} is a file; name a folder for the report.")
     others = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if MARK in others:
+    if MARK in others and (folder / MARK).is_file():
         with suppress(ValueError, KeyError, TypeError):  # a file of that name that is none of ours
             others -= set(json.loads((folder / MARK).read_bytes())["files"])
     if others:
         raise InputError(f"{path} holds other files than a report ({min(others)}); name a new or empty folder.")
     for each in read:
-        if folder in (each.resolve(), *each.resolve().parents):
+        if folder in (place := _resolved(each), *place.parents):
             raise InputError(f"{each} is read and would be replaced with the report in {path}; name another folder.")
     if folder.parent == standing:
         with _beside(path):
             pass
     elif not os.access(standing, os.W_OK | os.X_OK):
         raise InputError(f"{path} can't be written: {standing} may not be written to; nothing was changed there.")
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # the latter up to Python 3.12
+        raise InputError(f"{path} is a link that leads to itself; name another.") from None
 
 
 @contextmanager

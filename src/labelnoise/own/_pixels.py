@@ -31,7 +31,7 @@ def as_pixels(images: NDArray[Any], name: str, size: int | None = None) -> tuple
     """
     last = images.ndim == 4 and images.shape[3] in (1, 3)
     first = images.ndim == 4 and not last and images.shape[1] in (1, 3)
-    if images.ndim != 3 and not last and not first:
+    if (images.ndim != 3 and not last and not first) or 0 in images.shape[1:]:
         square = round(images.shape[1] ** 0.5) if images.ndim == 2 else 0
         remedy = f"; reshape it to (-1, {square}, {square})" if square > 1 and square**2 == images.shape[1] else ""
         raise InputError(

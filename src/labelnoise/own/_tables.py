@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelnoise._checks import one_line
+from labelnoise._files import check_file
 from labelnoise.errors import InputError
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -34,23 +36,18 @@ def reading(path: Path, suffixes: Sequence[str] = (".csv", ".npy", ".parquet")) 
         InputError: another ending, no such file, an empty one, or one whose content can't be read.
         OSError: the file can't be opened, through no fault of its content.
     """
-    from pyarrow import ArrowException
 
     if path.suffix.lower() not in (*suffixes, *TABLES):
         raise InputError(f"{path} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}; save it as one of these.")
     try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise InputError(f"{path} is empty (0 bytes); save it again.")
+        check_file(path)
         yield
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
     except InputError:
         raise
-    except (ValueError, EOFError, csv.Error, ArrowException, OSError) as error:
+    except Exception as error:  # of any kind, as the bytes of a damaged file can say anything
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        reason = (str(error).splitlines() or ["it ends too early"])[0].rstrip(".")
+        reason = one_line((str(error).splitlines() or ["it ends too early"])[0]).rstrip(".")
         raise InputError(f"{path} is no {path.suffix[1:].upper()} file that can be read: {reason}.") from None
 
 

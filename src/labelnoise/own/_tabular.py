@@ -112,6 +112,16 @@ def label_place(table: Table, wanted: str | None = None, taken: Collection[int] 
     return free[0], skip
 
 
+def check_no_column(path: Path, wanted: str | None) -> None:
+    """Refuse the name of a column where there are none.
+
+    Raises:
+        InputError: there is a name.
+    """
+    if wanted is not None:
+        raise InputError(f"{path} has no columns with names, so --label-column {wanted!r} is in none; leave it out.")
+
+
 def read_labels(path: Path, wanted: str | None = None, taken: Collection[int] = ()) -> LabelColumn:
     """The labels of a file, whole numbers or names.
 
@@ -125,6 +135,7 @@ def read_labels(path: Path, wanted: str | None = None, taken: Collection[int] = 
     said: tuple[str, ...] = ()
     with reading(path):
         if path.suffix.lower() == ".npy":
+            check_no_column(path, wanted)
             values, codes = array_labels(npy(path), str(path))
         else:
             values, codes, said = _column_labels(open_table(path), wanted, taken)
@@ -188,7 +199,7 @@ def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[
 
 def npy(path: Path) -> NDArray[Any]:
     """The array of an .npy file, left on the disk until it is read."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} holds several arrays; save the one that is meant with numpy.save.")
-    return array
+    with path.open("rb") as file:
+        if file.read(2) == b"PK":
+            raise InputError(f"{path} holds several arrays; save the one that is meant with numpy.save.")
+    return np.lib.format.open_memmap(path, mode="r")

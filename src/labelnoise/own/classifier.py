@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from labelnoise._checks import check_choice, check_whole
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS
 from labelnoise.transitions import Matrix, validate
@@ -128,7 +129,7 @@ class ReweightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 f"{type(last).__name__} must have predict_proba, and a fit that takes sample_weight; use another "
                 "classifier, or wrap it in CalibratedClassifierCV."
             )
-        folds = StratifiedKFold(max(2, min(self.cv, np.bincount(codes).min())))
+        folds = StratifiedKFold(max(2, min(check_whole(self.cv, "cv", 2), np.bincount(codes).min())))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The least populated class in y has only 1 members")
             found: NDArray[np.float64] = cross_val_predict(classifier, samples, codes, cv=folds, method="predict_proba")
@@ -137,11 +138,8 @@ class ReweightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def _matrix(self, pred_probs: NDArray[np.float64], codes: NDArray[np.int64]) -> Matrix:
         if not isinstance(self.transition_matrix, str):
             return validate(self.transition_matrix, len(self.classes_))
-        if self.transition_matrix not in ESTIMATORS:
-            raise InputError(
-                f"Unknown estimator of T {self.transition_matrix!r}; use one of: {', '.join(ESTIMATORS)}; or pass T."
-            )
-        return ESTIMATORS[self.transition_matrix](pred_probs, codes)
+        name = check_choice(self.transition_matrix, "estimator of T", ESTIMATORS, "; or pass T")
+        return ESTIMATORS[name](pred_probs, codes)
 
 
 def _weights(pred_probs: NDArray[np.float64], codes: NDArray[np.int64], matrix: Matrix) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labelnoise.errors import InputError
+from labelnoise._checks import check_choice
 from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation, wrong_labels
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder, write_folder
@@ -56,9 +56,7 @@ def known(estimator: str) -> Estimator:
     Raises:
         InputError: there is none.
     """
-    if estimator not in ESTIMATORS:
-        raise InputError(f"Unknown estimator {estimator!r}; use one of: {', '.join(ESTIMATORS)}.")
-    return ESTIMATORS[estimator]
+    return ESTIMATORS[check_choice(estimator, "estimator", ESTIMATORS)]
 
 
 def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, ...], estimator: str) -> Report:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from labelnoise._checks import as_array, check_size, check_whole
 from labelnoise.data import NoisySet, corruption, load
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels
 from labelnoise.own import _folders, _layouts
 from labelnoise.own._pixels import Pixels, as_pixels, decoded
-from labelnoise.own._tabular import LabelColumn, listed
+from labelnoise.own._tabular import LabelColumn, check_no_column, listed
 
 SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}
 SAMPLED, TESTED = 12_000, 1000  # images of the sample, to learn from and to test with
@@ -77,8 +78,7 @@ def read_images(
     Raises:
         InputError: not such a set; the message names the file and the row or key.
     """
-    if image_size is not None and image_size < 1:
-        raise InputError(f"--image-size must be 1 pixel or more, not {image_size}.")
+    check_image_size(image_size, "--image-size")
     if path.suffix.lower() == ".npy" and labels is None:
         raise InputError(f"{path} has images alone; name the file of their labels after it.")
     if labels is not None and path.suffix.lower() != ".npy":
@@ -94,7 +94,18 @@ def read_images(
     if labels is not None:
         train, said = _layouts.from_npy(path, labels, label_column)
         return _checked(path, *_array_parts(train, None, said, image_size))
+    check_no_column(path, label_column)
     return _checked(path, *_array_parts(*_layouts.from_npz(path), image_size))
+
+
+def check_image_size(size: int | None, name: str) -> None:
+    """Refuse a size that images can't be brought to.
+
+    Raises:
+        InputError: not a whole number of pixels from 1 up, or one so large that no image of it fits into memory.
+    """
+    if size is not None:
+        check_size(f"An image with {name} = {size}", check_whole(size, name, 1), size)
 
 
 def from_arrays(
@@ -119,11 +130,13 @@ def from_arrays(
     if (test_images is None) != (test_labels is None):
         raise InputError("There is only one of test_images and test_labels; pass both, or neither.")
 
+    check_image_size(image_size, "image_size")
+
     def labelled(pixels: ArrayLike, names: ArrayLike, what: str) -> _layouts.Labelled:
-        array, column = np.asarray(pixels), _layouts.checked_labels(np.asarray(names), f"{what}labels", f"{what}labels")
-        if array.ndim == 0 or len(array) != len(column.codes):
-            count = len(array) if array.ndim else 0
-            raise InputError(f"{what}images has {count} images but {what}labels has {len(column.codes)} labels.")
+        array, given = as_array(pixels, f"{what}images"), as_array(names, f"{what}labels")
+        column = _layouts.checked_labels(given, f"{what}labels", f"{what}labels")
+        if len(array) != len(column.codes):
+            raise InputError(f"{what}images has {len(array)} images but {what}labels has {len(column.codes)} labels.")
         return array, column, f"{what}images"
 
     tests = None if test_images is None or test_labels is None else labelled(test_images, test_labels, "test_")

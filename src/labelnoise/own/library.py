@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise.errors import InputError
+from labelnoise._checks import as_array, check_flag, check_whole
 from labelnoise.own import estimate as estimate_command
 from labelnoise.own import train as train_command
+from labelnoise.own._methods import check_device, check_method
 from labelnoise.own._probs import Columns
 from labelnoise.own._samples import matched
 from labelnoise.own._tabular import array_labels, label_column
 from labelnoise.own.images import from_arrays
 from labelnoise.own.suggestions import THRESHOLD, changes, check_threshold
-from labelnoise.transitions import as_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,10 +102,10 @@ def estimate(
     """
     estimate_command.known(estimator)
     check_threshold(threshold, "threshold")
-    given = as_array(labels)
+    given = as_array(labels, "labels")
     column = label_column(*array_labels(given, "labels"), "labels", ())
     names = tuple(map(str, pred_probs.columns)) if hasattr(pred_probs, "columns") else None
-    samples = matched(column, Columns(as_array(pred_probs), names, "pred_probs"))
+    samples = matched(column, Columns(as_array(pred_probs, "pred_probs"), names, "pred_probs"))
     report = estimate_command.estimate_of(samples, estimator, threshold)
     assert report.suggestions is not None
     changed = changes(report.suggestions, threshold)
@@ -184,8 +184,12 @@ def train(
     Raises:
         InputError: images or labels that can't be used, or an unknown network, method or device.
     """
-    if workers is not None and workers < 1:
-        raise InputError(f"workers must be 1 or more, not {workers}.")
+    check_whole(seed, "seed", 0)
+    check_flag(progress, "progress")
+    if workers is not None:
+        check_whole(workers, "workers", 1)
+    check_method(method)
+    check_device(device)
     own = from_arrays(images, labels, test_images, test_labels, image_size=image_size)
     begin: Callable[[int], Progress] | None = None
     if progress:

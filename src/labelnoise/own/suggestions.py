@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labelnoise.errors import InputError
+from labelnoise._checks import check_number
 from labelnoise.noise import Labels
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def check_threshold(threshold: float, name: str) -> None:
     Raises:
         InputError: it is no probability; the message calls it by the name.
     """
-    if not 0 <= threshold <= 1:
-        raise InputError(f"{name} must be a probability from 0 to 1, not {threshold:g}.")
+    check_number(threshold, f"{name} must be a probability from 0 to 1", lambda value: 0 <= value <= 1)
 
 
 def add_threshold(command: argparse.ArgumentParser) -> None:

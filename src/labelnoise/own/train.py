@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from labelnoise._checks import check_whole
+from labelnoise._imports import is_own, reason
 from labelnoise.errors import InputError
 from labelnoise.own import images as image_files
 from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_method, compared
@@ -92,10 +94,17 @@ def trained_report(
 
     settings = scaled_settings(network, n)
     told = progress(_training.epochs_in_all(names, settings)) if progress else None
-    trained = _training.train(
-        own.data, make, name, settings, seed=seed, network=network, device=found_device(device),
-        workers=team_size(network, n) if workers is None else workers, progress=told,
-    )  # fmt: skip
+    try:
+        trained = _training.train(
+            own.data, make, name, settings, seed=seed, network=network, device=found_device(device),
+            workers=team_size(network, n) if workers is None else workers, progress=told,
+        )  # fmt: skip
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        if is_own(network):  # of which a part ran that was not tried before
+            raise InputError(f"The network {network} fails in training: {reason(error)}.") from error
+        raise
     return trained, report_of(own, trained, network, name)
 
 
@@ -167,8 +176,9 @@ def run(options: argparse.Namespace) -> int:
     check_threshold(options.threshold, "--threshold")
     check_method(options.method)
     check_device(options.device)
-    if options.workers is not None and options.workers < 1:
-        raise InputError(f"--workers must be 1 or more, not {options.workers}.")
+    check_whole(options.seed, "--seed", 0)
+    if options.workers is not None:
+        check_whole(options.workers, "--workers", 1)
     own = image_files.read(options)
 
     def begin(total: int) -> Progress:

@@ -78,7 +78,7 @@ def told(name: str) -> Iterator[None]:
     except Exception as error:  # whatever their code raises
         if not is_own(name) or (isinstance(error, InputError) and title in str(error)):
             raise
-        raise InputError(f"The method {title} fails: {reason(error)}.") from None
+        raise InputError(f"The method {title} fails: {reason(error)}.") from error
 
 
 def check_finite(name: str, done: Fit) -> None:

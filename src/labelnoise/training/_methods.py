@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from labelnoise import losses
+from labelnoise._checks import check_choice
 from labelnoise._imports import imported, is_own
 from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix
@@ -169,6 +170,4 @@ def method(name: str) -> Method:
         from labelnoise.training._ideas import own_method
 
         return own_method(name)
-    if name not in METHODS:
-        raise InputError(f"Unknown method {name!r}; use one of: {', '.join(METHODS)}.")
-    return METHODS[name]
+    return METHODS[check_choice(name, "method", METHODS)]

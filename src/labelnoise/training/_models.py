@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labelnoise import training
+from labelnoise._checks import check_choice
 from labelnoise.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ def model(name: str) -> Model:
     Raises:
         InputError: there is none.
     """
-    if name not in MODELS:
-        raise InputError(f"Unknown model {name!r}; use one of: {', '.join(MODELS)}.")
-    return MODELS[name]
+    return MODELS[check_choice(name, "model", MODELS)]
 
 
 def build(name: str, n_classes: int, in_channels: int = 1, image_size: int = SMALLEST, *, seed: int) -> nn.Module:

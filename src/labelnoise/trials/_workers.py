@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from labelnoise._checks import check_choice
 from labelnoise._processes import begin
 from labelnoise.errors import InputError
 
@@ -30,9 +31,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def check_device(device: str) -> None:
     """Raise InputError unless trials can run on a device: "cpu", or "cuda" where torch finds a GPU."""
-    if device not in ("cpu", "cuda"):
-        raise InputError(f"Unknown device {device!r}; use one of: cpu, cuda.")
-    if device == "cuda":
+    if check_choice(device, "device", ("cpu", "cuda")) == "cuda":
         import torch
 
         if not torch.cuda.is_available():
