@@ -404,7 +404,7 @@ def test_the_front_page_draws_its_answer_from_the_compared_arms_alone(monkeypatc
 
     asked, variables = run_cells("index", monkeypatch, made_up, accuracy)
     assert set(asked) <= {trial for name in NUMBERED for trial in parameters.planned(name).trials}
-    for gains, name in ((variables["gains"], "03_correction"), (variables["best"], "methods")):
+    for gains, name in ((variables["gains"], "03_correction"), (variables["gained"], "modern_training")):
         defaults = parameters.defaults(name)
         assert set(gains["n"]) == {defaults["seeds"]}
         forward = [arm for arm in defaults["methods"] if arm.startswith("forward, ")]
