@@ -239,7 +239,7 @@ def test_a_value_of_another_type_is_refused_in_one_sentence_with_an_example(toy,
     message, parameter = str(caught.value), parameters.declared("01_toy")[name]
     assert message.startswith(f"Parameter {name} must be ")
     assert f"such as {parameter.default!r}, not {value!r} ({kind})." in message
-    assert message.endswith(parameter.comment)
+    assert message.endswith(parameter.comment and f" It means: {parameter.comment}.")
     assert "\n" not in message
 
 
