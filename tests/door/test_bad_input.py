@@ -51,6 +51,12 @@ def test_there_are_enough_of_them():
     assert counts().total() >= 1500
 
 
+def test_the_page_on_what_was_tried_has_their_numbers():
+    page = (Path(__file__).parents[2] / "book/tried.md").read_text()
+    told = {kind: int(number.replace(",", "")) for kind, number in re.findall(r"^\| (.+) \| ([\d,]+) \|$", page, re.M)}
+    assert told == counts()
+
+
 def check_sentence(text):
     assert re.fullmatch(r"[^\n]{10,1200}[.]", text), text
     assert " object at 0x" not in text
