@@ -134,6 +134,8 @@ def broken_links(site: Path, name: str, page: BeautifulSoup) -> Iterator[str]:
             target = ((site / name).parent / unquote(url.path)).resolve() if url.path else site / name
             if not target.is_file():
                 yield f"{name}: {url.geturl()} is no file"
+            elif target.name == "explore.html" and "=" in url.fragment:  # choices, which tests/book/test_explore.py has
+                continue
             elif url.fragment and target.suffix == ".html" and unquote(url.fragment) not in anchors(target):
                 yield f"{name}: {url.geturl()} has no such anchor"
 

@@ -97,7 +97,7 @@ STATED = {
     r"four fifths for training and one fifth": [(1 - V) / V, V, 1, V],
     r"error is 0 for a perfect estimate and at most 2": [0, l1_error(np.eye(3), np.eye(3)[[1, 2, 0]])],
     r"take the likeliest , three times|three rounds": [N_ROUNDS],
-    r"Three networks share the images": [FOLDS],
+    r"split among three networks": [FOLDS],
     r"With 2,000 images": [parameters.defaults("precision_depends")["images"][1]],
     r"two matrices,": [len(ESTIMATION["noises"])],
     r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],

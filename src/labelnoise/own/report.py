@@ -174,7 +174,7 @@ def _of_gain(report: Report) -> str:
         "compare how often the two networks agree with the held-out labels. The difference divided by "
         f"{per_point:.2f}, for this T, is the gain in clean accuracy. With so many labels "
         + (f"a gain of {100 * told:.1f} points or more" if told < 1 else "no gain")
-        + f" can be told from chance, if just one of the networks agrees with {100 * DISAGREEMENT:.0f} % of them; see "
+        + f" can be told from chance, if on {100 * DISAGREEMENT:.0f} % of them just one of the networks agrees; see "
         "the book on when to correct."
     )
 
