@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelnoise.book import plans
+from labelnoise.book.plan import by_estimators
 from labelnoise.errors import InputError
 from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, protocol
 from labelnoise.trials import SMOKE_IMAGES, tuning
@@ -147,6 +148,12 @@ def test_in_modern_training_all_methods_have_the_same_settings_and_images_and_th
     per_arm = Counter((t.noise, t.method, t.transition) for t in found)
     assert len(per_arm) == 2 * 4
     assert set(per_arm.values()) == {2}
+
+
+def test_a_record_is_asked_for_the_estimators_of_the_chapters_that_read_it_alone():
+    first, second, third = (plans.estimation(noises=[noise], model="lenet", seeds=2) for noise in ("clean", *PAPER))
+    chapters = [plans.Plan({"a": first}, ["dual-t"]), plans.Plan({"b": second}), plans.Plan({"c": third}, ["dual-t"])]
+    assert by_estimators(chapters) == [([*first, *third], {"dual-t"}), (second, frozenset())]
 
 
 @settings(deadline=None, max_examples=30)

@@ -19,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from labelnoise.book import claims, pages, parameters, project, stamps
-from labelnoise.book.plan import Plan, merged
+from labelnoise.book.plan import Plan, by_estimators
 from labelnoise.errors import InputError
 from labelnoise.trials import Progress, missing, shown, sweep
 
@@ -100,16 +100,14 @@ def train(
     Raises:
         SweepFailed: a trial failed.
     """
-    plans = list(plans)
-    trials = merged(plans)
-    estimators = {name for plan in plans for name in plan.estimators or ()}
-    ledger = project.ledger()
+    own = ledger = project.ledger()
     if publish:
-        own, ledger = ledger, project.published_ledger()
-        for trial in missing(trials, ledger, estimators):
+        ledger = project.published_ledger()
+    for trials, estimators in by_estimators(plans):
+        for trial in missing(trials, ledger, estimators) if publish else ():
             if record := own.find(trial, estimators):
                 ledger.append(shown(record))  # without T of the reader's own estimators
-    sweep(trials, ledger, executor, workers=workers, estimators=estimators, device=device, progress=progress)
+        sweep(trials, ledger, executor, workers=workers, estimators=estimators, device=device, progress=progress)
 
 
 def draw(names: Sequence[str], changed: Mapping[str, Any], *, publish: bool = False) -> Iterator[tuple[str, Path]]:

@@ -50,6 +50,17 @@ def merged(plans: Iterable[Plan]) -> list[Trial]:
     return list(dict.fromkeys(itertools.chain.from_iterable(plan.trials for plan in plans)))
 
 
+def by_estimators(plans: Iterable[Plan]) -> list[tuple[list[Trial], frozenset[str]]]:
+    """The trials of the plans that ask for the same estimators, each once, with these.
+
+    So a record is asked for no estimator but those of the chapters that read it.
+    """
+    alike: dict[frozenset[str], list[Plan]] = {}
+    for plan in plans:
+        alike.setdefault(frozenset(plan.estimators or ()), []).append(plan)
+    return [(merged(group), estimators) for estimators, group in alike.items()]
+
+
 def check_publishable(plan: Plan) -> None:
     """Refuse what stays with the reader who made it.
 

@@ -11,7 +11,7 @@ import yaml
 
 from labelnoise.book import parameters, project
 from labelnoise.book.commands import add_where, forecast, positive, where_to_run
-from labelnoise.book.plan import check_publishable, merged
+from labelnoise.book.plan import by_estimators, check_publishable
 from labelnoise.errors import InputError
 
 DESCRIPTION = "Train the trials that are missing, execute the chapter and render its page under runs/."
@@ -56,17 +56,18 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("A smoke run is too small to publish; run the chapter with profile full.")
     for plan in plans.values() if options.publish else ():
         check_publishable(plan)
-    trials = merged(plans.values())
-    estimators = {name for plan in plans.values() for name in plan.estimators or ()}
+    groups = by_estimators(plans.values())
     ledger = project.published_ledger() if options.publish else project.ledger()
     if options.dry_run:
-        print(forecast(trials, ledger, estimators, options.workers))
+        for trials, estimators in groups:
+            print(forecast(trials, ledger, estimators, options.workers))
         return 0
     from labelnoise.book import chapters  # papermill and torch, after what may be wrong
     from labelnoise.trials import on_terminal
 
     with where_to_run(options) as where:
-        print(forecast(trials, ledger, estimators, options.workers), flush=True)
+        for trials, estimators in groups:
+            print(forecast(trials, ledger, estimators, options.workers), flush=True)
         chapters.train(plans.values(), publish=options.publish, progress=on_terminal, **where)
     for name, path in chapters.draw(list(plans), changed, publish=options.publish):
         print(f"{name}: {os.path.relpath(path)}", flush=True)
