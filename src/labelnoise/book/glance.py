@@ -49,23 +49,22 @@ def at_a_glance(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def runs(rows: pd.DataFrame, by: str, training: str = "training", limits: Mapping[str, float] = NONE) -> Figure:
+def runs(rows: pd.DataFrame, by: str, limits: Mapping[str, float] = NONE) -> Figure:
     """Accuracy after the last epoch, the best first, a panel per noise: a dot per run, a line at the mean.
 
     Args:
-        rows: as `tables.as_table` gives it, with two columns more.
+        rows: as `tables.as_table` gives it, with a column ``training``, which has a colour for each, and `by`.
         by: the column that names what has a row of its own.
-        training: the column that names the colours, if there are several.
-        limits: accuracies in percent by name, each a dotted line; in the colour of that name, if one has it.
+        limits: accuracies in percent by training, each a dotted line; in its colour, if there are runs of it.
     """
-    noises, series = (list(dict.fromkeys(rows[name])) for name in ("noise", training))
-    means = rows.groupby([by, training], sort=False)["last_accuracy"].mean().groupby(by, sort=False).max()
+    noises, series = (list(dict.fromkeys(rows[name])) for name in ("noise", "training"))
+    means = rows.groupby([by, "training"], sort=False)["last_accuracy"].mean().groupby(by, sort=False).max()
     names = list(means.sort_values(ascending=False, kind="stable").index)
     colours = dict(zip(series, [GREY, PALETTE[0]] if len(series) > 1 else PALETTE, strict=False))
-    drawn = rows[["noise", by, training, "seed", "last_accuracy"]]
+    drawn = rows[["noise", by, "training", "seed", "last_accuracy"]]
     figure, axes = new_axes(drawn, 1, len(noises), 2.6 + 2.3 * len(noises), 0.35 * len(names) + 1.2, sharey=True)
     for ax, noise in zip(axes[0], noises, strict=True):
-        cells = rows[rows["noise"] == noise].groupby([by, training], sort=False)["last_accuracy"]
+        cells = rows[rows["noise"] == noise].groupby([by, "training"], sort=False)["last_accuracy"]
         for (name, kind), accuracies in cells:
             y, values = names.index(name), 100 * accuracies
             ax.plot(values, [y] * len(values), "o", color=colours[kind], alpha=0.4, markersize=4)
