@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import dataclass
@@ -194,6 +195,7 @@ def by_image(name: str) -> bool:
     return name == HUMAN or instance_rate(name) is not None
 
 
+@functools.cache
 def nominal_rate(name: str, n_classes: int) -> float:
     """The `parse`-d rate of a noise.
 
