@@ -246,3 +246,14 @@ def test_without_votes_and_network_one_sentence_says_what_to_do(votes):
     assert asked == [sources.VOTES_URL]
     assert str(places[1]) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_download_stops_where_it_is_larger_than_what_is_due(monkeypatch):
+    monkeypatch.setattr(sources, "MOST_BYTES", 3)
+    assert sources._download("data:,123") == b"123"
+    with pytest.raises(OSError, match="more than 3 bytes came"):
+        sources._download("data:,1234")
+
+
+def test_what_is_downloaded_comes_encrypted():
+    assert sources.VOTES_URL.startswith("https://")

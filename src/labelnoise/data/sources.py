@@ -30,6 +30,7 @@ SHA256 = {
 VOTES = "fashion-mnist-h-counts.csv"
 VOTES_SHA256 = "bec7efff5d6f901a6224758d71caadb436dbd8de1284b0be7089d193be94ddbc"
 VOTES_URL = "https://raw.githubusercontent.com/takashiishida/irreducible/main/data/fmh_counts.csv"
+MOST_BYTES = 2**24  # of a download; the counts have a fiftieth of it
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
@@ -150,8 +151,12 @@ def _check_votes(content: bytes, where: object) -> bytes:
 
 
 def _download(url: str) -> bytes:
+    """What is at an address, of which no more than `MOST_BYTES` are read."""
     with urllib.request.urlopen(url, timeout=60) as answer:
-        return bytes(answer.read())
+        content = bytes(answer.read(MOST_BYTES + 1))
+    if len(content) > MOST_BYTES:
+        raise OSError(f"more than {MOST_BYTES:,} bytes came")
+    return content
 
 
 def found_votes() -> Path | None:
