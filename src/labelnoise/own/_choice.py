@@ -12,7 +12,9 @@ from labelnoise.noise import Labels
 from labelnoise.statistics import Interval, interval
 from labelnoise.training import METHODS
 
-ERRORS = 1.0  # standard errors by which a network must be ahead of one that is preferred to it without evidence
+ERRORS = 1.96  # standard errors by which a network must be ahead of one that is preferred to it without evidence
+ROUGH = 0.6  # the sum of the standard errors of a row of T, from which a network without T comes first
+USUAL = "it mostly is the better one and so few labels can't tell"
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ class Choice:
         n_held_out: noisy labels that they were compared on.
         clear: whether the labels prefer it to all others; else it is the first of those that they can't tell apart.
         left_out: methods that were not tried, each with the reason as the end of a sentence.
+        because: why the first is preferred where the labels can't tell, as the end of a sentence.
     """
 
     scores: tuple[Score, ...]
     n_held_out: int
     clear: bool
     left_out: tuple[tuple[str, str], ...] = ()
+    because: str = USUAL
 
     @property
     def method(self) -> str:
@@ -77,7 +81,7 @@ class Choice:
             text += f", {METHODS[score.method].title} {100 * score.agreement:.1f} % "
             text += f"({mean:+.1f} points for the first, {low:+.1f} to {high:+.1f})"
         if first.agreement < max(score.agreement for score in self.scores):
-            text += ". The first was taken, as it mostly is the better one and so few labels can't tell."
+            text += f". The first was taken, as {self.because}."
         elif self.clear:
             text += ". The first was taken."
         else:
@@ -93,7 +97,23 @@ def better_epoch(best: Shown, last: Shown, noisy_labels: Labels) -> Shown:
     return last if hits[1] >= hits[0] else best
 
 
-def choose(shown: Sequence[Shown], noisy_labels: Labels, left_out: tuple[tuple[str, str], ...] = ()) -> Choice:
+def in_order(names: Sequence[str], deviation: Floats) -> tuple[list[str], str]:
+    """Methods as they are preferred where labels can't tell, and why, as the end of a sentence.
+
+    Args:
+        names: of methods, as they are preferred where T is known well.
+        deviation: the standard error of each entry of T, shape (n_classes, n_classes).
+    """
+    if (error := float(deviation.sum(axis=1).mean())) > ROUGH:
+        first = [name for name in names if not METHODS[name].needs_transition]
+        reason = f"T is known only roughly, its entries in a row to {error:.1f} in all, and so few labels can't tell"
+        return [*first, *(name for name in names if name not in first)], reason
+    return list(names), USUAL
+
+
+def choose(
+    shown: Sequence[Shown], noisy_labels: Labels, left_out: tuple[tuple[str, str], ...] = (), because: str = USUAL
+) -> Choice:
     """The network that predicts most of the noisy labels, or one that is preferred and not clearly behind it.
 
     Under noise by class, with the right label the most frequent in every class, the classifier that agrees most with
@@ -102,7 +122,7 @@ def choose(shown: Sequence[Shown], noisy_labels: Labels, left_out: tuple[tuple[s
     Args:
         shown: in the order of preference without evidence.
         noisy_labels: of the images held out, shape (n,).
-        left_out: as `Choice` has it.
+        left_out, because: as `Choice` has them.
     """
     hits = [(each.probs.argmax(axis=1) == noisy_labels).astype(float) for each in shown]
     n = len(noisy_labels)
@@ -118,4 +138,4 @@ def choose(shown: Sequence[Shown], noisy_labels: Labels, left_out: tuple[tuple[s
     for k, each in enumerate(shown):
         if k != taken:
             scores.append(Score(each.method, float(hits[k].mean()), interval(hits[taken] - hits[k])))
-    return Choice(tuple(scores), n, all(s.ahead.low > 0 for s in scores if s.ahead), left_out)
+    return Choice(tuple(scores), n, all(s.ahead.low > 0 for s in scores if s.ahead), left_out, because)

@@ -15,7 +15,7 @@ from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
 from labelnoise.estimators.rule import predicted_gain
 from labelnoise.noise import Labels, derive_seed
-from labelnoise.own._choice import Shown, better_epoch, choose
+from labelnoise.own._choice import Shown, better_epoch, choose, in_order
 from labelnoise.own._findings import Trained
 from labelnoise.own._graph import graph_of
 from labelnoise.own._methods import AUTO, PLAIN, compared
@@ -99,7 +99,8 @@ def train(
                 fits[each] = trainings.fit(each, settings.modern, **needs[each])
         done = {each: fits[each].result() for each in names}
         shown = {each: _shown(each, fit, held_out) for each, fit in done.items()}
-        choice = choose(list(shown.values()), noisy, left_out) if name == AUTO else None
+        ordered, because = in_order(names, turns.deviation)
+        choice = choose([shown[each] for each in ordered], noisy, left_out, because) if name == AUTO else None
         taken = shown[choice.method if choice else name]
         phase("on all images")
         after = trainings.on_all(taken, **needs[taken.method])
