@@ -32,8 +32,10 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     try:
         partial.write_bytes(content)
         os.replace(partial, target)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:
+            raise OSError(error.errno, error.strerror, str(target)) from None  # a full disk has no name
         raise
 
 

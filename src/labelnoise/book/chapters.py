@@ -18,6 +18,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from labelnoise._files import write_whole
 from labelnoise.book import claims, pages, parameters, project, stamps
 from labelnoise.book.plan import Plan, by_estimators
 from labelnoise.errors import InputError
@@ -133,8 +134,8 @@ def draw(names: Sequence[str], changed: Mapping[str, Any], *, publish: bool = Fa
                 yield name, future.result()
     if publish:
         book = project.root() / "book"
-        (book / "figures.md").write_text(stamps.figures_page(), encoding="utf-8")
-        (book / "claims.md").write_text(claims.page(), encoding="utf-8")
+        write_whole(book / "figures.md", stamps.figures_page().encode())
+        write_whole(book / "claims.md", claims.page().encode())
 
 
 def _draw(name: str, changed: Mapping[str, Any], publish: bool) -> Path:
@@ -197,8 +198,5 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> bool:
     """
     if path.exists() and stamps.comparable(nbformat.read(path, as_version=4)) == stamps.comparable(notebook):
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    nbformat.write(notebook, beside)
-    os.replace(beside, path)
+    write_whole(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
     return True

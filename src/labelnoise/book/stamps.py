@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import nbformat
 
 import labelnoise
+from labelnoise._files import write_whole
 from labelnoise.book import parameters, project
 from labelnoise.trials import provenance
 
@@ -101,8 +102,7 @@ def write_data(notebook: nbformat.NotebookNode, path: Path) -> None:
     for cell in notebook.cells:
         if (figure := _figure(cell)) and (table := _table(cell)):
             file = path.parent / _data_link(path.stem, figure["name"])
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(table, encoding="utf-8")
+            write_whole(file, table.encode())
 
 
 def figures_page() -> str:

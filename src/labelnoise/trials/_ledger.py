@@ -13,13 +13,16 @@ import os
 import re
 import warnings
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from labelnoise import trials  # whose names come when they are used: a ledger opens without torch
+from labelnoise._files import write_whole
 from labelnoise._imports import SourceGone
+from labelnoise.errors import InputError
 
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial
@@ -41,11 +44,11 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """The record on a line, or None if the line is damaged."""
+    """The record on a line, or None if the line is damaged; line ends of Windows are no damage."""
     head = _HEAD.match(line)
     if head is None:
         return None
-    key, digest, body = head[1].decode(), head[2].decode(), line[head.end() :].rstrip(b"\n")
+    key, digest, body = head[1].decode(), head[2].decode(), line[head.end() :].rstrip(b"\r\n")
     if hashlib.sha256(key.encode() + body).hexdigest() != digest:
         return None
     return trials.Record.from_json(json.loads(b"{" + body))
@@ -61,6 +64,9 @@ class Ledger:
     Args:
         path: a ``.jsonl`` file; made with its folder at the first append.
         base: where to look for trials that the file does not have.
+
+    Raises:
+        InputError: the path is a folder; or, from what writes, it can't be written, and then the file is as it was.
 
     Warns:
         DamagedLine: a line can't be trusted.
@@ -79,6 +85,8 @@ class Ledger:
         """Index what was appended since, by this process or another."""
         if not self.path.exists():
             return
+        if self.path.is_dir():
+            raise InputError(f"{self.path} is a folder; name a file for the records.")
         with self.path.open("rb") as file:
             file.seek(self._read)
             lines = file.readlines()
@@ -93,37 +101,61 @@ class Ledger:
             elif line.strip():
                 self._warn(self._count)
 
-    def _warn(self, number: int) -> None:
+    def _warn(self, number: int, what: str = "is damaged") -> None:
         warnings.warn(
-            f"{self.path} line {number} is damaged: it is skipped, and its trial will be trained again when asked for.",
+            f"{self.path} line {number} {what}: it is skipped, and its trial will be trained again when asked for.",
             DamagedLine,
             stacklevel=2,
         )
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Wait for other writers, and raise `InputError` for what can't be written."""
+        try:
+            self._fits.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._fits / "lock"):
+                yield
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or self.path} can't be written: {error.strerror}; what was on record before stays, "
+                "so put this right and run the same command again."
+            ) from None
+
     def append(self, record: Record) -> None:
         """Write a record to the end of the file and to disk, safe from other writers and from a killed process."""
+        with self._writing():
+            self._append(record)
+
+    def keep(self, record: Record) -> None:
+        """Append a record, or keep its weights alone where one like it is there, perhaps of another writer."""
+        with self._writing():
+            self.refresh()
+            if record.complete and self.find(record.trial, record.transition_matrices.keys()):
+                self._keep_weights(record)
+            else:
+                self._append(record)
+
+    def _append(self, record: Record) -> None:
         line = encode(record)
-        self.keep_weights(record)
-        self._fits.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._fits / "lock"), self.path.open("a+b") as file:
+        self._keep_weights(record)
+        with self.path.open("a+b", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             if size:
                 file.seek(size - 1)
                 if file.read(1) != b"\n":
                     line = b"\n" + line
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                while line:  # a disk that is nearly full takes a part
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
         self.refresh()
 
-    def keep_weights(self, record: Record) -> None:
-        """Write the weights of a record, if it comes with some."""
+    def _keep_weights(self, record: Record) -> None:
         if record.weights:
-            path = self._weights(record.trial)
-            self._fits.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(record.weights)
-            partial.replace(path)
+            write_whole(self._weights(record.trial), record.weights)
 
     def _weights(self, trial: Trial) -> Path:
         return self._fits / f"{trial.key}.safetensors"
@@ -155,6 +187,10 @@ class Ledger:
                 record = decode(line)
             except SourceGone:  # of an own loss or estimator that it was made with
                 return None
+            except (InputError, KeyError, TypeError):  # whole, but with fields or names that are not known here
+                self._warn(number, "was made by another version of labelnoise")
+                lines.pop()
+                continue
             if record is not None and record.complete:
                 return record
             if record is None:

@@ -179,7 +179,7 @@ class _Runs:
             Exception: as the executor does where a worker or the cluster is lost.
         """
         trial, record = self.running.pop(future), future.result()
-        _keep(record, self._ledger)
+        self._ledger.keep(record)
         if record.complete and record.weights and not record.has(self._own):
             self._begin(trial, None, record)
         elif record.complete:
@@ -197,14 +197,6 @@ def _run_all(runs: _Runs, tally: Tally, report: Callable[[Progress], None]) -> N
         for future in sorted(finished, key=lambda future: future.exception() is not None):
             runs.finish(future, tally)
             report(tally.progress())
-
-
-def _keep(record: Record, ledger: Ledger) -> None:
-    """Append a record, or its weights alone where a record like it is there already."""
-    if record.complete and ledger.find(record.trial, record.transition_matrices.keys()):
-        ledger.keep_weights(record)
-    else:
-        ledger.append(record)
 
 
 def _resting_on(trial: Trial, todo: Sequence[Trial]) -> set[Trial]:
