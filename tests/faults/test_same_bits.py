@@ -1,0 +1,71 @@
+"""A trial gives the same record however often, where and beside what it runs."""
+
+import dataclasses
+import json
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+from labelnoise.trials import run
+
+ELSEWHERE = {
+    "LC_ALL": "tr_TR.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "7",
+    "USER": "somebody", "LOGNAME": "somebody", "HOSTNAME": "elsewhere", "OMP_NUM_THREADS": "3",
+    "OPENBLAS_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "PYTHONUTF8": "0", "PYTHONOPTIMIZE": "1",
+}  # fmt: skip
+SCRIPT = """
+import dataclasses, json, random, sys
+import numpy, torch
+from labelnoise.trials import Record, run
+random.seed(5), numpy.random.seed(5), torch.manual_seed(5)
+for values in json.load(sys.stdin):
+    print(json.dumps(run(Record.from_json(values).trial).to_json()))
+"""
+
+
+def what_came(record):
+    """A record without where and how fast it was made."""
+    values = (record if isinstance(record, dict) else json.loads(json.dumps(record.to_json()))).copy()
+    return {name: value for name, value in values.items() if name not in ("seconds", "provenance")}
+
+
+@pytest.fixture(scope="module")
+def trials(tiny):
+    """The first is quick, and runs twenty times."""
+    quick = dataclasses.replace(tiny().settings, batch_size=32)
+    return [
+        tiny(images=60, settings=quick, method="forward", transition="true"),
+        tiny(images=60, settings=dataclasses.replace(quick, precision="bfloat16"), noise="instance-0.3"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(trials):
+    """What comes of each when it runs first."""
+    return {trial.key: what_came(run(trial)) for trial in trials}
+
+
+def test_a_trial_gives_the_same_bits_twenty_times_in_any_order_among_others(trials, alone):
+    order = [*20 * [trials[0]], *trials[1:]]
+    random.Random(0).shuffle(order)
+    for trial in order:
+        assert what_came(run(trial)) == alone[trial.key]
+    assert len({record["weights_sha256"] for record in alone.values()}) == len(trials)
+
+
+def test_a_trial_gives_the_same_bits_for_another_user_place_language_and_number_of_threads(trials, alone, tmp_path):
+    asked = json.dumps([{"trial": dataclasses.asdict(trial)} for trial in reversed(trials)])
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=asked,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | ELSEWHERE,
+    )
+    assert done.returncode == 0, done.stderr
+    found = [what_came(json.loads(line)) for line in done.stdout.splitlines()]
+    assert found == [alone[trial.key] for trial in reversed(trials)]
