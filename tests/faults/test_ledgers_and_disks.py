@@ -23,7 +23,9 @@ from labelnoise.errors import InputError
 from labelnoise.own._outputs import write_folder
 from labelnoise.trials import DamagedLine, Ledger, encode
 
-LEDGERS = list(broken_ledgers.broken([types.SimpleNamespace(to_json=lambda: {"key": "0" * 16, "trial": {}, "x": "0" * 300})] * 3))
+LEDGERS = list(
+    broken_ledgers.broken([types.SimpleNamespace(to_json=lambda: {"key": "0" * 16, "trial": {}, "x": "0" * 300})] * 3)
+)
 
 
 @pytest.fixture
@@ -99,11 +101,12 @@ def noisy_set(size):
     return labelnoise.NoisySet(torch.zeros((size, 1, 4, 4), dtype=torch.uint8), np.arange(size) % 3)
 
 
-
 # What is written in place of what: a name to a function of a folder and of whether it is the second time.
 WRITES = {
     "a page of the book": lambda folder, again: chapters.write(page(f"{again}" * 200), folder / "page.ipynb"),
-    "the data of a figure": lambda folder, again: stamps.write_data(data_page(f"{again}" * 200), folder / "chapters" / "x"),
+    "the data of a figure": lambda folder, again: stamps.write_data(
+        data_page(f"{again}" * 200), folder / "chapters" / "x"
+    ),
     "a report": lambda folder, again: write_folder(folder / "out", {"x": again}, {"page.html": b"%d" % again * 900}),
     "a file": lambda folder, again: write_whole(folder / "file.bin", b"%d" % again * 900),
     "a set of labels": lambda folder, again: labelnoise.write_npz(folder / "set.npz", noisy_set(60 * 10**again)),
@@ -123,15 +126,16 @@ def test_a_full_disk_leaves_what_was_there_and_the_next_write_is_right(tmp_path,
     folder.mkdir()
     write(folder, False)
     before = tree(folder)
-    with room_for(room), pytest.raises((InputError, OSError)) as caught:
+    with pytest.raises((InputError, OSError)) as caught, room_for(room):
         write(folder, True)
     error = caught.value
     assert "too large" in str(error) or "full" in str(error)
     assert isinstance(error, InputError) or Path(error.filename).parent.resolve().is_relative_to(folder.resolve())
     assert tree(folder) == before
     write(folder, True)
-    there = {path.relative_to(tmp_path / "elsewhere"): content for path, content in tree(tmp_path / "elsewhere").items()}
-    assert {path.relative_to(folder): content for path, content in tree(folder).items()} == there
+    assert {each.relative_to(folder): content for each, content in tree(folder).items()} == {
+        each.relative_to(tmp_path / "elsewhere"): content for each, content in tree(tmp_path / "elsewhere").items()
+    }
 
 
 # How many bytes of a record the disk still takes; the weights of a record are larger than its line.
