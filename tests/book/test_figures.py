@@ -328,6 +328,21 @@ def test_curves_show_every_seed_and_the_mean(records):
             assert min(np.diff(heights)) > 0.07 * np.ptp(ax.get_ylim())
 
 
+def test_settled_curves_fill_their_panel_and_tell_where_they_end(records):
+    curves = tables.as_curves(records(5, NOISES, ["lenet"]))
+    curves.loc[curves["epoch"] == 1, "clean_test_accuracy"] = 0.1
+    figure = figures.accuracy_curves(curves, settled=2)
+    for ax, noise in zip(figure.axes, NOISES, strict=True):
+        late = 100 * curves.loc[(curves["noise"] == noise) & (curves["epoch"] > 1), "clean_test_accuracy"]
+        low, high = ax.get_ylim()
+        assert 10 < low < late.median() < high
+        assert high - low < 2 * np.ptp(late)
+        reached = [line.get_ydata()[-1] for line in ax.get_lines()[5::6]]
+        assert [text.get_text().split()[0] for text in ax.texts] == [f"{value:.1f}" for value in sorted(reached)]
+    last = curves[curves["epoch"] == 1]
+    assert figures.accuracy_curves(last, settled=2).axes  # of fewer epochs than that
+
+
 def test_limits_stand_beside_the_curves_of_their_noise(records):
     limits = pd.DataFrame([["paper-0.6", "clean labels", 0.96]], columns=["noise", "name", "value"])
     figure = figures.accuracy_curves(tables.as_curves(records(2, NOISES, ["lenet"])), limits=limits)
