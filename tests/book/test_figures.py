@@ -30,6 +30,7 @@ matplotlib.use("agg")
 
 ARMS = [("cross-entropy", None), ("forward", "true"), ("forward", "anchor-97")]
 NOISES = ["paper-0.5", "paper-0.6"]
+JUDGED = ["verdict", "told", "right"]
 NAMES = {3: ["T-shirt/top", "Trouser", "Dress"], 10: [f"class {i}" for i in range(10)]}
 
 
@@ -162,13 +163,7 @@ DRAWINGS = {
         0.3,
     ),
     "predicted gains": lambda records: rule_figures.predicted_gains(
-        pd.DataFrame(
-            [
-                ["here", "fashion-mnist-3", "lenet", "paper-0.5", "forward", "true", seed, seed - 1.0, seed]
-                for seed in (0, 4)
-            ],
-            columns=["training", "dataset", *tables.ARM_COLUMNS, "seed", "predicted", "gain"],
-        )
+        foretold([("paper-0.5", 0, -1, 0.0, "can't tell", False, False), ("paper-0.5", 0, 3, 4.0, "gain", True, True)])
     ),
     "tries": lambda records: figures.tries(tuning_tables.tries(TRIED, SETTLED)),
     "at a glance": lambda records: glance.at_a_glance(at_a_glance(records(3))),
@@ -197,6 +192,38 @@ def test_a_drawing_is_a_figure_with_its_data_and_leaves_no_trace(draw, records):
     lines = as_csv(figure.drawn).splitlines()
     assert len(lines) == len(figure.drawn) + 1 > 1
     assert dict(matplotlib.rcParams) == before
+
+
+def foretold(rows):
+    """Runs of one cell: lead, gain, what was foretold, and whether a verdict is given and right."""
+    same = ["here", "fashion-mnist-3", "lenet"]
+    return pd.DataFrame(
+        [[*same, noise, "forward", "true", seed, *row] for seed, (noise, *row) in enumerate(rows)],
+        columns=["training", "dataset", *tables.ARM_COLUMNS, "seed", "margin", "gain", "predicted", *JUDGED],
+    )
+
+
+def test_cells_far_from_zero_are_named_and_no_others():
+    rows = foretold([("instance-0.4", 0.2, -9, 0, "", False, False), ("paper-0.5", 0.2, 0.5, 0, "", False, False)])
+    other = rows.assign(training="there", gain=[0.1, 20])
+    alone, both = (
+        [t.get_text() for t in rule_figures.gains_by_margin({"a": panel}, 0.3).axes[0].texts if "," in t.get_text()]
+        for panel in (rows, pd.concat([rows, other]))
+    )
+    assert alone == ["LeNet, instance 0.4"]
+    assert both == ["LeNet, instance 0.4, here", "LeNet, “0.5”, there"]
+
+
+def test_a_wrong_verdict_is_a_cross_whatever_the_colours():
+    rows = foretold([
+        ("paper-0.5", 0, 5, 4, "gain", True, True), ("instance-0.4", 0, 6, -4, "loss", True, False),
+        ("paper-0.5", 0, 0.1, 0.2, "can't tell", False, False),
+    ])  # fmt: skip
+    (ax,) = rule_figures.predicted_gains(rows).axes
+    drawn = {line.get_marker(): line.get_xydata().tolist() for line in ax.get_lines() if len(line.get_xdata()) == 1}
+    assert drawn == {"o": [[4, 5]], "x": [[-4, 6]], ".": [[0.2, 0.1]]}
+    shown = [text.get_text() for text in ax.figure.legends[0].get_texts()]
+    assert shown == ["no verdict (1)", "right (1)", "wrong (1)", "noise by image"]
 
 
 def test_two_drawings_of_different_data_differ(records):
@@ -326,6 +353,21 @@ def test_curves_show_every_seed_and_the_mean(records):
             heights = [text.xy[1] for text in ax.texts]
             assert [text.get_text() for text in ax.texts] == names
             assert min(np.diff(heights)) > 0.07 * np.ptp(ax.get_ylim())
+
+
+def test_settled_curves_fill_their_panel_and_tell_where_they_end(records):
+    curves = tables.as_curves(records(5, NOISES, ["lenet"]))
+    curves.loc[curves["epoch"] == 1, "clean_test_accuracy"] = 0.1
+    figure = figures.accuracy_curves(curves, settled=2)
+    for ax, noise in zip(figure.axes, NOISES, strict=True):
+        late = 100 * curves.loc[(curves["noise"] == noise) & (curves["epoch"] > 1), "clean_test_accuracy"]
+        low, high = ax.get_ylim()
+        assert 10 < low < late.median() < high
+        assert high - low < 2 * np.ptp(late)
+        reached = [line.get_ydata()[-1] for line in ax.get_lines()[5::6]]
+        assert [text.get_text().split()[0] for text in ax.texts] == [f"{value:.1f}" for value in sorted(reached)]
+    last = curves[curves["epoch"] == 1]
+    assert figures.accuracy_curves(last, settled=2).axes  # of fewer epochs than that
 
 
 def test_limits_stand_beside_the_curves_of_their_noise(records):

@@ -61,6 +61,7 @@ def accuracy_curves(
     measure: str = "clean_test_accuracy",
     label: str = "clean test accuracy (%)",
     limits: pd.DataFrame | None = None,
+    settled: int = 0,
 ) -> Figure:
     """A measurement over epochs, for each network and noise: every seed thin, the mean thick and named at its end.
 
@@ -68,11 +69,14 @@ def accuracy_curves(
         curves: as `tables.as_curves` gives it.
         measure: its column, a fraction.
         limits: what is drawn as dotted lines: one row each, with ``noise``, ``name`` and ``value``, a fraction.
+        settled: the epoch from which on a panel's vertical axis fits most runs, with the mean at each end; 0 for one
+            axis of all runs and epochs in a row.
     """
     models, noises = (curves[name].unique().tolist() for name in ("model", "noise"))
     figure, axes = new_axes(
         curves[[*ARM_COLUMNS, "seed", "epoch", measure]],
-        len(models), len(noises), 1.6 + 2.8 * len(noises), 2.7 * len(models), sharey="row", sharex="row",
+        len(models), len(noises), 1.6 + 2.8 * len(noises), 2.7 * len(models),
+        sharey="none" if settled else "row", sharex="row",
     )  # fmt: skip
     arms = _arms(curves)
     for axes_row, model in zip(axes, models, strict=True):
@@ -84,17 +88,26 @@ def accuracy_curves(
                 by_seed = 100 * arm.pivot_table(index="epoch", columns="seed", values=measure)
                 marker = "o" if len(by_seed) == 1 else ""
                 colour = GREY if method == "cross-entropy" else PALETTE[k - 1]
-                ax.plot(by_seed.index, by_seed, color=colour, linewidth=0.6, alpha=0.35, marker=marker)
+                pale = 0.2 if settled else 0.35
+                ax.plot(by_seed.index, by_seed, color=colour, linewidth=0.6, alpha=pale, marker=marker)
                 means = by_seed.mean(axis=1)
                 ax.plot(by_seed.index, means, color=colour, label=method_title(method, transition))
                 if len(means):
-                    ends.append((means.iloc[-1], method_title(method, transition), colour))
+                    reached = f"{means.iloc[-1]:.1f} " if settled else ""
+                    title = method_title(method, transition) if ax is axes_row[-1] else ""
+                    ends.append((means.iloc[-1], reached + title, colour))
             for row in [] if limits is None else limits[limits["noise"] == noise].to_dict("records"):
                 ax.axhline(100 * row["value"], color="0.2", linewidth=1, linestyle=":")
                 ends.append((100 * row["value"], row["name"], "0.2"))
             ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}, n = {cell['seed'].nunique()}")
             ax.xaxis.get_major_locator().set_params(integer=True)
-        name_ends(axes_row[-1], ends)
+            if settled:
+                late = cell[cell["epoch"] >= min(settled, cell["epoch"].max())]
+                most = 100 * late.groupby([*ARM_COLUMNS, "epoch"])[measure].quantile([0.1, 0.9])
+                beyond = 0.1 * max(np.ptp(most), 1)
+                ax.set_ylim(most.min() - beyond, most.max() + beyond)
+            if settled or ax is axes_row[-1]:
+                name_ends(ax, ends)
         axes_row[0].set_ylabel(label)
     for ax in axes[-1]:
         ax.set_xlabel("epoch")
