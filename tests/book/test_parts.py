@@ -36,7 +36,7 @@ def test_only_seeds_that_both_have_count():
 def test_readers_see_the_noise_by_its_title_and_a_difference_with_its_interval():
     table = parts.shown(parts.parts(result(all_parts=[0.01, 0.02], without_it=[0.02, 0.03])))
     assert table.index.tolist() == [("“0.5”", "all parts"), ("“0.5”", "without it")]
-    assert table["difference to all parts"].tolist() == ["", "+0.0100 (+0.0100 to +0.0100)"]
+    assert table["difference to all parts"].tolist() == ["", "+0.01 (+0.01 to +0.01)"]
 
 
 def test_what_was_measured_has_each_part_with_the_same_seeds():

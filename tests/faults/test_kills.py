@@ -3,6 +3,7 @@
 Each kind is killed at MOMENTS moments, which LABELNOISE_KILLS sets: with a larger number these tests are a campaign.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -104,10 +105,8 @@ class Started:
 
     def kill(self):
         """What it had still said, once it and all that it started are gone."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         return self.process.communicate(timeout=LONG)[0]
 
     def end(self):
