@@ -136,7 +136,7 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     Raises:
         InputError: an unknown method.
     """
-    from labelnoise.own.doubts import doubts_of_matrix, image_dependent
+    from labelnoise.own.doubts import copies, doubts_of_matrix, image_dependent
     from labelnoise.own.report import Report, at_least_counted
 
     n, n_classes = len(own.noisy_labels), len(own.class_names)
@@ -146,7 +146,8 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     taken = found.choice.method if found.choice else TRIED[1] if name == AUTO else name
     title = f"{model} by {method(taken).title} on {n:,} images of {n_classes} classes"
     notes = (*([str(found.choice)] if found.choice else []), *NOTES)
-    told = doubts_of_matrix(own.noisy_labels, own.class_names, bounds)
+    told = tuple(copies(own))
+    told += doubts_of_matrix(own.noisy_labels, own.class_names, bounds)
     told += tuple(image_dependent(found.probs, own.noisy_labels, np.eye(n_classes)))
     said, listed = own.decisions, suggestions(own, found)
     return Report(title, own.class_names, counts, bounds, notes, found.gain, said, told, listed)
