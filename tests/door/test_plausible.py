@@ -121,7 +121,8 @@ NOTICED = {
         estimated, PROBS, np.where(LABELS == 2, 1, LABELS), "Classes that no label bears are left out: 2"
     ),
     "a class of which nearly all were lost": (
-        estimated, *(part[(LABELS != 3) | (LABELS.cumsum() < 60)] for part in (PROBS, LABELS)), "Classes with few samples"
+        estimated, *(part[(LABELS != 3) | (LABELS.cumsum() < 60)] for part in (PROBS, LABELS)),
+        "Classes with few samples",
     ),
     "percentages": (estimated, PROBS * 100, LABELS, "are percentages and were divided by 100"),
     "rows that sum to nearly 1": (estimated, PROBS * 1.02, LABELS, "each row was divided by its sum"),
@@ -203,13 +204,14 @@ def test_the_page_owns_up_to_what_is_not_noticed(row):
 
 def test_each_line_of_the_page_has_an_input_that_shows_it():
     # Noise by what is not in the data has no input: nothing in one would tell it.
-    begins = tuple(row[-1] for row in UNNOTICED.values()) + ("noise that depends on something",)
+    begins = (*tuple(row[-1] for row in UNNOTICED.values()), "noise that depends on something")
     assert [line for line in unnoticed_by_the_page() if not line.startswith(begins)] == []
 
 
 def test_the_page_has_their_numbers():
     told = re.search(r"Of (\d+) inputs that look right and are wrong, (\d+) are told of", " ".join(PAGE.split()))
-    assert told and tuple(map(int, told.groups())) == (len(NOTICED) + len(UNNOTICED), len(NOTICED))
+    assert told
+    assert tuple(map(int, told.groups())) == (len(NOTICED) + len(UNNOTICED), len(NOTICED))
     assert len(NOTICED) + len(UNNOTICED) >= 50
 
 
