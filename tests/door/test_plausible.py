@@ -151,6 +151,10 @@ UNNOTICED = {
     "a few labels one row off": (
         estimated, PROBS, np.r_[np.roll(LABELS[:40], 1), LABELS[40:]], "labels that belong to other samples"
     ),
+    "T of pair flips transposed in P(noisy | x)": (
+        estimated, PAIRED[0] @ np.linalg.inv(pair_flip(K, 0.3)) @ pair_flip(K, 0.3).T, PAIRED[1],
+        "a $T$ used the wrong way round",
+    ),
     "a symmetric T transposed": (labelnoise.validate, symmetric(K, 0.2).T, "a $T$ used the wrong way round"),
     "a doubly stochastic T transposed": (labelnoise.validate, pair_flip(K, 0.3).T, "a $T$ used the wrong way round"),
     "one label in ten learned by heart": (estimated, mixed(0.1), LABELS, "probabilities of a network that has seen"),
