@@ -145,8 +145,9 @@ def test_no_file_names_a_package_index() -> None:
     assert [path for path in paths if path.is_file() and option.search(path.read_bytes())] == []
 
 
-def test_the_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions() -> None:
-    workflow = text(".github/workflows/book.yml")
+@pytest.mark.parametrize("name", ["book", "weekly"])
+def test_a_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions(name: str) -> None:
+    workflow = text(f".github/workflows/{name}.yml")
     used = re.findall(r"^\s*-?\s*uses: (.*)$", workflow, flags=re.MULTILINE)
     assert used
     for line in used:
@@ -157,6 +158,10 @@ def test_the_workflow_is_pinned_by_commit_and_each_job_has_the_least_permissions
         deploys = any("deploy-pages" in step.get("uses", "") for step in job["steps"])
         writes = {what for what, access in job["permissions"].items() if access == "write"}
         assert writes == ({"pages", "id-token"} if deploys else set())  # as that action needs them
+
+
+def test_the_workflow_runs_the_test_command_and_targets_that_there_are() -> None:
+    parsed = yaml.safe_load(text(".github/workflows/book.yml"))
     commands = {step["run"] for step in parsed["jobs"]["build"]["steps"] if "run" in step}
     targets = {f"make {name}" for name in re.findall(r"^(\w+):", text("Makefile"), flags=re.MULTILINE)}
     assert commands <= targets

@@ -119,6 +119,13 @@ def python(path, *arguments):
     return Started(sys.executable, path, *map(str, arguments))
 
 
+def killed(started, wait):
+    """What a process had said after its first line, until it was killed so many seconds later."""
+    started.first_line()
+    time.sleep(wait)
+    return started.kill()
+
+
 def moments(name, longest):
     """Random waits of up to so many seconds, the same ones each time."""
     draw = np.random.default_rng([len(name), MOMENTS]).uniform
@@ -145,9 +152,7 @@ def goes_on(path, count):
 def test_a_writer_that_is_killed_loses_nothing_that_it_said_was_on_record(tmp_path, wait):
     path, writer = tmp_path / "records.jsonl", script(tmp_path, APPENDING)
     started = python(writer, path, 1000)
-    started.first_line()
-    time.sleep(wait)
-    said = [int(seed) for seed in started.kill().split()]
+    said = [int(seed) for seed in killed(started, wait).split()]
     there = {record.trial.seed for record in Ledger(path)}
     assert there >= set(said)
     assert len(there) <= len(said) + 1
@@ -161,9 +166,7 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_said_was_on_record(tmp_pa
 def test_of_two_sweeps_on_one_ledger_one_is_killed_and_each_trial_is_there_once(tmp_path, wait):
     path, sweeping = tmp_path / "records.jsonl", script(tmp_path, SWEEP)
     both = [python(sweeping, path, 40) for _ in range(2)]
-    both[0].first_line()
-    time.sleep(wait)
-    both[0].kill()
+    killed(both[0], wait)
     both[1].end()
     goes_on(path, 40)
     python(sweeping, path, 42).end()
@@ -175,9 +178,7 @@ def test_of_two_sweeps_on_one_ledger_one_is_killed_and_each_trial_is_there_once(
 def test_a_sweep_that_trains_is_killed_and_the_next_one_goes_on(tmp_path, wait):
     path, sweeping = tmp_path / "records.jsonl", script(tmp_path, TRAINING)
     started = python(sweeping, path, 1000)
-    started.first_line()
-    time.sleep(wait)
-    started.kill()
+    killed(started, wait)
     count = len(list(Ledger(path))) + 1
     kept = path.read_bytes() if path.exists() else b""
     python(sweeping, path, count).end()
@@ -189,9 +190,7 @@ def test_a_sweep_that_trains_is_killed_and_the_next_one_goes_on(tmp_path, wait):
 def test_a_report_is_killed_while_it_is_written_and_is_whole_or_not_there(tmp_path, wait):
     out, writer = tmp_path / "out", script(tmp_path, REPORT)
     started = python(writer, out, 100_000)
-    started.first_line()
-    time.sleep(wait)
-    started.kill()
+    killed(started, wait)
     if out.exists():
         assert sorted(os.listdir(out)) == [*(f"{n}.bin" for n in range(5)), "report.json"]
         assert len({(out / f"{n}.bin").read_bytes() for n in range(5)}) == 1
@@ -217,9 +216,7 @@ def test_a_chapter_is_killed_while_it_is_published_and_the_published_one_is_unto
     publishing, page = script(checkout.parent, CHAPTER), checkout / "book" / "chapters" / "01_noise.ipynb"
     page.write_text(old := '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}\n')
     started = python(publishing, checkout)
-    started.first_line()
-    time.sleep(wait)
-    started.kill()
+    killed(started, wait)
     after = page.read_text()
     finished = stamps.comparable(nbformat.read(project.published_path("01_noise"), as_version=4))
     assert after == old or stamps.comparable(nbformat.reads(after, as_version=4)) == finished

@@ -17,7 +17,7 @@ import labelnoise
 from labelnoise import noise, transitions
 from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
-from labelnoise.own._choice import Shown, choose
+from labelnoise.own._choice import Shown, choose, in_order
 from labelnoise.own._methods import AUTO, TRIED, compared
 from labelnoise.own._networks import network_maker
 from labelnoise.own._settings import OwnSettings
@@ -81,6 +81,17 @@ def test_the_network_that_the_labels_prefer_is_taken_and_the_first_where_they_ca
         mean = (hits[taken] - hits[TRIED.index(score.method)]) / 400
         assert score.ahead.mean == pytest.approx(mean)
         assert score.ahead.low <= mean <= score.ahead.high
+
+
+@pytest.mark.parametrize(("error", "first"), [(0.59, "hog-forward"), (0.61, "cross-entropy")])
+def test_a_network_without_t_is_preferred_where_t_is_known_only_roughly(error, first):
+    ordered, because = in_order(TRIED, np.full((3, 3), error / 3))
+    assert ordered[0] == first
+    assert sorted(ordered) == sorted(TRIED)
+    shown = [Shown(name, 0, held_out(200 + k)[0]) for k, name in enumerate(ordered)]
+    choice = choose(shown, held_out(0)[1], because=because)
+    assert choice.method == first
+    assert ("T is known only roughly" in str(choice)) == (first == "cross-entropy")
 
 
 def test_what_a_set_can_not_have_is_left_out_with_a_sentence_or_refused_if_it_was_asked_for():

@@ -41,12 +41,9 @@ def parts(result: Mapping[str, Any]) -> pd.DataFrame:
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """`parts` as readers see it: the noise by its title, a difference with its interval in one column."""
-    spans = [
-        ""
-        if mean != mean
-        else f"{titles.signed(mean, 2)} ({titles.signed(low, 2)} to {titles.signed(high, 2)})"  # NaN, of all parts
-        for mean, low, high in table[["difference", "low", "high"]].astype(float).to_numpy().tolist()
-    ]
+    differences = table[["difference", "low", "high"]].astype(float).to_numpy().tolist()
+    # NaN, of all parts
+    spans = ["" if mean != mean else titles.spanned(mean, low, high, 2) for mean, low, high in differences]
     named = table.assign(noise=table["noise"].map(titles.noise_title), change=spans, l1=table["l1"].round(2))
     named = named.rename(columns={"arm": "parts", "l1": "error", "change": "difference to all parts"})
     return named[["noise", "images", "parts", "error", "difference to all parts", "n"]].set_index(["noise", "parts"])

@@ -58,9 +58,9 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def spanned(value: float, low: float, high: float) -> str:
+def spanned(value: float, low: float, high: float, digits: int = 1) -> str:
     """``+0.8 (+0.5 to +1.1)``: a difference and its interval, if it has one."""
-    return signed(value) + ("" if np.isnan(low) else f" ({signed(low)} to {signed(high)})")
+    return signed(value, digits) + ("" if np.isnan(low) else f" ({signed(low, digits)} to {signed(high, digits)})")
 
 
 def titled(table: pd.DataFrame) -> pd.DataFrame:

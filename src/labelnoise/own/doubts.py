@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +12,10 @@ from numpy.typing import NDArray
 from labelnoise.estimators import Bounds, Floats, row_blocks
 from labelnoise.noise import Labels
 from labelnoise.own._tabular import listed
+from labelnoise.own.sameness import LEAST, flat
 from labelnoise.transitions import Matrix
 
-if TYPE_CHECKING:
-    from labelnoise.own._pixels import Pixels
-    from labelnoise.own.images import OwnSet
-
 SURE = 0.001  # level of each test
-LEAST = 50  # samples, below which agreement with the labels says nothing
 # Of the labels, that agree with the likeliest class. On scikit-learn's digits, with none to four in ten labels flipped,
 # six kinds of classifier agreed with at most 96 % of labels that they had not learned, those that had learned them by
 # heart with 99 % and more.
@@ -30,7 +24,6 @@ HARD = 0.999  # of the rows, that are a 1 and zeros
 FEW = 25  # samples of a class, below which an interval for a share of a half is wider than 20 points each way
 TOO_SURE = 0.05  # by which a mean probability may be above the frequency that it stands for
 SECOND = 0.5  # of the labels that agree less where a model is less sure, those that go to second guesses by overlap
-COPIES = 0.01  # of the images; photographs have a few by chance, as empty or saturated ones are alike
 MOST_ROWS, MOST_CLASSES = 20_000, 1000  # that the test for noise by sample takes
 
 
@@ -250,40 +243,3 @@ def image_dependent(pred_probs: Floats, noisy_labels: Labels, transition_matrix:
             "samples then, too low for some and too high for others, and so is how likely a label is said to be wrong. "
             "Look at the samples of which the model is less sure; if they are of a kind, estimate T for them apart."
         )
-
-
-def flat(pred_probs: Floats, names: Sequence[str]) -> Iterator[str]:
-    """Columns that have one value in all rows: no model that looked at the samples gives them."""
-    same = np.flatnonzero(pred_probs.max(axis=0) == pred_probs.min(axis=0))
-    if len(same) and len(pred_probs) >= LEAST:
-        yield (
-            f"The probability of {listed([names[k] for k in same.tolist()], 5)} is the same in all "
-            f"{len(pred_probs):,} rows: the model did not learn this class, or the column is none of probabilities. "
-            "Look at how the probabilities were saved, and train on samples of every class."
-        )
-
-
-def copies(own: OwnSet) -> Iterator[str]:
-    """Images that are there twice, by their bytes: test images that were trained on, and copies with other labels."""
-    first: dict[bytes, int] = {}
-    again, other = 0, 0
-    for row, mark in enumerate(_marks(own.images)):
-        if (before := first.setdefault(mark, row)) != row:
-            again, other = again + 1, other + int(own.noisy_labels[before] != own.noisy_labels[row])
-    if again > COPIES * len(own.images):
-        yield (
-            f"{again:,} of {len(own.images):,} images are copies of an earlier one, {other:,} of them with another "
-            "label. A copy on which a network was trained gives away the label of one that it should judge, so fewer "
-            "labels look wrong than are. Keep one of each."
-        )
-    if own.test_images is not None:
-        known = sum(mark in first for mark in _marks(own.test_images))
-        if known > COPIES * len(own.test_images):
-            yield (
-                f"{known:,} of {len(own.test_images):,} test images are among the training images. The accuracy on "
-                "them is not that on new images. Take them out of one of the two."
-            )
-
-
-def _marks(images: Pixels) -> Iterator[bytes]:
-    return (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)

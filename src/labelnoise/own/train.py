@@ -136,8 +136,9 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     Raises:
         InputError: an unknown method.
     """
-    from labelnoise.own.doubts import copies, doubts_of_matrix, image_dependent
+    from labelnoise.own.doubts import doubts_of_matrix, image_dependent
     from labelnoise.own.report import Report, at_least_counted
+    from labelnoise.own.sameness import copies
 
     n, n_classes = len(own.noisy_labels), len(own.class_names)
     counts = np.bincount(own.noisy_labels, minlength=n_classes)
