@@ -242,6 +242,14 @@ def test_a_dry_run_says_what_would_be_trained_and_does_nothing(checkout, capsys)
     assert sorted(checkout.rglob("*")) == before
 
 
+def test_the_headline_has_one_training_of_each_method_and_ten_runs_of_it():
+    asked = _headline.trials()
+    trainings = {(trial.noise, trial.method): trial.settings for trial in asked}
+    assert [trial.settings for trial in asked] == [trainings[trial.noise, trial.method] for trial in asked]
+    assert len(trainings) == 6
+    assert len(asked) == 60
+
+
 def test_the_headline_is_trained_anew_and_held_beside_the_records(checkout, made_up, monkeypatch, capsys):
     for trial in _headline.trials():
         made = made_up(trial)

@@ -101,6 +101,20 @@ def test_accuracy_by_epochs_keeps_them_apart(trained):
     assert (table["n"] == 3).all()
 
 
+def test_beside_where_validation_stops_stands_the_highest_accuracy_of_any_epoch(made_up, tiny):
+    def run(seed, best_epoch):
+        history = {
+            "noisy_train_loss": [1.0] * 3, "noisy_validation_loss": [1.0] * 3, "noisy_validation_accuracy": [0.4] * 3,
+            "clean_test_accuracy": [0.7, 0.9, 0.6], "memorised": [0.1] * 3,
+        }  # fmt: skip
+        return made_up(tiny(seed=seed), history=history, best_epoch=best_epoch)
+
+    (row,) = costs.by_epochs([run(0, 0), run(1, 2), run(2, 2)]).to_dict("records")
+    assert row["stops at"] == 3
+    assert (row["highest"], row["last epoch"]) == ("90.0 ± 0.0", "60.0 ± 0.0")
+    assert row["best epoch"].startswith("63.3")
+
+
 def test_a_trial_that_chapters_share_is_paid_once(made_up, tiny):
     a, b, c = (made_up(tiny(seed=seed), seconds=1800.0) for seed in range(3))
     table = costs.by_chapter({"x": [a, b], "y": [b, c], "z": []}).set_index("chapter")

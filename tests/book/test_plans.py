@@ -28,7 +28,7 @@ EVERY = {
     "held out": (plans.held_out, ESTIMATION),
     "correction": (plans.correction, CORRECTION),
     "distorted": (
-        plans.distorted,
+        plans.wrong_transitions,
         {"noises": PAPER, "distortions": ["towards-identity-0.5", "transposed"], "seeds": 2},
     ),
     "ablation": (plans.ablation, {"noises": PAPER, "seeds": 2}),
@@ -41,8 +41,9 @@ EVERY = {
         },
     ),
     "long": (plans.alike, {"settings": plans.LONG, "noises": PAPER, "seeds": 3}),
+    "lengths": (plans.of_lengths, {"lengths": [2, 4], "noises": PAPER, "seeds": 3, "methods": ["forward", "mixup"]}),
     "warm": (plans.warm_starts, {"dataset": "fashion-mnist-3", "noises": PAPER, "epochs": [2, 4], "seeds": 3}),
-    "precision": (plans.precision, {"noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}),
+    "precision": (plans.number_formats, {"noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}),
 }
 every = pytest.mark.parametrize("name", EVERY)
 

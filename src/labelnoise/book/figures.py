@@ -115,6 +115,20 @@ def accuracy_curves(
 
 
 @styled
+def by_length(ends: pd.DataFrame, *measured: str) -> Figure:
+    """`accuracy_curves` of what trainings of several lengths end with (`tables.as_ends`), on a logarithmic scale."""
+    figure = accuracy_curves(ends, *measured)
+    lengths = sorted(ends["epoch"].unique())
+    for ax in figure.axes:
+        ax.set_xscale("log")
+        ax.set_xticks(lengths, [str(length) for length in lengths], minor=False)
+        ax.minorticks_off()
+    for ax in figure.axes[-ends["noise"].nunique() :]:
+        ax.set_xlabel("epochs of the whole training")
+    return figure
+
+
+@styled
 def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> Figure:
     """Error against the noise rate, on a logarithmic scale: seeds and means, a panel per network and family of noise.
 

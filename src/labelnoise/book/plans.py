@@ -144,7 +144,7 @@ def forward_alone(trials: Sequence[Trial], seeds: int) -> list[Trial]:
     ]
 
 
-def distorted(*, distortions: Sequence[str], **common: Any) -> list[Trial]:
+def wrong_transitions(*, distortions: Sequence[str], **common: Any) -> list[Trial]:
     """LeNet with forward correction by a T that is wrong in a known way, beside the true one and none.
 
     `common` are dataset, noises, seeds and profile, as `correction` takes them.
@@ -168,11 +168,7 @@ def alike(
 
     Args:
         settings: how each is trained.
-        dataset, noises, model: by name.
-        methods: each ``METHOD`` or ``METHOD, SOURCE of its T``.
-        seeds: independent runs of each.
-        profile: as `trials.in_profile` takes it.
-        refit: whether they learn from the validation images too.
+        refit: whether they learn from the validation images too; the others are as `correction` takes them.
 
     Raises:
         InputError: a list is empty, there are too few seeds, or a name is not known.
@@ -189,6 +185,17 @@ def alike(
 def modern(*, dataset: str = "fashion-mnist-3", model: str = "lenet", **common: Any) -> list[Trial]:
     """Methods in modern training, which is that of graph-guided training; `common` as `alike` takes it."""
     return alike(protocol(dataset, model, OURS), dataset=dataset, model=model, refit=True, **common)
+
+
+def of_lengths(lengths: Sequence[int], **common: Any) -> list[Trial]:
+    """Cross-entropy and forward correction in trainings of so many epochs, all else as in `LONG`; `common` as `alike`.
+
+    The methods of `common` that do not correct by T are left out.
+    """
+    check(1, lengths=lengths, methods=common["methods"])
+    methods = ["cross-entropy", *(name for name in common.pop("methods") if arm(name)[0] == "forward")]
+    settings = [dataclasses.replace(LONG, epochs=number) for number in lengths]
+    return [asked for each in settings for asked in alike(each, methods=methods, **common)]
 
 
 def warm_starts(*, dataset: str, noises: Sequence[str], epochs: Sequence[int], seeds: int, profile: str) -> list[Trial]:
@@ -228,18 +235,14 @@ def ablation(
     return trials
 
 
-def precision(
+def number_formats(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], models: Sequence[str], seeds: int, profile: str = "full"
 ) -> list[Trial]:
     """Cross-entropy in bfloat16 and in float32, the rest of the published settings being the same."""
     check(seeds, precision_noises=noises, models=models)
-    return [
-        trial(
-            dataset=dataset, noise=noise, model=model, method="cross-entropy", seed=seed, profile=profile,
-            settings=dataclasses.replace(protocol(dataset, model), precision=precision),
-        )
-        for model in models
-        for noise in noises
-        for precision in ("bfloat16", "float32")
-        for seed in range(seeds)
-    ]  # fmt: skip
+    common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": seeds, "profile": profile}
+    found = []
+    for model, form in itertools.product(models, ("bfloat16", "float32")):
+        settings = dataclasses.replace(protocol(dataset, model), precision=form)
+        found += alike(settings, model=model, methods=["cross-entropy"], **common)
+    return found

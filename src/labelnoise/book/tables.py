@@ -47,6 +47,11 @@ def as_curves(records: Iterable[Record]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def as_ends(records: Iterable[Record]) -> pd.DataFrame:
+    """What trainings of several lengths end with: the last row of each record's `as_curves`."""
+    return pd.concat([as_curves([record]).tail(1) for record in records], ignore_index=True)
+
+
 ARM_COLUMNS = ["model", "noise", "method", "transition"]
 
 
