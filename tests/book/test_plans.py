@@ -41,7 +41,7 @@ EVERY = {
         },
     ),
     "long": (plans.alike, {"settings": plans.LONG, "noises": PAPER, "seeds": 3}),
-    "lengths": (plans.of_lengths, {"lengths": [2, 4], "noises": PAPER, "seeds": 3, "methods": ["forward", "mixup"]}),
+    "lengths": (plans.of_lengths, {"lengths": [2, 4], "noises": PAPER, "seeds": 3}),
     "warm": (plans.warm_starts, {"dataset": "fashion-mnist-3", "noises": PAPER, "epochs": [2, 4], "seeds": 3}),
     "precision": (plans.number_formats, {"noises": PAPER, "models": ["lenet", "alexnet"], "seeds": 3}),
 }

@@ -188,14 +188,13 @@ def modern(*, dataset: str = "fashion-mnist-3", model: str = "lenet", **common: 
 
 
 def of_lengths(lengths: Sequence[int], **common: Any) -> list[Trial]:
-    """Cross-entropy and forward correction in trainings of so many epochs, all else as in `LONG`; `common` as `alike`.
+    """Cross-entropy and forward correction by the true T in trainings of so many epochs, all else as in `LONG`.
 
-    The methods of `common` that do not correct by T are left out.
+    `common` are dataset, noises, seeds and profile, as `alike` takes them.
     """
-    check(1, lengths=lengths, methods=common["methods"])
-    methods = ["cross-entropy", *(name for name in common.pop("methods") if arm(name)[0] == "forward")]
+    check(1, lengths=lengths)
     settings = [dataclasses.replace(LONG, epochs=number) for number in lengths]
-    return [asked for each in settings for asked in alike(each, methods=methods, **common)]
+    return [asked for each in settings for asked in alike(each, **common)]
 
 
 def warm_starts(*, dataset: str, noises: Sequence[str], epochs: Sequence[int], seeds: int, profile: str) -> list[Trial]:
