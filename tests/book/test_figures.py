@@ -378,6 +378,20 @@ def test_limits_stand_beside_the_curves_of_their_noise(records):
     assert figure.axes[1].texts[-1].get_text() == "clean labels"
 
 
+def test_trainings_of_several_lengths_stand_at_their_epochs_with_what_they_end_with(tiny, made_up):
+    def of_length(epochs, last, seed):
+        settings = dataclasses.replace(tiny().settings, epochs=epochs)
+        history = dict.fromkeys(("noisy_train_loss", "noisy_validation_loss", "memorised"), [1.0] * epochs)
+        history |= {"noisy_validation_accuracy": [0.4] * epochs, "clean_test_accuracy": [0.1] * (epochs - 1) + [last]}
+        return made_up(tiny(settings=settings, seed=seed), history=history)
+
+    ends = tables.as_ends([of_length(2, 0.5, 0), of_length(2, 0.7, 1), of_length(20, 0.9, 0), of_length(20, 0.9, 1)])
+    (ax,) = figures.by_length(ends).axes
+    assert ax.get_xscale() == "log"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "20"]
+    np.testing.assert_allclose(ax.get_lines()[-1].get_xydata(), [[2, 60], [20, 90]])
+
+
 def test_rates_show_each_seed_and_the_mean_error_at_their_rate(records):
     table = tables.as_table(records(3, ["symmetric-0.2", "symmetric-0.6", "symmetric-0.4"], ["lenet"]))
     table = tables.by_rate(table)
@@ -421,6 +435,9 @@ def test_failed_runs_of_one_panel_leave_the_scales_of_the_others_alone(records):
     assert [ax.get_xlim() for ax in others] == before[:-1]
     assert failed.get_xlim()[0] > -20
     assert [text.get_text() for text in failed.texts] == ["◂ -40"]
+    *_, whole = figures.gains(rows, logarithmic=True).axes
+    assert whole.get_xlim()[0] < -100
+    assert not whole.texts
 
 
 def test_each_network_has_its_own_arms(records):

@@ -120,8 +120,7 @@ def by_length(ends: pd.DataFrame, *measured: str) -> Figure:
     figure = accuracy_curves(ends, *measured)
     lengths = sorted(ends["epoch"].unique())
     for ax in figure.axes:
-        ax.set_xscale("log")
-        ax.set_xticks(lengths, [str(length) for length in lengths], minor=False)
+        ax.set(xscale="log", xticks=lengths, xticklabels=lengths)
         ax.minorticks_off()
     for ax in figure.axes[-ends["noise"].nunique() :]:
         ax.set_xlabel("epochs of the whole training")
@@ -174,7 +173,7 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
 
 
 @styled
-def gains(rows: pd.DataFrame) -> Figure:
+def gains(rows: pd.DataFrame, *, logarithmic: bool = False) -> Figure:
     """Paired differences to cross-entropy in points of accuracy with 95 % intervals, a panel per network and noise.
 
     A dot is filled where the difference is not 0 at 5 % after correction for the number of rows. Each panel has its own
@@ -182,6 +181,7 @@ def gains(rows: pd.DataFrame) -> Figure:
 
     Args:
         rows: as `tables.gains` gives it.
+        logarithmic: draw every mean in its place, on a scale that is logarithmic outside of one point.
     """
     figure, panels = _row_per_arm(rows, "gain over cross-entropy (points)")
     for ax, cell, arms in panels:
@@ -191,7 +191,11 @@ def gains(rows: pd.DataFrame) -> Figure:
             filled = PALETTE[0] if row["corrected"] < 0.05 else "white"
             ax.plot([row["low"], row["high"]], [y, y], color=PALETTE[0])
             ax.plot(row["gain"], y, "o", color=PALETTE[0], markerfacecolor=filled)
-        cut_wide(ax, cell, arms)
+        if logarithmic:
+            ax.set_xscale("symlog", linthresh=1)
+            ax.set_xticks([-100, -10, -1, 0, 1, 10], ["-100", "-10", "-1", "0", "+1", "+10"], fontsize=8)
+        else:
+            cut_wide(ax, cell, arms)
     return figure
 
 

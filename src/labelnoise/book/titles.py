@@ -71,5 +71,5 @@ def titled(table: pd.DataFrame) -> pd.DataFrame:
     readable = {"model": lambda model: MODEL_TITLES.get(model, model), "noise": noise_title, "estimator": source_title}
     shown = {name: table[name].map(title) for name, title in readable.items() if name in table}
     headings = {"model": "network", "best_accuracy": "best epoch", "last_accuracy": "last epoch",
-                "protocol": "published", "protocol behind": "published behind"}  # fmt: skip
+                "protocol": "default", "protocol behind": "default behind"}  # fmt: skip
     return table.assign(**shown).rename(columns=headings)

@@ -166,10 +166,11 @@ def measured(own: OwnSet, found: Findings) -> dict[str, float]:
 
 
 def as_table(facts: Mapping[str, float]) -> pd.DataFrame:
-    """Facts by name as they are shown, one row per fact."""
+    """Facts by name as they are shown, fractions in percent, one row per fact."""
     import pandas as pd
 
-    return pd.DataFrame({"": [key.replace("_", " ") for key in facts], "value": map(str, facts.values())})
+    values = [f"{100 * value:.1f} %" if isinstance(value, float) else str(value) for value in facts.values()]
+    return pd.DataFrame({"": [key.replace("_", " ") for key in facts], "value": values})
 
 
 def run(options: argparse.Namespace) -> int:
