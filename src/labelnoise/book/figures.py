@@ -86,16 +86,13 @@ def accuracy_curves(
             for k, (method, transition) in enumerate(arms):
                 arm = cell[(cell["method"] == method) & (cell["transition"] == transition)]
                 by_seed = 100 * arm.pivot_table(index="epoch", columns="seed", values=measure)
-                marker = "o" if len(by_seed) == 1 else ""
+                marker, pale = "o" if len(by_seed) == 1 else "", 0.2 if settled else 0.35
                 colour = GREY if method == "cross-entropy" else PALETTE[k - 1]
-                pale = 0.2 if settled else 0.35
                 ax.plot(by_seed.index, by_seed, color=colour, linewidth=0.6, alpha=pale, marker=marker)
                 means = by_seed.mean(axis=1)
                 ax.plot(by_seed.index, means, color=colour, label=method_title(method, transition))
                 if len(means):
-                    reached = f"{means.iloc[-1]:.1f} " if settled else ""
-                    title = method_title(method, transition) if ax is axes_row[-1] else ""
-                    ends.append((means.iloc[-1], reached + title, colour))
+                    ends.append((means.iloc[-1], method_title(method, transition), colour))
             for row in [] if limits is None else limits[limits["noise"] == noise].to_dict("records"):
                 ax.axhline(100 * row["value"], color="0.2", linewidth=1, linestyle=":")
                 ends.append((100 * row["value"], row["name"], "0.2"))
@@ -104,8 +101,11 @@ def accuracy_curves(
             if settled:
                 late = cell[cell["epoch"] >= min(settled, cell["epoch"].max())]
                 most = 100 * late.groupby([*ARM_COLUMNS, "epoch"])[measure].quantile([0.1, 0.9])
-                beyond = 0.1 * max(np.ptp(most), 1)
-                ax.set_ylim(most.min() - beyond, most.max() + beyond)
+                shown = [*most, *(height for height, *_ in ends)]
+                beyond = 0.1 * max(np.ptp(shown), 1)
+                ax.set_ylim(min(shown) - beyond, max(shown) + beyond)
+            if settled:
+                ends = [(height, f"{height:.1f} {name if ax is axes_row[-1] else ''}", c) for height, name, c in ends]
             if settled or ax is axes_row[-1]:
                 name_ends(ax, ends)
         axes_row[0].set_ylabel(label)
