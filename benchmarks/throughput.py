@@ -5,7 +5,7 @@
 
 (a) torchvision's FashionMNIST with ToTensor and Normalize, a shuffling DataLoader with 0 or 2
     workers, PyTorch's own layers in fp32, as many threads as torch takes by default;
-(b) `training.fit` with the published settings, one trial on one thread;
+(b) `training.fit` with the default settings, one trial on one thread;
 (c) the same, one trial per core.
 
 (b) and (c) are measured in float32 and, where this processor has instructions for it, in bfloat16: without them AlexNet

@@ -82,7 +82,7 @@ def loader_difference(result: Mapping[str, Any], records: Iterable[Record]) -> p
 
     Args:
         result: what `benchmarks/throughput.py` wrote of the accuracy of (a), seeds from 0 up.
-        records: of any trials; those with the published settings that (a) was run for are compared.
+        records: of any trials; those with the default settings that (a) was run for are compared.
     """
     ours = {r.trial: 100 * r.history["clean_test_accuracy"][-1] for r in records}
     rows = []

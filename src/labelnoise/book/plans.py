@@ -237,7 +237,7 @@ def ablation(
 def number_formats(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], models: Sequence[str], seeds: int, profile: str = "full"
 ) -> list[Trial]:
-    """Cross-entropy in bfloat16 and in float32, the rest of the published settings being the same."""
+    """Cross-entropy in bfloat16 and in float32, the rest of the default settings being the same."""
     check(seeds, precision_noises=noises, models=models)
     common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": seeds, "profile": profile}
     found = []

@@ -39,7 +39,7 @@ class Entry:
         names: of all classes of that set.
         people: "votes" where people voted on each training image, "labels" where the set has one noisy label of theirs
             for each; None without either. These are its noise by the name "human".
-        settings: by network, the published settings that differ on this set.
+        settings: by network, the default settings that differ on this set.
     """
 
     title: str

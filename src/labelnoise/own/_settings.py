@@ -32,7 +32,7 @@ class OwnSettings:
 
 
 def scaled_settings(network: str, n_images: int) -> OwnSettings:
-    """The published settings of a network for so many images; a network of one's own has LeNet's.
+    """The default settings of a network for so many images; a network of one's own has LeNet's.
 
     Few images come in smaller batches, and in as many epochs as `LEAST_STEPS` takes; very many in fewer epochs. No
     batch ends up with a single image, as networks that normalise over a batch can't take that.

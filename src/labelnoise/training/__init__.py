@@ -1,4 +1,4 @@
-"""Networks, their published settings, named methods, and the one loop that trains them all."""
+"""Networks, their default settings, named methods, and the one loop that trains them all."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""How a network is trained, and the published settings."""
+"""How a network is trained, and the default settings."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ RECIPE_EPOCHS, RECIPE_RATE = 2.5, 2.0
 
 
 def protocol(dataset: str, model: str, method: str = "cross-entropy") -> Settings:
-    """The published settings of a network on a data set: the same for every method, except those with a graph.
+    """The default settings of a network on a data set: the same for every method, except those with a graph.
 
     Args:
         dataset: a name in `data.DATASETS`; those of any other are the network's.

@@ -151,7 +151,7 @@ class Trial:
 
 
 def trial(*, model: str, profile: str = "full", **fields: Any) -> Trial:
-    """A trial on the paper's data with its model's published settings, unless told otherwise.
+    """A trial on the paper's data with its model's default settings, unless told otherwise.
 
     Args:
         model: a name in `MODELS`.

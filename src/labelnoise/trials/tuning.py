@@ -53,7 +53,7 @@ class Choice:
     def trial(self, arm: Arm, seed: int) -> Trial:
         """The arm with this configuration.
 
-        The T that it is given is read from a fit with the published settings, whatever is tuned.
+        The T that it is given is read from a fit with the default settings, whatever is tuned.
         """
         base = protocol(arm.dataset, arm.model)
         asked = Trial(**dataclasses.asdict(arm), seed=seed, settings=self.settings, options=self.options or None)
@@ -67,7 +67,7 @@ def chosen(arm: Arm) -> Choice:
     """The configuration with which the book reports an arm, from `CHOSEN`.
 
     Where the arm itself was not tuned: that of the same method on the same data set and network,
-    whatever its source of T, at the nearest noise rate; failing that, the published settings.
+    whatever its source of T, at the nearest noise rate; failing that, the default settings.
     Options at their defaults are left out.
     """
     return with_options(arm, _nearest(arm))
