@@ -15,7 +15,6 @@ from labelnoise.errors import InputError
 ASKED = os.environ.get("LABELNOISE_EXAMPLES")
 settings.register_profile("labelnoise", derandomize=ASKED is None, deadline=None)
 
-# To be loaded by the configuration of all tests before this is made, as it takes the rest from the profile.
 settings.load_profile("labelnoise")
 tried = settings(max_examples=int(ASKED or 15), suppress_health_check=[HealthCheck.too_slow])
 
@@ -84,7 +83,7 @@ KINDS = {
 
 @st.composite
 def samples(draw, kinds=tuple(KINDS), most=40):
-    """Probabilities of shape (n_samples, n_classes) in either precision, and noisy labels of which each class has one."""
+    """Probabilities of shape (n_samples, n_classes) in either precision, and labels of which each class has one."""
     n_classes = draw(sizes)
     n = draw(st.integers(n_classes, most))
     concentration = draw(st.sampled_from([0.02, 0.3, 1.0, 30.0]))

@@ -219,11 +219,22 @@ def test_quantiles_of_classes_rise_from_the_least_to_the_most(n, seed):
 # Names
 
 
-PIECES = st.lists(
-    st.sampled_from(["clean", "symmetric-", "pair-flip-", "random-", "paper-", "instance-", "raw-", "human", "0.5", "1",
-                     "-", "7", "nan", "inf", "1e400", "9" * 5000, "[", "[" * 10**5, "]", ",", "{", '"', " ", "_", "٣"]),
-    max_size=5,
-).map("".join)  # fmt: skip
+WORDS = [
+    "clean",
+    "symmetric-",
+    "pair-flip-",
+    "random-",
+    "paper-",
+    "instance-",
+    "raw-",
+    "human",
+    "towards-",
+    "-",
+    "_",
+    " ",
+]
+NUMBERED = ["0.5", "1", "7", "nan", "inf", "1e400", "9" * 5000, "٣"]  # the last is a 3 of Arabic
+PIECES = st.lists(st.sampled_from([*WORDS, *NUMBERED, "[", "[" * 10**5, "]", ",", "{", '"']), max_size=5).map("".join)
 
 
 @tried

@@ -167,7 +167,7 @@ def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats
 
 
 def in_range(features: Floats, axis: int) -> Floats:
-    """Features, of which those whose squares might be infinite or 0 are multiplied by a power of two, which rounds none.
+    """Features, those whose squares might be infinite or 0 times a power of two, which rounds none.
 
     Args:
         features: shape (n_samples, n_features), finite.
