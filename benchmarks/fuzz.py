@@ -20,7 +20,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,10 @@ with atheris.instrument_imports(include=CODE):
     from PIL import Image
     from safetensors.torch import save
 
-    from labelnoise.data import NoisySet, read_npz, sources, write_npz
+    from labelnoise import load_network
+    from labelnoise.data import read_npz, sources
     from labelnoise.data import _cifar as cifar
     from labelnoise.errors import InputError
-    from labelnoise.own import load_network
     from labelnoise.own._probs import read_probs
     from labelnoise.own._samples import read_samples
     from labelnoise.own._tabular import read_labels
@@ -68,7 +68,7 @@ class Reader:
     """
 
     name: str
-    read: Callable[[Path], Any]
+    read: Callable[[Path], None]
     seeds: Callable[[], list[bytes]]
     forms: tuple[Callable[[bytes], bytes], ...] = (bytes,)
 
@@ -107,10 +107,7 @@ def table(**columns: Any) -> bytes:
 
 
 def npz_seeds() -> list[bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        images = torch.from_numpy(IMAGES)[:, None]
-        write_npz(path := Path(folder, "a.npz"), NoisySet(images, LABELS, images, LABELS))
-        whole = path.read_bytes()
+    whole = saved(np.savez_compressed, Xtr=IMAGES, Str=LABELS, Xts=IMAGES, Yts=LABELS)
     names = np.array(["cat", "dog"])[LABELS]
     arrays = (IMAGES, LABELS, IMAGES / 255, names, LABELS.astype("S1"), IMAGES[..., None].astype("f2"))
     return [whole, saved(np.savez, IMAGES, LABELS), *(saved(np.save, array) for array in arrays)]
@@ -216,23 +213,16 @@ READERS = {
 }
 
 
-def changed(reader: Reader, path: Path, content: bytes) -> None:
-    """Reads some bytes as a file in each of its forms."""
-    for form in reader.forms:
-        path.write_bytes(form(content))
-        reader.read(path)
-
-
-def arguments(folder: Path, name: str, seconds: int) -> Iterator[str]:
-    """Those of libFuzzer."""
-    corpus = folder / "corpus"
-    corpus.mkdir()
-    for k, content in enumerate(READERS[name].seeds()):
+def prepared(folder: Path, reader: Reader, seconds: int) -> list[str]:
+    """Arguments of libFuzzer, once there is what they name."""
+    (corpus := folder / "corpus").mkdir()
+    for k, content in enumerate(reader.seeds()):
         (corpus / str(k)).write_bytes(content)
     FOUND.mkdir(parents=True, exist_ok=True)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**10 if sys.platform == "linux" else 2**20)
-    yield from (sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-timeout={SECONDS}", f"-max_len={LONGEST}")
-    yield from (f"-rss_limit_mb={used + MEGABYTES}", f"-artifact_prefix={FOUND}/{name}-", "-print_final_stats=1")
+    limits = {"max_total_time": seconds, "timeout": SECONDS, "rss_limit_mb": used + MEGABYTES, "max_len": LONGEST}
+    given = limits | {"artifact_prefix": f"{FOUND}/{reader.name}-", "print_final_stats": 1}
+    return [sys.argv[0], str(corpus), *(f"-{name}={value}" for name, value in given.items())]
 
 
 def main() -> None:
@@ -246,12 +236,17 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, reader.name)
+
+        def read(content: bytes) -> None:
+            for form in reader.forms:
+                path.write_bytes(form(content))
+                reader.read(path)
+
         if options.again:
-            changed(reader, path, options.again.read_bytes())
-            return
-        found = list(arguments(Path(folder), options.reader, options.seconds))
-        atheris.Setup(found, lambda content: changed(reader, path, content))
-        atheris.Fuzz()
+            read(options.again.read_bytes())
+        else:
+            atheris.Setup(prepared(Path(folder), reader, options.seconds), read)
+            atheris.Fuzz()
 
 
 if __name__ == "__main__":
