@@ -37,8 +37,8 @@ with atheris.instrument_imports(include=CODE):
     from safetensors.torch import save
 
     from labelnoise import load_network
-    from labelnoise.data import read_npz, sources
     from labelnoise.data import _cifar as cifar
+    from labelnoise.data import read_npz, sources
     from labelnoise.errors import InputError
     from labelnoise.own._probs import read_probs
     from labelnoise.own._samples import read_samples
