@@ -16,7 +16,14 @@ ASKED = os.environ.get("LABELNOISE_EXAMPLES")
 settings.register_profile("labelnoise", derandomize=ASKED is None, deadline=None)
 
 settings.load_profile("labelnoise")
-tried = settings(max_examples=int(ASKED or 15), suppress_health_check=[HealthCheck.too_slow])
+
+
+def few(number):
+    """The settings of a property that is tried on so many inputs, unless more are asked for."""
+    return settings(max_examples=int(ASKED or number), suppress_health_check=[HealthCheck.too_slow])
+
+
+tried = few(15)
 
 
 def answered(function, *args, **kwargs):
