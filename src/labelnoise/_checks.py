@@ -129,7 +129,7 @@ def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Lab
     Raises:
         InputError: not one-dimensional, not integers, or a label outside [0, n_classes); the first such row is named.
     """
-    array, n_classes = as_array(labels, name), min(n_classes, 2**63)
+    array, n_classes = as_array(labels, name), check_whole(n_classes, "n_classes", 1)
     if array.ndim != 1:
         raise InputError(f"{name} must have shape (n_samples,), not {array.shape}.")
     if not np.issubdtype(array.dtype, np.integer):
