@@ -55,6 +55,8 @@ def test_no_step_lowers_the_likelihood(seed):
     assert reached[-1] > reached[0]
 
 
+# SciPy before 1.16 says so where a step of its own leaves the bounds.
+@pytest.mark.filterwarnings("ignore:Values in x were outside bounds:RuntimeWarning")
 @pytest.mark.parametrize("seed", range(4))
 def test_no_other_optimiser_finds_a_larger_likelihood(seed):
     posteriors, labels = drawn(transitions.random(3, 0.3, np.random.default_rng(seed)), 90, seed)
