@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import pytest
+import strategies  # noqa: F401 - loads the profile of properties, before a test file makes settings of its own
 import torch
 
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS

@@ -5,8 +5,9 @@ import pytest
 import scipy.special
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise import data, names, transitions
 from labelnoise.errors import InputError
@@ -21,7 +22,7 @@ from labelnoise.noise import (
     oracle,
 )
 
-quick = settings(deadline=None, max_examples=50)
+quick = few(50)
 
 
 def hoeffding(n, error_probability=1e-9):

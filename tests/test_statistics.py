@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise import names
 from labelnoise.errors import InputError
@@ -29,7 +30,7 @@ def test_an_interval_of_a_case_worked_by_hand():
     assert found.half_width == pytest.approx(half)
 
 
-@settings(deadline=None, max_examples=50)
+@few(50)
 @given(values.filter(lambda sample: np.std(sample) > 1e-6), st.floats(0.5, 0.99))
 def test_an_interval_is_scipys(sample, level):
     found = interval(sample, level)
@@ -47,7 +48,7 @@ def test_an_interval_covers_the_mean_as_often_as_it_says():
     assert abs(share - 0.9) < 6 * (0.9 * 0.1 / n) ** 0.5  # six standard deviations of the binomial: one in 10^8 fails
 
 
-@settings(deadline=None, max_examples=50)
+@few(50)
 @given(values, st.floats(-100, 100))
 def test_a_shift_moves_an_interval(sample, shift):
     found, moved = interval(sample), interval(np.add(sample, shift))
@@ -62,7 +63,7 @@ def test_one_value_has_no_interval():
     assert np.isnan([found.low, found.high, found.deviation]).all()
 
 
-@settings(deadline=None, max_examples=50)
+@few(50)
 @given(values)
 def test_a_paired_difference_is_the_interval_of_the_differences(sample):
     other = np.square(sample)
@@ -231,7 +232,7 @@ def test_the_interval_of_a_median_holds_it_as_often_as_it_says_whatever_the_dist
         assert below.cdf(j - 2) - below.cdf(i) < level, "and no wider than that takes"
 
 
-@settings(max_examples=25)
+@few(25)
 @given(st.lists(st.floats(-5, 5), min_size=6, max_size=30))
 def test_a_failed_run_moves_the_interval_of_a_median_no_further_than_any_other_low_one(values):
     values = np.sort(values)

@@ -3,13 +3,14 @@ import re
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise import names, transitions
 from labelnoise.errors import InputError
 
-quick = settings(deadline=None, max_examples=50)
+quick = few(50)
 n_classes = st.integers(2, 12)
 rates = st.floats(0, 1)
 

@@ -18,6 +18,7 @@ from labelnoise.errors import InputError
 Labels = NDArray[np.int64]
 
 LONGEST = 100  # characters of a value in a message
+LARGEST_PIXEL = 1e100  # so that no sum of squares is infinite
 
 
 def one_line(text: str) -> str:
@@ -118,7 +119,8 @@ def as_numbers(values: Any, name: str, form: str = "an array of numbers") -> NDA
     array = as_array(values, name, form)
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} must be {form}, not {shown(values)}.")
-    return np.array(array, dtype=np.float64)
+    with np.errstate(over="ignore"):  # of long doubles, which are then infinite
+        return np.array(array, dtype=np.float64)
 
 
 def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Labels:
@@ -127,7 +129,7 @@ def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Lab
     Raises:
         InputError: not one-dimensional, not integers, or a label outside [0, n_classes); the first such row is named.
     """
-    array, n_classes = as_array(labels, name), min(n_classes, 2**63)
+    array, n_classes = as_array(labels, name), check_whole(n_classes, "n_classes", 1)
     if array.ndim != 1:
         raise InputError(f"{name} must have shape (n_samples,), not {array.shape}.")
     if not np.issubdtype(array.dtype, np.integer):
@@ -138,3 +140,25 @@ def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Lab
             f"{name} has {int(array[row])} in row {row}; with {n_classes} classes a label must lie in [0, {n_classes})."
         )
     return array.astype(np.int64, copy=False)
+
+
+def check_images(images: ArrayLike) -> NDArray[Any]:
+    """Images as rows of pixels, shape (n_samples, n_pixels), in their own type.
+
+    Raises:
+        InputError: no pixels, or such as are no real numbers, not finite, beyond `LARGEST_PIXEL` or all alike.
+    """
+    array = as_array(images, "images")
+    if array.ndim < 2 or not array.size:
+        raise InputError(f"images must have shape (n_samples, ...) with a pixel or more, not {array.shape}.")
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"images must be real numbers, not {array.dtype}.")
+    rows = array.reshape(len(array), -1)
+    if len(bad := np.flatnonzero(~np.isfinite(rows).all(axis=1))):
+        raise InputError(f"images has a value that is not finite in row {bad[0]}.")
+    low, high = rows.min(), rows.max()
+    if low == high:
+        raise InputError(f"All pixels of the images are {low}; noise can't depend on images that are all alike.")
+    if max(-float(low), float(high)) > LARGEST_PIXEL:
+        raise InputError(f"images go from {low:g} to {high:g}; divide them, so that none is beyond {LARGEST_PIXEL:g}.")
+    return rows

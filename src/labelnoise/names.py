@@ -10,8 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from labelnoise._checks import check_generator, shown
 from labelnoise.errors import InputError
-from labelnoise.transitions import Matrix, check_rate, noise_rate, pair_flip, random, symmetric, validate
+from labelnoise.transitions import (
+    Matrix,
+    check_n_classes,
+    check_rate,
+    noise_rate,
+    pair_flip,
+    random,
+    symmetric,
+    validate,
+)
 
 # Yang, Teng and Mangos 2022 (arXiv:2211.15279), section 3: the two matrices as printed there.
 PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
@@ -46,6 +56,7 @@ def named(noise: str, n_classes: int) -> Matrix:
            [0.1, 0.8, 0.1],
            [0.1, 0.1, 0.8]])
     """
+    noise, n_classes = _text(noise, "noise"), check_n_classes(n_classes)
     if noise == "clean":
         return np.eye(n_classes)
     try:
@@ -59,9 +70,15 @@ def named(noise: str, n_classes: int) -> Matrix:
             return random(n_classes, float(rate), np.random.default_rng(int(seed)))
     except InputError:
         raise
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of brackets without end
         pass
-    raise InputError(f"Unknown noise {noise!r}; use one of: {FORMS}.")
+    raise InputError(f"Unknown noise {shown(noise)}; use one of: {FORMS}.")
+
+
+def _text(name: str, what: str) -> str:
+    if isinstance(name, str):
+        return name
+    raise InputError(f"The name of a {what} must be text, not {shown(name)}.")
 
 
 DISTORTIONS = "transposed, towards-identity-SHARE, towards-uniform-SHARE, at-random-SHARE"
@@ -107,13 +124,13 @@ def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Gene
         Shape (n_classes, n_classes).
 
     Raises:
-        InputError: an unknown name, a share outside [0, 1].
+        InputError: an unknown name, a share outside [0, 1], no transition matrix, or another generator than NumPy's.
 
     >>> distorted("towards-uniform-0.5", np.eye(2), np.random.default_rng(0))
     array([[0.75, 0.25],
            [0.25, 0.75]])
     """
-    matrix = validate(transition_matrix)
+    matrix, generator, name = validate(transition_matrix), check_generator(generator), _text(name, "distortion")
     n = len(matrix)
     if name == "transposed":
         turned = matrix.T + np.finfo(np.float64).tiny  # a class that no label bears keeps a row
@@ -129,7 +146,7 @@ def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Gene
     except ValueError:
         part = math.nan
     if kind not in others or not 0 <= part <= 1:
-        raise InputError(f"Unknown distortion {name!r}; use one of: {DISTORTIONS}, with a share in [0, 1].")
+        raise InputError(f"Unknown distortion {shown(name)}; use one of: {DISTORTIONS}, with a share in [0, 1].")
     return (1 - part) * matrix + part * others[kind]
 
 
@@ -147,7 +164,7 @@ def instance_rate(name: str) -> float | None:
     try:
         return check_rate(float(name.removeprefix(prefix)))
     except ValueError:
-        raise InputError(f"Noise {name!r} needs a rate in [0, 1], as {prefix}0.3 has.") from None
+        raise InputError(f"Noise {shown(name)} needs a rate in [0, 1], as {prefix}0.3 has.") from None
 
 
 def is_raw(name: str) -> bool:
@@ -183,7 +200,7 @@ def parse(name: str, n_classes: int) -> NamedNoise:
     >>> parse("pair-flip-0.25", 3).kind
     'class'
     """
-    if by_image(name):
+    if by_image(_text(name, "noise")):
         rate, drawn = instance_rate(name), "instance-raw" if is_raw(name) else "instance"
         return NamedNoise(HUMAN if rate is None else drawn, rate, None)
     matrix = named(name, n_classes)
@@ -195,15 +212,19 @@ def by_image(name: str) -> bool:
     return name == HUMAN or instance_rate(name) is not None
 
 
-@functools.cache
 def nominal_rate(name: str, n_classes: int) -> float:
     """The `parse`-d rate of a noise.
 
     Raises:
         InputError: as `parse`, or a noise whose rate its name does not tell.
     """
+    return _nominal_rate(_text(name, "noise"), check_n_classes(n_classes))
+
+
+@functools.cache
+def _nominal_rate(name: str, n_classes: int) -> float:
     rate = parse(name, n_classes).rate
     if rate is None:
         known = f"{FORMS}, instance-RATE or instance-raw-RATE"
-        raise InputError(f"Noise {name!r} has no rate of its own; use one of: {known}.")
+        raise InputError(f"Noise {shown(name)} has no rate of its own; use one of: {known}.")
     return rate

@@ -10,7 +10,7 @@ import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise._checks import Labels as Labels
-from labelnoise._checks import as_array, as_numbers, check_flag, check_generator, check_size
+from labelnoise._checks import as_numbers, check_flag, check_generator, check_images, check_size
 from labelnoise._checks import check_labels as check_labels
 from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix, check_n_classes, check_rate, validate
@@ -105,21 +105,6 @@ def _flip_rates(n: int, rate: float, generator: np.random.Generator) -> Probs:
     return np.clip(rate + RATE_DEVIATION * quantiles, 0, 1)  # rounding can take the ends past the bounds
 
 
-def _check_images(images: ArrayLike) -> NDArray[Any]:
-    """Images as rows of pixels, shape (n_samples, n_pixels), in their own type."""
-    array = as_array(images, "images")
-    if array.ndim < 2 or not array.size:
-        raise InputError(f"images must have shape (n_samples, ...) with a pixel or more, not {array.shape}.")
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"images must be real numbers, not {array.dtype}.")
-    rows = array.reshape(len(array), -1)
-    if len(bad := np.flatnonzero(~np.isfinite(rows).all(axis=1))):
-        raise InputError(f"images has a value that is not finite in row {bad[0]}.")
-    if rows.min() == rows.max():
-        raise InputError(f"All pixels of the images are {rows[0, 0]}; noise can't depend on images that are all alike.")
-    return rows
-
-
 def instance_probs(
     images: ArrayLike, clean_labels: ArrayLike, n_classes: int, rate: float, generator: np.random.Generator,
     *, normalise: bool = True,
@@ -140,7 +125,7 @@ def instance_probs(
     share it: the mean T of a class is far from even, and differs from one draw of W to another.
 
     Args:
-        images: shape (n_samples, ...), numbers of any type and scale; an array, or a tensor on the CPU.
+        images: shape (n_samples, ...), numbers of any type and of any scale up to 1e100; an array or a tensor.
         clean_labels: shape (n_samples,), integers in [0, n_classes).
         n_classes: the number of classes, from 2 up.
         rate: where flip rates centre, in [0, 1].
@@ -152,8 +137,8 @@ def instance_probs(
         Shape (n_samples, n_classes), rows sum to 1; ``1 - q`` stands in the column of the clean class.
 
     Raises:
-        InputError: a rate outside [0, 1], images that are not finite or all of one value, bad labels, two lengths,
-            another generator than NumPy's, or more classes than there is memory for.
+        InputError: a rate outside [0, 1], images that are not finite, too large or all of one value, bad labels, two
+            lengths, another generator than NumPy's, or more classes than there is memory for.
 
     >>> images, generator = np.arange(12).reshape(3, 4), np.random.default_rng(0)
     >>> instance_probs(images, [0, 1, 1], 2, 0.3, generator).round(2)
@@ -163,7 +148,7 @@ def instance_probs(
     """
     n_classes, rate, generator = check_n_classes(n_classes), check_rate(rate), check_generator(generator)
     clean = check_labels(clean_labels, n_classes, "clean_labels")
-    pixels = _check_images(images)
+    pixels = check_images(images)
     _same_length("images", pixels, "clean_labels", clean)
     check_size(f"P(noisy | image, clean) for n_classes = {n_classes:,}", max(pixels.shape), n_classes)
     # A class at a time: all images in double precision would need eight times the memory of their bytes.
@@ -172,6 +157,10 @@ def instance_probs(
     if check_flag(normalise, "normalise"):
         mean = pixels.mean(dtype=np.float64)
         deviation = np.sqrt(sum(np.square(pixels[rows] - mean).sum() for rows in members) / pixels.size)
+        if not deviation:  # of pixels that float64 can't tell apart
+            raise InputError(
+                f"The pixels of the images are too much alike, all near {mean:g}; multiply them by a number."
+            )
 
     flip_rates, probs = _flip_rates(len(clean), rate, generator), np.empty((len(clean), n_classes))
     for i, rows in enumerate(members):

@@ -8,11 +8,13 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
+from labelnoise._checks import as_array, as_numbers, check_labels, check_number, shown
 from labelnoise.errors import InputError
 from labelnoise.noise import count_transitions
 from labelnoise.transitions import validate
 
 QUANTILES = (0.03, 0.25, 0.5, 0.75, 0.97)
+LARGEST = 1e100  # of a value, so that no sum of squares is infinite
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,14 @@ class Interval:
 
 
 def _finite(values: ArrayLike, what: str) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
-        raise InputError(f"{what} needs one or more finite values, not {array.tolist()}.")
+    array = as_numbers(values, what, "a list of numbers")
+    if array.ndim != 1 or not len(array) or not (np.abs(array) <= LARGEST).all():
+        raise InputError(f"{what} needs one or more finite values, up to {LARGEST:g}, not {shown(array.tolist())}.")
     return array
+
+
+def _check_level(level: float) -> float:
+    return check_number(level, "level must lie in (0, 1)", lambda value: 0 < value < 1)
 
 
 def interval(values: ArrayLike, level: float = 0.95) -> Interval:
@@ -57,16 +63,16 @@ def interval(values: ArrayLike, level: float = 0.95) -> Interval:
 
     Args:
         values: shape (n,), n >= 1.
-        level: the coverage it has when the values are normal.
+        level: the coverage it has when the values are normal, in (0, 1).
 
     Raises:
-        InputError: no value, or one that is not finite.
+        InputError: no value, or one that is not finite; a level outside (0, 1).
 
     >>> found = interval([1, 2, 3])
     >>> f"{found.mean:.1f} ({found.low:.1f} to {found.high:.1f})"
     '2.0 (-0.5 to 4.5)'
     """
-    array = _finite(values, "An interval")
+    array, level = _finite(values, "An interval"), _check_level(level)
     n, mean = len(array), float(array.mean())
     if n == 1:
         return Interval(mean, float("nan"), float("nan"), float("nan"), 1)
@@ -83,15 +89,15 @@ def median_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, floa
 
     Args:
         values: shape (n,), n >= 1.
-        level: the least coverage.
+        level: the least coverage, in (0, 1).
 
     Raises:
-        InputError: no value, or one that is not finite.
+        InputError: as `interval`.
 
     >>> median_interval([1, 2, 3, 4, 5, 6, 7, 8, 90])
     (5.0, 2.0, 8.0)
     """
-    array = _finite(values, "A median")
+    array, level = _finite(values, "A median"), _check_level(level)
     found = scipy.stats.quantile_test(array, p=0.5).confidence_interval(level)
     return float(np.median(array)), float(found.low), float(found.high)
 
@@ -108,7 +114,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) 
     >>> round(paired_difference([0.9, 0.8], [0.8, 0.6]).mean, 3)
     0.15
     """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    a, b = _finite(first, "A paired comparison"), _finite(second, "A paired comparison")
     if a.shape != b.shape:
         raise InputError(f"A paired comparison needs as many first as second values, not {len(a)} and {len(b)}.")
     return interval(a - b, level)
@@ -132,9 +138,9 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     >>> holm([0.01, 0.04, 0.03]).round(2)
     array([0.03, 0.06, 0.06])
     """
-    values = np.asarray(p_values, dtype=np.float64)
+    values = as_numbers(p_values, "p-values", "a list of numbers in [0, 1]")
     if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
-        raise InputError(f"p-values must be a list of numbers in [0, 1], not {values.tolist()}.")
+        raise InputError(f"p-values must be a list of numbers in [0, 1], not {shown(values.tolist())}.")
     order = np.argsort(values, kind="stable")
     corrected = np.empty_like(values)
     corrected[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)).clip(max=1)
@@ -151,6 +157,9 @@ def goodness_of_fit(clean_labels: ArrayLike, noisy_labels: ArrayLike, transition
         clean_labels, noisy_labels: shape (n_samples,).
         transition_matrix: shape (n_classes, n_classes); rows are clean classes.
 
+    Raises:
+        InputError: no transition matrix, labels outside its classes, or two lengths that differ.
+
     >>> goodness_of_fit([0, 0, 1, 1], [0, 1, 0, 1], [[0.5, 0.5], [0, 1]])  # no label of class 1 can flip
     0.0
     """
@@ -160,7 +169,8 @@ def goodness_of_fit(clean_labels: ArrayLike, noisy_labels: ArrayLike, transition
     possible = expected > 0
     if counts[~possible].any():
         return 0.0
-    statistic = ((counts - expected)[possible] ** 2 / expected[possible]).sum()
+    with np.errstate(over="ignore"):  # of a flip that hardly ever happens
+        statistic = ((counts - expected)[possible] ** 2 / expected[possible]).sum()
     freedom = int((possible.sum(axis=1) - 1).clip(0).sum())
     return float(scipy.stats.chi2.sf(statistic, freedom)) if freedom else 1.0
 
@@ -174,8 +184,18 @@ def class_quantiles(values: ArrayLike, clean_labels: ArrayLike) -> NDArray[np.fl
 
     Returns:
         Shape (n_classes, n_classes, n_quantiles).
+
+    Raises:
+        InputError: another shape, values that are no finite numbers, or a class that does not occur.
     """
-    array, labels = np.asarray(values), np.asarray(clean_labels)
+    array = as_array(values, "values")
+    if array.ndim != 2 or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise InputError(f"values must be finite numbers of shape (n_samples, n_classes), not {shown(values)}.")
+    labels = check_labels(clean_labels, array.shape[1], "clean_labels")
+    if len(labels) != len(array) or not np.bincount(labels, minlength=array.shape[1]).all():
+        raise InputError(
+            f"clean_labels must name a class for each of {len(array)} values, and each class once or more."
+        )
     return np.stack([np.quantile(array[labels == i], QUANTILES, axis=0).T for i in range(array.shape[1])])
 
 
@@ -192,13 +212,15 @@ def overdispersion(counts: ArrayLike) -> tuple[float, float]:
         That ratio and the p-value.
 
     Raises:
-        InputError: a row without a count, or fewer than two rows or two columns that have any.
+        InputError: a row without a count, or fewer than two rows or two columns that have any; a negative count.
 
     >>> ratio, p_value = overdispersion([[3, 0], [0, 3]])
     >>> round(ratio, 1), round(p_value, 3)
     (6.0, 0.014)
     """
-    array = np.asarray(counts)
+    array = as_numbers(counts, "counts", "a table of numbers")
+    if not ((array >= 0) & (array <= LARGEST)).all():
+        raise InputError(f"counts must be finite and 0 or more, not {shown(array.tolist())}.")
     seen = array[:, array.any(axis=0)] if array.ndim == 2 else array
     if seen.ndim != 2 or min(seen.shape) < 2 or not seen.any(axis=1).all():
         raise InputError(

@@ -161,9 +161,11 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
     """
     kept = np.diag(validate(transition_matrix))
     weights = np.ones(len(kept)) if class_priors is None else as_numbers(class_priors, "class_priors")
-    if weights.shape != kept.shape or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
+    largest = weights.max(initial=0)
+    if weights.shape != kept.shape or not (weights >= 0).all() or not 0 < largest < math.inf:
         raise InputError(f"class_priors must be {len(kept)} numbers, 0 or more, not {weights.tolist()}.")
-    return float(1 - np.average(kept, weights=weights))
+    # By a power of two, which rounds nothing: numbers of any scale can then be added.
+    return float(1 - np.average(kept, weights=np.ldexp(weights, -np.frexp(largest)[1])))
 
 
 def _pair(estimate: ArrayLike, truth: ArrayLike) -> tuple[Matrix, Matrix]:
@@ -171,8 +173,11 @@ def _pair(estimate: ArrayLike, truth: ArrayLike) -> tuple[Matrix, Matrix]:
     if first.shape != second.shape:
         raise InputError(f"The estimate has shape {first.shape} but the true matrix {second.shape}.")
     for name, matrix in (("estimate", first), ("true matrix", second)):
-        if not (np.isfinite(matrix).all() and matrix.any()):
-            raise InputError(f"The {name} must have finite entries that are not all 0, not {shown(matrix.tolist())}.")
+        # Within bounds of which the squares are no infinity and no 0.
+        if not (np.isfinite(matrix).all() and 1e-100 <= np.abs(matrix).max(initial=0) <= 1e100):
+            raise InputError(
+                f"The {name} must have finite entries up to 1e100 that are not all 0, not {shown(matrix.tolist())}."
+            )
     return first, second
 
 

@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import os
 import re
+import tracemalloc
 
 import pytest
 import torchvision
@@ -91,6 +92,19 @@ def test_a_damaged_gz_file_is_named(places, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=re.escape(f"{path} can't be read (")):
         sources.fashion_mnist()
+
+
+def test_of_a_gz_file_no_more_is_unpacked_than_the_largest_file_has(places, monkeypatch):
+    put(places[0])
+    (places[0] / FIRST).unlink()
+    (places[0] / f"{FIRST}.gz").write_bytes(gzip.compress(bytes(2**24)))
+    monkeypatch.setattr(sources, "MOST_UNPACKED", 2**16)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="is not Fashion-MNIST's"):
+        sources.fashion_mnist()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_where_there_is_no_source_everything_tried_is_named(places, monkeypatch):

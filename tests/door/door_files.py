@@ -177,6 +177,7 @@ CSV = {
     "UTF-16": "label\n0\n".encode("utf-16"),
     "Latin-1": "label\n\xe9\n".encode("latin-1"),
     "a mark alone": b"\xef\xbb\xbf",
+    "an empty first line": "\nlabel\n" + "0\n1\n2\n" * 20,
 }
 PROB_CSV = {
     "a header only": "a,b,c\n",
@@ -191,6 +192,7 @@ PROB_CSV = {
     "a row short": "0,1,2\n" + "0.5,0.25,0.25\n" * (N - 1),
     "infinity": "0,1,2\n" + "inf,0.5,0.5\n" * N,
     "text": "x\n" * N,
+    "an empty first line": "\na,b,c\n" + "0.5,0.25,0.25\n" * N,
 }
 JSONL = {
     "no JSON": "x\n",

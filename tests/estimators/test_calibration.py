@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import scipy.special
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise.errors import InputError
 from labelnoise.estimators import scaled, temperature
 
-quick = settings(deadline=None, max_examples=15)
+quick = few(15)
 
 
 def drawn(n, n_classes, seed):

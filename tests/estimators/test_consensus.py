@@ -6,15 +6,16 @@ import scipy.linalg
 import scipy.optimize
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import hoc
 from labelnoise.estimators._consensus import consensus, distance, match, two_nearest
 
-quick = settings(deadline=None, max_examples=25)
+quick = few(25)
 
 
 def implied(matrix, p):
@@ -86,7 +87,7 @@ def test_exact_frequencies_give_the_matrix_and_the_class_shares(name, n_classes)
 
 
 @pytest.mark.filterwarnings("ignore:HOC stopped after:RuntimeWarning")  # there is no T to find
-@settings(quick, max_examples=6)
+@few(6)
 @given(st.integers(2, 4), st.floats(0, 0.4), st.integers(0, 2**32))
 def test_the_estimate_is_a_transition_matrix(n_classes, rate, seed):
     generator = np.random.default_rng(seed)
@@ -97,7 +98,7 @@ def test_the_estimate_is_a_transition_matrix(n_classes, rate, seed):
     np.testing.assert_allclose(transitions.validate(estimate), estimate)
 
 
-@settings(quick, max_examples=5)
+@few(5)
 @given(st.permutations(range(3)), st.integers(0, 2**32))
 def test_renaming_the_classes_renames_the_rows_and_columns(order, seed):
     features, labels, _ = clusters(transitions.random(3, 0.3, np.random.default_rng(seed)), 400, seed)

@@ -6,8 +6,9 @@ import cleanlab.count
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
@@ -25,7 +26,7 @@ from labelnoise.estimators import (
 )
 from labelnoise.estimators import _inputs as inputs
 
-quick = settings(deadline=None, max_examples=40)
+quick = few(40)
 
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]

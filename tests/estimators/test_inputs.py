@@ -3,13 +3,14 @@ import re
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise.errors import InputError
 from labelnoise.estimators import as_rows, check_features, check_inputs
 
-quick = settings(deadline=None, max_examples=40)
+quick = few(40)
 
 PROBS = np.random.default_rng(0).dirichlet(np.ones(4), size=50)
 LABELS = np.arange(50) % 4

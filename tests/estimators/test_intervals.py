@@ -6,14 +6,15 @@ import pytest
 import scipy.linalg
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import Bounds, argmax_counts, combined, interval, likelihood_deviation, maximum_likelihood
 
-quick = settings(deadline=None, max_examples=15)
+quick = few(15)
 Z = scipy.stats.norm.ppf(0.975)
 
 

@@ -2,14 +2,15 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise import transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, anchor, iterative_anchors
 
-quick = settings(deadline=None, max_examples=40)
+quick = few(40)
 
 
 def labels(probs):

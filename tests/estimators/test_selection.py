@@ -3,14 +3,15 @@ import re
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import selective_costs, selective_threshold
 
-quick = settings(deadline=None, max_examples=25)
+quick = few(25)
 
 
 def gaussian(matrix, n, seed, distance):

@@ -16,6 +16,12 @@ def signed(values):
     return f'{{"key": "{key}", "sha256": "{digest}", {body}\n'.encode()
 
 
+def signed_text(record, body):
+    """A line with a hash that fits text that need not be JSON."""
+    key = record.to_json()["key"]
+    return f'{{"key": "{key}", "sha256": "{hashlib.sha256((key + body).encode()).hexdigest()}", {body}\n'.encode()
+
+
 def with_trial(record, **fields):
     values = record.to_json()
     return signed({**values, "trial": {**values["trial"], **fields}})
@@ -64,6 +70,11 @@ def broken(records):
         "a line of another protocol": (a + of_another_protocol(second) + c, {0, 2}, None),
         "a field of a later version": (a + signed({**second.to_json(), "later": 1}) + c, {0, 2}, NEWER),
         "a field of a trial of a later version": (a + with_trial(second, later=1) + c, {0, 2}, NEWER),
+        "a signed line that is no JSON": (a + signed_text(second, '"trial": {') + c, {0, 2}, NEWER),
+        "brackets without end": (a + signed_text(second, '"trial": ' + "[" * 10**5) + c, {0, 2}, NEWER),
+        "a trial that is a list": (a + signed_text(second, '"trial": []}') + c, {0, 2}, NEWER),
+        "a trial that is text": (a + signed_text(second, '"trial": "x"}') + c, {0, 2}, NEWER),
+        "settings that are a list": (a + with_trial(second, settings=[1]) + c, {0, 2}, NEWER),
         "a method of a later version": (a + with_trial(second, method="later") + c, {0, 2}, NEWER),
         "a data set that is gone": (a + with_trial(second, dataset="earlier") + c, {0, 2}, NEWER),
         "a record without its trial": (

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lio.observations import get_pairwise_noise, get_symmetric_noise
+from strategies import few
 from torch import nn
 from torchvision.transforms.v2 import MixUp
 
@@ -20,7 +21,7 @@ from labelnoise import transitions
 from labelnoise.losses import _corrected as losses
 from labelnoise.losses import _robust as robust
 
-quick = settings(deadline=None, max_examples=50)
+quick = few(50)
 seeds, sizes, rates = st.integers(0, 2**32), st.integers(2, 10), st.floats(0, 1)
 
 

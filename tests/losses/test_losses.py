@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import few
 from torch.autograd import gradcheck
 
-from labelnoise import transitions
+from labelnoise import losses, transitions
 from labelnoise.errors import InputError
-from labelnoise.losses import _corrected as losses
 
 T = np.array([[0.5, 0.2, 0.3], [0.3, 0.5, 0.2], [0.2, 0.3, 0.5]])
 SKEWED = np.array([[0.7, 0.2, 0.1], [0.0, 0.6, 0.4], [0.15, 0.05, 0.8]])
@@ -16,7 +16,7 @@ CLEAN = torch.tensor(  # P(clean | x) at four values of x, shape (4, n_classes)
     [[0.9, 0.05, 0.05], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6], [0.4, 0.3, 0.3]], dtype=torch.float64
 )
 
-quick = settings(deadline=None, max_examples=30)
+quick = few(30)
 
 
 def drawn(n, n_classes=3, seed=0, scale=2.0):

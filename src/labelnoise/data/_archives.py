@@ -77,7 +77,7 @@ def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
             arrays[x] = arrays[x].transpose(0, 2, 3, 1)
     numbered = [arrays[y] for _, y in PAIRS if y in arrays and arrays[y].dtype.kind in "iu"]
     highest = [int(each.max()) for each in numbered if each.size]
-    arrays = dict(_checked(arrays, path, max([0, *highest]) + 1))
+    arrays = dict(_checked(arrays, path, min(max([0, *highest]) + 1, 2**63 - 1)))
     for x, _ in PAIRS:
         if x in arrays and arrays[x].shape[3] == 1:
             arrays[x] = arrays[x][..., 0]
@@ -103,7 +103,7 @@ def _checked(arrays: Mapping[str, np.ndarray], path: object, n_classes: int | No
     noisy = arrays["Str"]
     if not np.issubdtype(noisy.dtype, np.integer) or not noisy.size:
         raise InputError(f"Str in {path} must hold integers, one per image, not {noisy.dtype} of shape {noisy.shape}.")
-    classes, checked = int(noisy.max()) + 1 if n_classes is None else n_classes, {}
+    classes, checked = min(max(int(noisy.max()) + 1, 1), 2**63 - 1) if n_classes is None else n_classes, {}
     for x, y in PAIRS:
         if x in arrays:
             checked[x], checked[y] = _with_channels(arrays[x], x), check_labels(arrays[y], classes, y)

@@ -77,6 +77,11 @@ def human_labels(labels: str, clean_labels: Labels) -> Labels:
         raise InputError(
             f"There is no {HUMAN} in $LABELNOISE_DATA or {sources.cache_folder()}; fetch {HUMAN_URL} and put it there."
         )
+    return labels_in(path, labels, clean_labels)
+
+
+def labels_in(path: Path, labels: str, clean_labels: Labels) -> Labels:
+    """The labels of a file, as `human_labels` gives them."""
     tables, found = _unpickled(path), []
     for key in ("clean_label", HUMAN_LABELS[labels]):
         if not isinstance(tables, dict) or key not in tables:

@@ -31,6 +31,7 @@ VOTES = "fashion-mnist-h-counts.csv"
 VOTES_SHA256 = "bec7efff5d6f901a6224758d71caadb436dbd8de1284b0be7089d193be94ddbc"
 VOTES_URL = "https://raw.githubusercontent.com/takashiishida/irreducible/main/data/fmh_counts.csv"
 MOST_BYTES = 2**24  # of a download; the counts have a fiftieth of it
+MOST_UNPACKED = 2**26  # of an idx file; the largest of the four has 47 million
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
@@ -57,7 +58,8 @@ def _candidates(folder: Path, name: str) -> Iterator[Path]:
 
 def _checked(path: Path, name: str) -> bytes:
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(MOST_UNPACKED)  # a few bytes can be packed that no memory holds unpacked
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} can't be read ({error}); delete it and try again.") from None
     digest = hashlib.sha256(content).hexdigest()

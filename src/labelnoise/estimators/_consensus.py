@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from labelnoise._checks import check_size, check_whole
 from labelnoise.errors import InputError
-from labelnoise.estimators._inputs import Floats, check_features
+from labelnoise.estimators._inputs import Floats, check_features, in_range
 from labelnoise.noise import Labels
 from labelnoise.transitions import Matrix
 
@@ -31,6 +31,7 @@ def two_nearest(features: Floats, rows: Labels) -> Labels:
     Returns:
         Shape (n_rows, 2), the nearest first. A sample whose features are all 0 is as near to any other.
     """
+    features = in_range(features, axis=1)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit = (features / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     found = np.empty((len(rows), 2), dtype=np.int64)

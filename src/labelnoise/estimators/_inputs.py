@@ -166,6 +166,19 @@ def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats
     return array, labels, n_classes
 
 
+def in_range(features: Floats, axis: int) -> Floats:
+    """Features, those whose squares might be infinite or 0 times a power of two, which rounds none.
+
+    Args:
+        features: shape (n_samples, n_features), finite.
+        axis: 0 for a power of two for each column, 1 for one for each row.
+    """
+    largest = np.maximum(features.max(axis=axis, keepdims=True), -features.min(axis=axis, keepdims=True))
+    bound = float(np.finfo(features.dtype).max) ** 0.25
+    usual = (largest == 0) | ((largest > 1 / bound) & (largest < bound))
+    return features if usual.all() else np.ldexp(features, np.where(usual, 0, -np.frexp(largest)[1]))
+
+
 def as_rows(counts: NDArray[Any]) -> Matrix:
     """Rows of counts as distributions, shape (n_classes, n_classes).
 

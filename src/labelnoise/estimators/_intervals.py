@@ -122,8 +122,7 @@ def interval(
     (array([0.69, 0.19]), array([0.81, 0.31]))
     """
     fits, labels, _ = _several(pred_probs), as_array(noisy_labels, "noisy_labels"), _check_level(level)
-    if not callable(estimate):
-        raise InputError(f"estimate must be a function such as labelnoise.anchor, not {shown(estimate)}.")
+    _check_estimate(estimate)
     matrices = np.array([estimate(fit, labels) for fit in fits], dtype=np.float64)
     spread = bootstrap_deviation(estimate, fits, labels, resamples=resamples, seed=seed)
     return combined(matrices, spread, level)
@@ -143,7 +142,7 @@ def bootstrap_deviation(
     Arguments and errors as `interval`; of several fits, that of their mean. A resample has `size` examples, by default
     as many as there are.
     """
-    fits, labels = _several(pred_probs), as_array(noisy_labels, "noisy_labels")
+    fits, labels, _ = _several(pred_probs), as_array(noisy_labels, "noisy_labels"), _check_estimate(estimate)
     resamples, generator = check_whole(resamples, "resamples", 2), np.random.default_rng(check_whole(seed, "seed", 0))
     drawn: list[Any] = []
     for _ in range(resamples):
@@ -156,6 +155,11 @@ def bootstrap_deviation(
         parts = [each[block] for each in drawn]
         deviation[block] = np.std([p if isinstance(p, np.ndarray) else p.toarray() for p in parts], axis=0, ddof=1)
     return deviation
+
+
+def _check_estimate(estimate: Any) -> None:
+    if not callable(estimate):
+        raise InputError(f"estimate must be a function such as labelnoise.anchor, not {shown(estimate)}.")
 
 
 def _several(pred_probs: ArrayLike) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from labelnoise._checks import check_number, check_size, check_whole
 from labelnoise.estimators._columns import largest
-from labelnoise.estimators._inputs import Floats, as_rows, check_features, open_inputs
+from labelnoise.estimators._inputs import Floats, as_rows, check_features, in_range, open_inputs
 from labelnoise.transitions import Matrix
 
 LEARNING_STEPS = 100  # four times as many give the same T on overlapping Gaussian classes
@@ -90,6 +90,7 @@ def _whitened(features: Floats, learn: NDArray[np.int64]) -> Floats:
 
     Gradient steps then need no tuning: the curvature is at most a quarter of the largest weight.
     """
+    features = in_range(features, axis=0)
     deviation = features[learn].std(axis=0)
     centred = (features - features[learn].mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     centred = centred.astype(np.float32)

@@ -2,10 +2,8 @@ from ._corrected import Backward as Backward
 from ._corrected import Batch as Batch
 from ._corrected import CrossEntropy as CrossEntropy
 from ._corrected import Forward as Forward
-from ._corrected import Guided as Guided
 from ._corrected import Resampled as Resampled
 from ._corrected import Reweighted as Reweighted
-from ._corrected import SoftCrossEntropy as SoftCrossEntropy
 from ._corrected import log_noisy_probs as log_noisy_probs
 from ._learned import Revised as Revised
 from ._learned import TotalVariation as TotalVariation
@@ -15,3 +13,5 @@ from ._robust import EarlyLearning as EarlyLearning
 from ._robust import GeneralisedCrossEntropy as GeneralisedCrossEntropy
 from ._robust import Mixup as Mixup
 from ._robust import SymmetricCrossEntropy as SymmetricCrossEntropy
+from ._soft import Guided as Guided
+from ._soft import SoftCrossEntropy as SoftCrossEntropy

@@ -13,7 +13,6 @@ maps a function from images to logits and a `Batch` to the loss; see `labelnoise
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,6 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from labelnoise._checks import check_number
 from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix, validate
 
@@ -64,24 +62,6 @@ class CrossEntropy(nn.Module):
         return F.cross_entropy(widened(logits), noisy_labels)
 
 
-class SoftCrossEntropy(CrossEntropy):
-    """Cross-entropy to soft labels of the training images; where it is validated, cross-entropy to noisy labels.
-
-    Args:
-        soft_labels: a distribution over the classes for each training image; shape (n_samples, n_classes), rows sum
-            to 1.
-    """
-
-    soft_labels: Tensor
-
-    def __init__(self, soft_labels: ArrayLike) -> None:
-        super().__init__()
-        self.register_buffer("soft_labels", torch.as_tensor(np.asarray(soft_labels), dtype=torch.float32))
-
-    def on_batch(self, predict: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
-        return F.cross_entropy(widened(predict(batch.images)), self.soft_labels[batch.rows])
-
-
 class _Corrected(nn.Module):
     transition: Tensor
 
@@ -101,7 +81,8 @@ class Forward(_Corrected):
         transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
 
     Raises:
-        InputError: it is no transition matrix.
+        InputError: it is no transition matrix; or, when called, a noisy label that it gives no class, so that the loss
+            were infinite.
 
     >>> loss = Forward([[0.8, 0.2], [0.3, 0.7]])
     >>> sure = torch.tensor([[0.0, 100.0]])
@@ -109,39 +90,15 @@ class Forward(_Corrected):
     3.333
     """
 
-    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        return F.nll_loss(log_noisy_probs(F.log_softmax(widened(logits), dim=1), self.transition.log()), noisy_labels)
-
-
-class Guided(Forward):
-    """Cross-entropy to soft labels for the first part of the training, forward correction from then on.
-
-    The soft labels bring the network to where correction gains from the start, so that it can't fall into one that
-    explains the noisy labels as well, with classes confused. Our own; see `labelnoise.training.by_graph`.
-
-    Args:
-        transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
-        soft_labels: what is known of the clean class of each training image, such as P(clean | x, noisy); shape
-            (n_samples, n_classes), rows sum to 1.
-        share: the part of the training that learns from them, from 0 to 1.
-
-    Raises:
-        InputError: no transition matrix, or a share outside that range.
-    """
-
-    soft_labels: Tensor
-
-    def __init__(self, transition_matrix: ArrayLike, soft_labels: ArrayLike, share: float = 0.5) -> None:
+    def __init__(self, transition_matrix: ArrayLike) -> None:
         super().__init__(transition_matrix)
-        self.share = check_number(share, "share must be a number from 0 to 1", lambda value: 0 <= value <= 1)
-        self.register_buffer("soft_labels", torch.as_tensor(np.asarray(soft_labels), dtype=torch.float32))
+        self._never = (self.transition.max(dim=0).values == 0).nonzero().flatten().tolist()  # labels that none has
 
-    def on_batch(self, predict: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
-        logits = predict(batch.images)
-        if batch.progress < self.share:
-            return F.cross_entropy(widened(logits), self.soft_labels[batch.rows])
-        value: Tensor = self(logits, batch.noisy_labels)
-        return value
+    def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        for label in self._never:
+            if bool((noisy_labels == label).any()):
+                raise InputError(f"Label {label} can't be: column {label} of the transition matrix is 0 in every row.")
+        return F.nll_loss(log_noisy_probs(F.log_softmax(widened(logits), dim=1), self.transition.log()), noisy_labels)
 
 
 def _inverse(matrix: Matrix, rounded: Tensor) -> Tensor | None:

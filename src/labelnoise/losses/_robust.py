@@ -18,6 +18,7 @@ from labelnoise._checks import check_number, check_size, check_whole
 from labelnoise.losses._corrected import Batch, CrossEntropy, widened
 from labelnoise.transitions import check_n_classes
 
+LEAST_POWER = 1e-20  # to float32 cross-entropy itself; far smaller ones it takes for 0
 Predict = Callable[[Tensor], Tensor]  # images to logits, in training mode
 
 
@@ -47,7 +48,7 @@ class GeneralisedCrossEntropy(nn.Module):
 
     def __init__(self, power: float = 0.7) -> None:
         super().__init__()
-        self.power = _share("power", power)
+        self.power = max(_share("power", power), LEAST_POWER)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         log_likelihood = -F.cross_entropy(widened(logits), noisy_labels, reduction="none")

@@ -144,7 +144,10 @@ def open_table(path: Path) -> Table:
             break
     else:
         delimiter = ","
-    return Table(path, tuple(field.strip() for field in next(iter(_rows(path, delimiter)), [])), delimiter)
+    first = next(iter(_rows(path, delimiter)), [])
+    if not first:
+        raise InputError(f"The first line of {path} is empty; delete it, or write the names of the columns there.")
+    return Table(path, tuple(field.strip() for field in first), delimiter)
 
 
 def _rows(path: Path, delimiter: str) -> list[list[str]]:

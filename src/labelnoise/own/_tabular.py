@@ -152,7 +152,7 @@ def _column_labels(
     if len(table.fields) > 1:
         name = table.fields[place] if skip or not table.delimiter else f"number {place + 1}"
         said += (f"The labels are column {name} of {table.path}.",)
-    elif table.delimiter and not skip and not is_number(table.fields[0] if table.fields else ""):
+    elif table.delimiter and not skip and not is_number(table.fields[0]):
         # A word that does not come again is the name of an only column.
         column = column.slice(int(table.fields[0] not in {str(value).strip() for value in column.slice(1).unique()}))
     return *encoded(column), said

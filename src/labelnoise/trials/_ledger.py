@@ -187,7 +187,7 @@ class Ledger:
                 record = decode(line)
             except SourceGone:  # of an own loss or estimator that it was made with
                 return None
-            except (InputError, KeyError, TypeError):  # whole, but with fields or names that are not known here
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # whole, but not known here
                 self._warn(number, "was made by another version of labelnoise")
                 lines.pop()
                 continue
