@@ -234,7 +234,9 @@ def test_pixels_as_they_are_send_more_of_a_class_to_its_likeliest_wrong_one():
         given = (clean.train_images[rows], clean.train_labels[rows], 10, 0.5, np.random.default_rng(seed))
         probs = instance_probs(*given, normalise=not names.is_raw(name))
         matrix = mean_transition_matrix(probs, clean.train_labels[rows])
-        assert 1 - np.diag(matrix).mean() == pytest.approx(0.5, abs=0.005)
+        # Flip rates have a deviation of 0.1; six of those of the mean over ten classes: one in 10^8 fails.
+        deviation = 0.1 / 10 * (1 / np.bincount(clean.train_labels[rows])).sum() ** 0.5
+        assert 1 - np.diag(matrix).mean() == pytest.approx(0.5, abs=6 * deviation)
         np.fill_diagonal(matrix, 0)
         return matrix.max(axis=1).mean()
 
@@ -329,6 +331,7 @@ def test_labels_are_drawn_as_often_as_their_probabilities_say():
     for i, row in enumerate(rows):
         counts = np.bincount(labels[:, i], minlength=3)
         assert not counts[row == 0].any()
+        # Of three rows one fails in 300 million draws.
         assert scipy.stats.chisquare(counts[row > 0], n * row[row > 0]).pvalue > 1e-9
 
 

@@ -158,7 +158,8 @@ def test_a_revision_does_not_rest_at_the_true_matrix():
 def test_where_the_network_is_right_the_true_matrix_is_learned(make, matrix):
     n = 9000
     found = fitted(make(), *perfect(matrix, n))
-    # The least loss is at the fractions counted among n / 3 samples per class: binomial, within 5 standard deviations.
+    # The least loss is at the fractions counted among n / 3 samples per class: binomial, within 5 standard deviations,
+    # which of nine entries one in 190,000 exceeds.
     # A softmax reaches an entry of 0 only in the limit, hence the small addition.
     assert (np.abs(found - matrix) <= 5 * np.sqrt(matrix * (1 - matrix) / (n / 3)) + 1e-4).all()
 
