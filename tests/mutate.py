@@ -6,10 +6,12 @@ has the libraries loaded, so no file is touched. It is killed if a test fails or
 
 import argparse
 import ast
+import gc
 import math
 import os
 import random
 import signal
+import sys
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -82,33 +84,36 @@ def mutations(parent):
                 yield from mutations(node)
 
 
-def passes(tests, path, number):
+def passes(tests, path, number=None):
     """Whether the tests pass, in a process of their own, with this mutation of the module."""
     if not (child := os.fork()):
         signal.alarm(LIMIT)
         tree = ast.parse(path.read_text())
-        (parent, field, k), new, *_ = list(mutations(tree))[number]
-        setattr(parent, field, new) if k is None else getattr(parent, field).__setitem__(k, new)
+        if number is not None:
+            (parent, field, k), new, *_ = list(mutations(tree))[number]
+            setattr(parent, field, new) if k is None else getattr(parent, field).__setitem__(k, new)
         code, plain = compile(ast.fix_missing_locations(tree), path, "exec"), SourceFileLoader.get_code
         SourceFileLoader.get_code = lambda self, name: code if self.path == str(path) else plain(self, name)
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+        os._exit(pytest.main(["-x", "--assert=plain", "--noconftest", "-p", "no:cacheprovider", *tests]))
     return os.waitpid(child, 0)[1] == 0
 
 
-def stages(path, room):
-    """The tests of a module, and those of its room, which run where the first notice nothing."""
+def stages(path, room, thorough):
+    """The tests of a module, those of its room as a whole, and if thorough all of its room and at its door."""
     folder = "" if room == path.stem else f"{room}/"
-    own = [f"tests/{folder}test_{name}.py" for name in (path.stem.removeprefix("_"), room)]
-    first = next(name for name in own if (ROOT / name).exists())
-    return [first], [*([f"tests/{room}", f"--deselect={first}"] if folder else []), DOCTESTS.format(room), DOOR]
+    own, general = (f"tests/{folder}test_{name}.py" for name in (path.stem.removeprefix("_"), room))
+    found = [[own]] if (ROOT / own).exists() else []
+    found.append([general, DOCTESTS.format(room)])
+    return [*found, [f"tests/{folder}", DOOR]] if thorough and folder else [*found, [DOOR]] if thorough else found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--share", type=float, default=0.17, help="of the mutations of each module (%(default)s)")
+    parser.add_argument("--share", type=float, default=0.14, help="of the mutations of each module (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
+    parser.add_argument("--thorough", action="store_true", help="all tests of the room, and those of bad arguments")
     parser.add_argument("only", nargs="*", help="of the sample those in a line, as module.py:LINE, or in a module")
     asked, killed = parser.parse_args(), {}
     os.chdir(ROOT)
@@ -117,16 +122,20 @@ def main():
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # a failure need not be made small
     hypothesis.settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
     hypothesis.settings.load_profile("mutants")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    gc.freeze()  # what is loaded by now is no garbage
     paths = sorted((ROOT / "src/labelnoise").rglob("*.py"))
     for path, room in [(path, room) for path in paths for room in ROOMS if room in (path.stem, path.parent.name)]:
         found = list(mutations(ast.parse(path.read_text())))
-        generator = random.Random(f"{asked.seed} {path.name}")
-        for number in sorted(generator.sample(range(len(found)), math.ceil(asked.share * len(found)))):
-            place = f"{path.name}:{found[number][2]}"
+        drawn = random.Random(f"{asked.seed} {path.name}").sample(found, math.ceil(asked.share * len(found)))
+        places = {k: f"{path.name}:{each[2]}" for k, each in enumerate(found) if each in drawn}
+        for k, place in places.items():
             if not asked.only or place in asked.only or path.name in asked.only:
-                survives = all(passes(tests, path, number) for tests in stages(path, room))
+                if path.name not in killed and not passes(stages(path, room, False)[0], path):
+                    sys.exit(f"The tests of {path.name} fail without any mutation; mend that first.")
+                survives = all(passes(tests, path, k) for tests in stages(path, room, asked.thorough))
                 killed.setdefault(path.name, []).append(not survives)
-                print("survives" if survives else "killed", place, found[number][3], sep="\t", flush=True)
+                print("survives" if survives else "killed", place, found[k][3], sep="\t", flush=True)
     for name, each in killed.items():
         print(name, f"{sum(each)}/{len(each)}", sep="\t")
     k, n = sum(map(sum, killed.values())), sum(map(len, killed.values()))

@@ -1,3 +1,4 @@
+import math
 import pickle
 import re
 import tracemalloc
@@ -21,6 +22,7 @@ from labelnoise.estimators import (
     confident_learning,
     dual_t,
     interval,
+    iterative_anchors,
     maximum_likelihood,
     tempered_likelihood,
 )
@@ -100,6 +102,23 @@ def test_percentile_100_is_the_maximum(seed):
     expected = np.stack([probs[probs[:, i].argmax()] for i in range(3)])
     np.testing.assert_allclose(anchor(probs, labels, percentile=100), expected)
     np.testing.assert_array_equal(ESTIMATORS["anchor-max"](probs, labels), anchor(probs, labels))
+
+
+def test_the_maximum_is_what_a_percentile_is_unless_told_otherwise():
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), size=300)
+    for estimate in (anchor, dual_t, iterative_anchors):
+        found, other = (estimate(probs, np.arange(300) % 3, percentile=percentile) for percentile in (100, 99))
+        np.testing.assert_array_equal(estimate(probs, np.arange(300) % 3), found)
+        assert (found != other).any()
+
+
+def test_largest_values_are_found_where_a_part_of_the_rows_misleads():
+    # Bounds are set by every fourth row, which here has the larger values of one class and the smaller of the other.
+    share = np.random.default_rng(0).random(8192) / 2
+    share[::4] += 0.5
+    found = anchor(np.stack([share, 1 - share], axis=1), np.arange(8192) % 2, percentile=97)
+    ranked = np.sort(share)[[math.ceil(0.97 * 8192) - 1, 8192 - math.ceil(0.97 * 8192)]]
+    np.testing.assert_array_equal(found[:, 0], ranked)
 
 
 def test_a_percentile_counts_from_below():
@@ -336,7 +355,14 @@ def test_each_estimator_has_a_title_of_its_own_and_can_be_sent_to_another_proces
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(each))(given, labels), each(given, labels))
 
 
-@pytest.mark.parametrize("name", [name for name, each in ESTIMATORS.items() if each.counts])
+COUNTING = ["argmax-counts", "confident-learning"]
+
+
+def test_the_estimators_that_say_that_they_count_do():
+    assert [name for name, each in ESTIMATORS.items() if each.counts] == COUNTING
+
+
+@pytest.mark.parametrize("name", COUNTING)
 def test_the_deviation_of_one_that_counts_halves_with_four_times_the_samples(name):
     clean = np.random.default_rng(0).dirichlet(np.full(3, 0.3), size=8000)
     matrix = transitions.symmetric(3, 0.4)

@@ -79,6 +79,12 @@ def test_copies_of_one_fit_say_what_the_fit_says():
     np.testing.assert_allclose(three.high, one.high, atol=1e-12)
 
 
+def test_a_stack_of_one_fit_says_what_the_fit_says():
+    probs, labels = known(transitions.symmetric(3, 0.3), 50, seed=0)
+    one, stacked = (interval(argmax_counts, given, labels, resamples=10) for given in (probs, probs[None]))
+    np.testing.assert_array_equal(stacked.low, one.low)
+
+
 def test_fits_that_disagree_widen_the_interval():
     probs, labels = known(transitions.symmetric(3, 0.4), 100, seed=0)
     generator = np.random.default_rng(0)

@@ -54,6 +54,13 @@ def test_no_step_lowers_the_likelihood(seed):
     assert reached[-1] > reached[0]
 
 
+def test_a_step_that_gains_less_than_the_tolerance_is_the_last():
+    posteriors, labels = drawn(transitions.symmetric(3, 0.3), 300, 0)
+    stopped, one = (maximum_likelihood(posteriors, labels, **o) for o in ({"tolerance": 10}, {"max_steps": 1}))
+    np.testing.assert_array_equal(stopped, one)
+    assert np.abs(maximum_likelihood(posteriors, labels) - one).max() > 0.05
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_no_other_optimiser_finds_a_larger_likelihood(seed):
     posteriors, labels = drawn(transitions.random(3, 0.3, np.random.default_rng(seed)), 90, seed)

@@ -77,6 +77,12 @@ def test_the_start_is_symmetric_with_the_diagonal_asked_for(kind):
     np.testing.assert_allclose(current(kind(4, start_diagonal=0.7)), transitions.symmetric(4, 0.3), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", FREE)
+@pytest.mark.parametrize(("n_classes", "diagonal"), [(2, 0.6), (3, 0.45), (10, 0.45)])
+def test_the_start_is_noisy_and_above_chance_unless_told_otherwise(kind, n_classes, diagonal):
+    np.testing.assert_allclose(current(kind(n_classes)), transitions.symmetric(n_classes, 1 - diagonal), atol=1e-6)
+
+
 @pytest.mark.parametrize("matrix", [T, SKEWED, np.eye(3)], ids=["T", "skewed", "identity"])
 def test_a_revision_starts_at_its_estimate(matrix):
     np.testing.assert_allclose(current(learned.Revised(matrix)), matrix, atol=1e-7)
