@@ -101,12 +101,11 @@ def passes(tests, path, number=None):
 
 
 def stages(path, room, thorough):
-    """The tests of a module, those of its room as a whole, and if thorough all of its room and at its door."""
+    """The tests of a module or else of its room as a whole; if thorough, then all of its room and at its door."""
     folder = "" if room == path.stem else f"{room}/"
     own, general = (f"tests/{folder}test_{name}.py" for name in (path.stem.removeprefix("_"), room))
-    found = [[own]] if (ROOT / own).exists() else []
-    found.append([general, DOCTESTS.format(room)])
-    return [*found, [f"tests/{folder}", DOOR]] if thorough and folder else [*found, [DOOR]] if thorough else found
+    first = [own if (ROOT / own).exists() else general]
+    return [first, [DOCTESTS.format(room), f"tests/{folder}" if folder else own], [DOOR]] if thorough else [first]
 
 
 def main():
