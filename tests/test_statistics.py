@@ -172,7 +172,7 @@ def test_holm_lies_between_no_correction_and_bonferronis(values):
 def test_by_chance_one_in_twenty_families_has_a_corrected_p_value_below_5_percent():
     families = np.random.default_rng(1).uniform(size=(2000, 10))
     rejected = sum(holm(family).min() < 0.05 for family in families)
-    # 1 - (1 - 0.05 / 10) ** 10 = 0.0489 of 2000 independent families.
+    # 1 - (1 - 0.05 / 10) ** 10 = 0.0489 of 2000 independent families; one in 10,000 fails.
     assert scipy.stats.binomtest(rejected, 2000, 1 - (1 - 0.005) ** 10).pvalue > 1e-4
 
 
@@ -188,7 +188,8 @@ def test_votes_of_one_distribution_vary_as_chance_has_it(row):
     found = [overdispersion(np.random.default_rng(seed).multinomial(m, row, size=n)) for seed in range(100)]
     ratios, p_values = np.array(found).T
     freedom = (n - 1) * (np.count_nonzero(row) - 1)
-    # The statistic has a variance of about two degrees of freedom; six deviations of the mean: one in 10^8 fails.
+    # The statistic has a variance of about two degrees of freedom; six deviations of the mean, and of the share below:
+    # one in 10^8 fails. That the least of 100 p-values is below 1e-8 happens to one in a million.
     assert abs(ratios.mean() - 1) < 6 * (2 / freedom / len(ratios)) ** 0.5 + 1 / (n * m)
     assert p_values.min() > 1e-8
     assert abs(np.mean(p_values < 0.5) - 0.5) < 6 * 0.05
@@ -199,7 +200,13 @@ def test_votes_with_a_probability_of_each_image_vary_as_beta_binomial_ones():
     generator = np.random.default_rng(0)
     right = generator.binomial(m, generator.beta(a, b, size=n))
     ratio, p_value = overdispersion(np.stack([right, m - right], axis=1))
-    assert ratio == pytest.approx(1 + (m - 1) / (a + b + 1), rel=0.2)
+    # The ratio is the variance of the counts over m p (1 - p), with p counted too. To first order its relative error is
+    # the mean over the images of what each one's count adds to either; six deviations of that: one in 10^8 fails.
+    counts, p = scipy.stats.betabinom(m, a, b), a / (a + b)
+    off = np.arange(m + 1) - m * p
+    adds = off**2 / counts.var() - 1 - (1 - 2 * p) / (p * (1 - p)) * off / m
+    deviation = (counts.pmf(np.arange(m + 1)) @ adds**2 / n) ** 0.5
+    assert ratio == pytest.approx(1 + (m - 1) / (a + b + 1), rel=6 * deviation)
     assert p_value < 1e-100
 
 

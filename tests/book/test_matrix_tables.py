@@ -122,8 +122,9 @@ def test_an_interval_of_the_right_width_misses_what_the_bias_takes(tiny, made_up
     even, biased = matrix_tables.spread_and_coverage(records).to_dict("records")
     assert (even["estimator"], biased["estimator"]) == ("even", "biased")
     assert np.isnan([even["stated"], even["coverage"], even["low"]]).all()
-    assert abs(even["at_best"] - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 900)
-    assert biased["at_best"] < 0.05  # five deviations off: by chance one entry in a thousand is within two
+    assert abs(even["at_best"] - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 900)  # one in 16,000 fails
+    # Five deviations off: by chance one entry in a thousand is within two, and never 45 of 900 (probability 1e-50).
+    assert biased["at_best"] < 0.05
 
 
 def test_coverage_of_normal_estimates_is_nominal(tiny, made_up):
@@ -139,6 +140,7 @@ def test_coverage_of_normal_estimates_is_nominal(tiny, made_up):
     (row,) = matrix_tables.spread_and_coverage(records).to_dict("records")
     allowed = 4 * np.sqrt(0.95 * 0.05 / 900)  # of 900 independent entries: fails once in 16,000
     assert abs(row["coverage"] - 0.95) < allowed
+    # A mean of 900 absolute values of normal ones has this relative deviation; four of it: one in 16,000 fails.
     assert row["spread"] == pytest.approx(row["stated"], rel=4 * np.sqrt(np.pi / 2 - 1) / 30)
 
 

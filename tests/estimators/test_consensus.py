@@ -1,4 +1,5 @@
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -148,6 +149,29 @@ def test_with_more_samples_than_queries_the_seed_decides():
     first, same, other = (hoc(features, labels, queries=400, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 1e-3
+
+
+def test_each_sample_is_looked_from_once_at_most(monkeypatch):
+    seen = []
+
+    def watched(features, rows):
+        seen.extend(rows.tolist())
+        return two_nearest(features, rows)
+
+    monkeypatch.setattr("labelnoise.estimators._consensus.two_nearest", watched)
+    features, labels, _ = clusters(transitions.symmetric(3, 0.3), 100, seed=0)
+    hoc(features, labels, queries=250)
+    assert len(seen) == len(set(seen)) == 250
+
+
+def test_similarities_are_held_a_block_at_a_time(monkeypatch):
+    monkeypatch.setattr("labelnoise.estimators._consensus.BLOCK_BYTES", 2**18)
+    features = np.random.default_rng(0).standard_normal((1500, 4))
+    tracemalloc.start()
+    two_nearest(features, np.arange(1500))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20 < 4 * 1500**2  # all similarities at once
 
 
 def test_a_class_that_no_query_sees_gives_no_nan():

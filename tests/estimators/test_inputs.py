@@ -69,6 +69,27 @@ def test_a_value_that_is_not_finite_is_found_in_any_row(bad, dtype):
         check_inputs(probs, LABELS)
 
 
+@pytest.mark.parametrize(
+    ("probs", "message"),
+    [
+        (
+            [[1.0, 0.0], [0.5, 0.4]],
+            "Row 1 of pred_probs sums to 0.9 with minimum 0.4; rows must be",
+        ),
+        ([[0.0, 0.9], [0.5, 0.5]], "minimum 0; rows must be probabilities, so divide each row by its sum."),
+        ([[0.5, 0.5], [-0.5, 1.4]], "minimum -0.5; rows must be probabilities, so apply a softmax to logits first."),
+        ([[0.5, 0.5], [1.5, 1.4]], "minimum 1.4; rows must be probabilities, so apply a softmax to logits first."),
+    ],
+)
+def test_the_first_row_that_is_none_is_named_with_what_to_do(probs, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        check_inputs(probs, [0, 1])
+
+
+def test_there_may_be_as_many_classes_as_samples():
+    assert check_features(np.eye(3), [2, 0, 1])[2] == 3
+
+
 def test_messages_name_what_was_passed():
     with pytest.raises(InputError, match=re.escape("clean_probs must have shape (n_samples, n_classes), not (2,).")):
         check_inputs([0.5, 0.5], [0, 1], name="clean_probs")

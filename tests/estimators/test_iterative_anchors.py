@@ -1,3 +1,5 @@
+import itertools
+import math
 import re
 
 import numpy as np
@@ -68,6 +70,25 @@ def test_its_rows_are_samples_at_every_percentile(n_classes, percentile, seed):
     found = iterative_anchors(probs, labels(probs), percentile=percentile)
     for row in found:
         assert np.abs(probs - row).sum(axis=1).min() < 1e-12
+
+
+@pytest.mark.parametrize("percentile", [80.0, 90.0, 100.0])
+@pytest.mark.parametrize("seed", range(8))
+def test_where_the_search_does_not_settle_the_matrix_that_moved_least_is_given(percentile, seed):
+    probs = np.random.default_rng(seed).dirichlet(np.full(4, 0.5), size=80)
+
+    def read_off(scores):  # the first sample of that rank for each class, by sorting
+        place = math.ceil(percentile / 100 * 80) - 1
+        return np.stack([probs[np.argsort(column, kind="stable")[place]] for column in scores.T])
+
+    tried = [np.eye(4), read_off(probs)]
+    while len(tried) < 11 and np.linalg.matrix_rank(tried[-1]) == 4:
+        tried.append(read_off(np.linalg.solve(tried[-1].T, probs.T).T))
+        if any(np.allclose(tried[-1], each, atol=1e-14) for each in tried[:-1]):
+            break
+    moved = [np.abs(b - a).sum() for a, b in itertools.pairwise(tried)]
+    expected = tried[1 + moved.index(min(moved))]
+    np.testing.assert_allclose(iterative_anchors(probs, labels(probs), percentile=percentile), expected, atol=1e-12)
 
 
 def test_two_classes_with_one_anchor_point_end_the_search_with_the_plain_anchors():

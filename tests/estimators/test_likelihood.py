@@ -55,6 +55,13 @@ def test_no_step_lowers_the_likelihood(seed):
     assert reached[-1] > reached[0]
 
 
+def test_a_step_that_gains_less_than_the_tolerance_is_the_last():
+    posteriors, labels = drawn(transitions.symmetric(3, 0.3), 300, 0)
+    stopped, one = (maximum_likelihood(posteriors, labels, **o) for o in ({"tolerance": 10}, {"max_steps": 1}))
+    np.testing.assert_array_equal(stopped, one)
+    assert np.abs(maximum_likelihood(posteriors, labels) - one).max() > 0.05
+
+
 # SciPy before 1.16 says so where a step of its own leaves the bounds.
 @pytest.mark.filterwarnings("ignore:Values in x were outside bounds:RuntimeWarning")
 @pytest.mark.parametrize("seed", range(4))

@@ -77,6 +77,12 @@ def test_the_start_is_symmetric_with_the_diagonal_asked_for(kind):
     np.testing.assert_allclose(current(kind(4, start_diagonal=0.7)), transitions.symmetric(4, 0.3), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", FREE)
+@pytest.mark.parametrize(("n_classes", "diagonal"), [(2, 0.6), (3, 0.45), (10, 0.45)])
+def test_the_start_is_noisy_and_above_chance_unless_told_otherwise(kind, n_classes, diagonal):
+    np.testing.assert_allclose(current(kind(n_classes)), transitions.symmetric(n_classes, 1 - diagonal), atol=1e-6)
+
+
 @pytest.mark.parametrize("matrix", [T, SKEWED, np.eye(3)], ids=["T", "skewed", "identity"])
 def test_a_revision_starts_at_its_estimate(matrix):
     np.testing.assert_allclose(current(learned.Revised(matrix)), matrix, atol=1e-7)
@@ -158,7 +164,8 @@ def test_a_revision_does_not_rest_at_the_true_matrix():
 def test_where_the_network_is_right_the_true_matrix_is_learned(make, matrix):
     n = 9000
     found = fitted(make(), *perfect(matrix, n))
-    # The least loss is at the fractions counted among n / 3 samples per class: binomial, within 5 standard deviations.
+    # The least loss is at the fractions counted among n / 3 samples per class: binomial, within 5 standard deviations,
+    # which of nine entries one in 190,000 exceeds.
     # A softmax reaches an entry of 0 only in the limit, hence the small addition.
     assert (np.abs(found - matrix) <= 5 * np.sqrt(matrix * (1 - matrix) / (n / 3)) + 1e-4).all()
 

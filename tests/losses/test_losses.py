@@ -208,6 +208,14 @@ def test_soft_cross_entropy_learns_from_soft_labels_and_is_validated_by_noisy_on
     assert loss(logits, labels).item() == losses.CrossEntropy()(logits, labels).item()
 
 
+def test_soft_labels_may_be_learned_from_all_the_time():
+    logits, labels = drawn(4)
+    soft_labels = np.full((4, 3), 1 / 3)
+    loss = losses.Guided(T, soft_labels, share=1)
+    found = loss.on_batch(lambda images: images, losses.Batch(logits, labels, torch.arange(4), 0.999))
+    assert found.item() == pytest.approx(-torch.log_softmax(logits, dim=1).mean().item())
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_a_share_outside_0_to_1_is_refused(share):
     with pytest.raises(InputError, match=f"share must be a number from 0 to 1, not {share}"):
