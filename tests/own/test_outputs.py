@@ -1,6 +1,7 @@
 """Folders appear whole or not at all, and a reader that has gone is no mistake."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,40 @@ def test_an_earlier_report_stays_if_the_new_one_can_not_take_its_place(here, mon
     with pytest.raises(KeyboardInterrupt):
         write_folder(Path("out"), {"x": 2}, {"y.txt": b"2"})
     assert tree(here) == expected
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from labelnoise.own._outputs import write_folder
+rename = Path.rename
+def last(path, target):
+    rename(path, target)
+    if path.name == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = last
+write_folder(Path("out"), {"x": 2}, {"y.txt": b"2"})
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize(("moved", "found"), [("out", b"1"), ("new", b"2")])
+def test_a_process_that_is_killed_between_two_moves_leaves_the_old_report_or_the_new_one(here, moved, found):
+    write_folder(Path("out"), {"x": 1}, {"y.txt": b"1"})
+    assert subprocess.run([sys.executable, "-c", KILLED, moved]).returncode == -signal.SIGKILL
+    check_folder(Path("out"))
+    assert Path("out", "y.txt").read_bytes() == found
+    assert os.listdir() == ["out"]
+
+
+def test_what_a_killed_process_left_beside_a_report_is_removed_once_nobody_can_be_writing_there(here):
+    recent, old, other = Path(".out-aaaaaaaa.partial"), Path(".out-bbbbbbbb.partial"), Path(".out-copied")
+    for each in (recent, old, other):
+        (each / "new").mkdir(parents=True)
+    for each in (old, other):
+        os.utime(each, (0, 0))
+    check_folder(Path("out"))
+    assert sorted(os.listdir()) == [recent.name, other.name]
 
 
 def test_a_pipe_that_is_closed_ends_quietly():
