@@ -14,9 +14,12 @@ from labelnoise._weights import sealed
 WEIGHTS = sealed(partial(save, {"x": np.zeros(12_500)}), {})
 
 
-def asked(count):
-    fields = {"model": "lenet", "noise": "paper-0.5", "method": "cross-entropy", "profile": "smoke"}
-    return [trials.trial(seed=seed, **fields) for seed in range(count)]
+SMALL = {"method": "forward", "transition": "true", "images": 60}  # takes half as long as one that estimates T
+
+
+def asked(count, **fields):
+    asked = {"model": "lenet", "noise": "paper-0.5", "method": "cross-entropy", "profile": "smoke", **fields}
+    return [trials.trial(seed=seed, **asked) for seed in range(count)]
 
 
 def run(trial, given=None):

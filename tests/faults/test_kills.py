@@ -56,11 +56,11 @@ sweep(sleeping.asked(40), Ledger(sys.argv[1]), ThreadPoolExecutor(2), workers=2,
 TRAINING = """
 import sys
 from labelnoise.trials import Ledger, sweep
-from sleeping import asked
+from sleeping import SMALL, asked
 def tell(progress):
     if progress.done:
         print("finished", flush=True)
-sweep(asked(1000), Ledger(sys.argv[1]), workers=1, progress=tell)
+sweep(asked(1000, **SMALL), Ledger(sys.argv[1]), workers=1, progress=tell)
 """
 REPORTING = """
 import sys
@@ -83,7 +83,7 @@ CHAPTER = f"""
 import time
 from IPython.display import display
 time.sleep(1)
-display({{"{stamps.CSV}": "n\\\\n42"}}, raw=True)
+display({{"{stamps.CSV}": "n\\n42"}}, raw=True)
 """
 
 
@@ -136,10 +136,10 @@ def path(tmp_path):
     return tmp_path / "records.jsonl"
 
 
-def go_on(path, count):
+def go_on(path, count, **fields):
     """Sweep in this process; then every trial is there once, and a reader finds each."""
     with ThreadPoolExecutor(1) as pool:
-        sweep(sleeping.asked(count), Ledger(path), pool, workers=1)
+        sweep(sleeping.asked(count, **fields), Ledger(path), pool, workers=1)
     assert {record.trial.seed for record in Ledger(path)} == set(range(count))
     assert seeds(path) == dict.fromkeys(range(count), 1)
 
@@ -181,23 +181,23 @@ def test_a_sweep_that_trains_is_killed_and_the_next_one_goes_on(path, wait):
     killed(python(TRAINING, path), wait)
     kept, count = path.read_bytes(), len(list(Ledger(path)))
     assert count >= 1
-    go_on(path, count + 1)
+    go_on(path, count + 1, **sleeping.SMALL)
     assert path.read_bytes().startswith(kept)
 
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory):
-    """Gives a cluster of two workers whose trials sleep; another one, when the scheduler has been killed."""
+    """Gives a cluster of workers whose trials sleep; another one, when the scheduler has been killed."""
     with contextlib.ExitStack() as ending:
         clusters = []
 
-        def get():
+        def get(count):
             if not clusters or clusters[-1].scheduler.poll() is not None:
                 clusters.append(ending.enter_context(started(tmp_path_factory.mktemp("dask"))))
             own = clusters[-1]
-            for _ in range(2 - len(own.client.nthreads())):
+            for _ in range(count - len(own.client.nthreads())):
                 own.add_worker("--nthreads", "1", "--preload", HERE / "sleeping.py")
-            wait_until(lambda: len(own.client.nthreads()) == 2)
+            wait_until(lambda: len(own.client.nthreads()) >= count)
             return own
 
         yield get
@@ -219,7 +219,7 @@ def sweep_until(path, address, wait, kill):
 
 @killed_at_random("a worker of Dask", 0.6)
 def test_a_worker_of_dask_is_killed_and_the_sweep_goes_on_with_the_other(path, dask, asleep, wait):
-    own = dask()
+    own = dask(2)
     victim = next(iter(own.client.run(os.getpid).values()))
     assert sweep_until(path, own.address, wait, lambda: os.kill(victim, signal.SIGKILL)) == ""
     go_on(path, 60)
@@ -227,7 +227,7 @@ def test_a_worker_of_dask_is_killed_and_the_sweep_goes_on_with_the_other(path, d
 
 @killed_at_random("the scheduler of Dask", 0.6)
 def test_the_scheduler_of_dask_is_killed_and_the_next_sweep_goes_on(path, dask, asleep, wait, monkeypatch):
-    own = dask()
+    own = dask(1)
     monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 2)
     said = sweep_until(path, own.address, wait, own.scheduler.kill)
     own.scheduler.wait()

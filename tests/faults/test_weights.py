@@ -62,12 +62,8 @@ def test_a_network_of_which_a_byte_has_changed_is_refused_in_one_sentence(networ
 
 
 def test_a_network_that_was_saved_before_files_had_a_digest_is_read(network, tmp_path):
-    weights = network.module.state_dict()
-    with_digest, without = sealed(partial(save, weights), {}), save(weights)
-    assert len(with_digest) > len(without)
-    assert load(with_digest).keys() == load(without).keys()
     path = tmp_path / "model.safetensors"
-    path.write_bytes(re.sub(rb'\\"sha256\\": \\"\w{64}\\", ', b" " * 80, network.as_bytes()))
+    path.write_bytes(re.sub(rb'\\"sha256\\": \\"\w{64}\\", ', lambda found: b" " * len(found[0]), network.as_bytes()))
     assert b"sha256" not in path.read_bytes()
     assert np.array_equal(labelnoise.load_network(path).predict_proba(IMAGES), network.predict_proba(IMAGES))
 
