@@ -616,8 +616,9 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 SEEN = """
-import locale, os, time
-import matplotlib, pandas
+import locale, logging, os, time
+import labelnoise.book, matplotlib, pandas
+logging.getLogger("matplotlib.font_manager").warning("Matplotlib is building the font cache; this may take a moment.")
 print(pandas.get_option("display.precision"), pandas.get_option("display.max_rows"), time.tzname[0], hash("a"))
 print(matplotlib.rcParams["axes.facecolor"], matplotlib.rcParams["font.family"], locale.setlocale(locale.LC_ALL, ""))
 print({name: os.environ[name] for name in ("OMP_NUM_THREADS", "MPLBACKEND")})

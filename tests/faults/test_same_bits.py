@@ -16,8 +16,8 @@ from labelnoise.trials import run
 REPEATS = int(os.environ.get("LABELNOISE_REPEATS", "2"))  # with a larger number this is a campaign
 ELSEWHERE = {
     "LC_ALL": "tr_TR.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "7",
-    "USER": "somebody", "LOGNAME": "somebody", "HOSTNAME": "elsewhere", "OMP_NUM_THREADS": "3",
-    "OPENBLAS_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "PYTHONUTF8": "0", "PYTHONOPTIMIZE": "1",
+    "USER": "somebody", "LOGNAME": "somebody", "HOSTNAME": "elsewhere", "OMP_NUM_THREADS": "2",
+    "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "PYTHONUTF8": "0", "PYTHONOPTIMIZE": "1",
 }  # fmt: skip
 # Workers that are copies of one process, of which each runs several trials.
 SCRIPT = """

@@ -110,14 +110,27 @@ def test_what_a_killed_process_left_beside_a_report_is_removed_once_nobody_can_b
     assert sorted(os.listdir()) == [recent.name, other.name]
 
 
-def test_a_pipe_that_is_closed_ends_quietly():
+@pytest.fixture
+def estimate():
+    """A command that takes labels and probabilities which are there."""
     labels = np.arange(300) % 3
     np.save("labels.npy", labels)
     np.save("probs.npy", 0.7 * np.eye(3)[labels] + 0.1)
-    command = [sys.executable, "-m", "labelnoise.cli", "estimate", "--labels", "labels.npy", "--probs", "probs.npy"]
+    return [sys.executable, "-m", "labelnoise.cli", "estimate", "--labels", "labels.npy", "--probs", "probs.npy"]
+
+
+def test_a_pipe_that_is_closed_ends_quietly(estimate):
     reader, writer = os.pipe()
     os.close(reader)  # as head does when it has read enough
     with os.fdopen(writer, "wb") as pipe:
-        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(estimate, stdout=pipe, stderr=subprocess.PIPE, text=True)
     assert done.stderr == ""
     assert done.returncode == 141
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "<&- >&- 2>&-"])
+def test_files_that_were_closed_before_a_command_are_no_mistake(estimate, closed):
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+    done = subprocess.run([*shell, *estimate, "--out", "report"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "report.json" in os.listdir("report")
