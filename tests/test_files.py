@@ -1,5 +1,7 @@
+import fnmatch
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,12 @@ def test_a_new_file_may_be_read_by_whom_others_may(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
     write_whole(tmp_path / "whole", b"")
     assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_a_killed_process_leaves_of_a_file_is_ignored_by_git(tmp_path, monkeypatch):
+    partial = []
+    monkeypatch.setattr(os, "replace", lambda source, target: partial.append(source.name))
+    write_whole(tmp_path / "page.ipynb", b"new")
+    ignored = (Path(__file__).parents[1] / ".gitignore").read_text().split()
+    assert any(fnmatch.fnmatch(partial[0], pattern) for pattern in ignored)
+    assert not any(fnmatch.fnmatch("page.ipynb", pattern) for pattern in ignored)

@@ -40,8 +40,18 @@ def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     return top
 
 
+def _open_closed() -> None:
+    """Open the standard files that were closed before, as by ``>&-``, whose places other files would take."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)  # the first that is free
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a user's mistake gives one sentence on stderr and exit status 2."""
+    _open_closed()
     given = sys.argv[1:] if arguments is None else arguments
     options = parser(given).parse_args(given)  # which ends with a closed pipe by itself
     try:

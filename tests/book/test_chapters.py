@@ -8,9 +8,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import matplotlib
 import nbformat
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont
 from nbformat import v4
 
 import labelnoise
@@ -585,6 +587,7 @@ def test_a_chapter_that_fails_says_why_in_a_sentence_and_leaves_the_book_alone(r
 ELSEWHERE = {
     "LC_ALL": "de_DE.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "7",
     "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MPLBACKEND": "svg",
+    "USER": "somebody", "LOGNAME": "somebody", "HOSTNAME": "elsewhere", "COLUMNS": "40",
 }  # fmt: skip
 OPTIONS = """
 import pandas
@@ -594,20 +597,28 @@ pandas.set_option("display.precision", 1, "display.max_rows", 2, "display.max_co
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """Another language and place, more threads, and a reader's own settings of pandas and matplotlib."""
+    """Another language, user and place, more threads and fonts, and a reader's settings of pandas and matplotlib."""
     startup = tmp_path / "ipython" / "profile_default" / "startup" / "options.py"
     startup.parent.mkdir(parents=True)
     startup.write_text(OPTIONS)
     (tmp_path / "startup.py").write_text(OPTIONS)
     (tmp_path / "matplotlibrc").write_text("font.family: serif\naxes.facecolor: red\nsavefig.dpi: 50\n")
+    font = TTFont(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSerif.ttf")
+    for record in font["name"].names:
+        record.string = record.toUnicode().replace("DejaVu Serif", "DejaVu Sans")  # the name of what figures use
+    (tmp_path / "fonts").mkdir()
+    font.save(tmp_path / "fonts" / "own.ttf")
+    monkeypatch.chdir(tmp_path)
     own = {"IPYTHONDIR": str(tmp_path / "ipython"), "PYTHONSTARTUP": str(tmp_path / "startup.py")}
+    own |= {"XDG_DATA_HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
     for name, value in (ELSEWHERE | own | {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}).items():
         monkeypatch.setenv(name, value)
 
 
 SEEN = """
-import locale, os, time
-import matplotlib, pandas
+import locale, logging, os, time
+import labelnoise.book, matplotlib, pandas
+logging.getLogger("matplotlib.font_manager").warning("Matplotlib is building the font cache; this may take a moment.")
 print(pandas.get_option("display.precision"), pandas.get_option("display.max_rows"), time.tzname[0], hash("a"))
 print(matplotlib.rcParams["axes.facecolor"], matplotlib.rcParams["font.family"], locale.setlocale(locale.LC_ALL, ""))
 print({name: os.environ[name] for name in ("OMP_NUM_THREADS", "MPLBACKEND")})

@@ -1,94 +1,90 @@
 """What is killed outright at a random moment leaves whole files, and the next start goes on.
 
 Each kind is killed at MOMENTS moments, which LABELNOISE_KILLS sets: with a larger number these tests are a campaign.
+The next start is one in this process, which has imported all that it needs.
 """
 
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+import sleeping
+from dask_cluster import LONG, started, wait_until
+from nbformat import v4
 
-from labelnoise.book import project, stamps
-from labelnoise.trials import Ledger
+from labelnoise.book import chapters, project, stamps
+from labelnoise.errors import InputError
+from labelnoise.own._outputs import check_folder, write_folder
+from labelnoise.trials import Ledger, cluster, sweep
 
 MOMENTS = int(os.environ.get("LABELNOISE_KILLS", "1"))
-LONG = 240  # seconds; nothing here takes that long unless the machine is busy with other work
-
-# Trials sleep in place of training, in threads, so that nothing needs the modules that train.
-SWEEP = """
-import sys, time, types
-from concurrent.futures import ThreadPoolExecutor
-def run(trial, given=None):
-    time.sleep(0.01)
-    return Record(trial=trial, weights_sha256="0" * 100_000, weights=bytes(100_000))
-from labelnoise import trials
-trials._running = sys.modules["labelnoise.trials._running"] = types.SimpleNamespace(run=run)
-from labelnoise.trials import Ledger, Record, sweep, trial
-if __name__ == "__main__":
-    fields = dict(model="lenet", noise="paper-0.5", method="cross-entropy", profile="smoke")
-    asked = [trial(seed=seed, **fields) for seed in range(int(sys.argv[2]))]
-    def tell(progress):
-        if progress.done:
-            print("finished", flush=True)
-    sweep(asked, Ledger(sys.argv[1]), ThreadPoolExecutor(2), workers=2, progress=tell)
-"""
-
-TRAINING = """
-import sys
-from labelnoise.trials import Ledger, sweep, trial
-if __name__ == "__main__":
-    fields = dict(model="lenet", noise="paper-0.5", method="cross-entropy", profile="smoke")
-    print("started", flush=True)
-    sweep([trial(seed=seed, **fields) for seed in range(int(sys.argv[2]))], Ledger(sys.argv[1]), workers=1)
-"""
+KINDS = []  # what is killed, as book/tried.md has it
+HERE = Path(__file__).parent
 
 APPENDING = """
 import sys
-from labelnoise.trials import Ledger, Record, trial
-fields = dict(model="lenet", noise="paper-0.5", method="cross-entropy", profile="smoke")
+from labelnoise.trials import Ledger, Record
+from sleeping import asked
 ledger = Ledger(sys.argv[1])
 print("started", flush=True)
-for seed in range(int(sys.argv[2])):
-    record = Record(trial=trial(seed=seed, **fields), weights_sha256="0" * 500_000)
-    if record.trial not in ledger:
-        ledger.append(record)
-        print(seed, flush=True)
+for trial in asked(1000):
+    ledger.append(Record(trial=trial, weights_sha256="0" * 500_000))
+    print(trial.seed, flush=True)
 """
-
-REPORT = """
+SWEEPING = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import sleeping
+from labelnoise.trials import Ledger, sweep
+sleeping.dask_setup()
+def tell(progress):
+    if progress.done:
+        print("finished", flush=True)
+sweep(sleeping.asked(40), Ledger(sys.argv[1]), ThreadPoolExecutor(2), workers=2, progress=tell)
+"""
+TRAINING = """
+import sys
+from labelnoise.trials import Ledger, sweep
+from sleeping import SMALL, asked
+def tell(progress):
+    if progress.done:
+        print("finished", flush=True)
+sweep(asked(1000, **SMALL), Ledger(sys.argv[1]), workers=1, progress=tell)
+"""
+REPORTING = """
 import sys
 from pathlib import Path
-from labelnoise.own._outputs import write_folder
-print("started", flush=True)
-for k in range(int(sys.argv[2])):
+from labelnoise.own._outputs import check_folder, write_folder
+for k in range(100_000):
     write_folder(Path(sys.argv[1]), {"k": k}, {f"{n}.bin": b"%d" % (k % 10) * 100_000 for n in range(5)})
+    print(k, flush=True)
 """
-
-CHAPTER = """
+PUBLISHING = """
 import sys
 from labelnoise.book import chapters, project
 from pathlib import Path
 project.root = lambda: Path(sys.argv[1])
-if __name__ == "__main__":
-    print("started", flush=True)
-    list(chapters.draw(["01_noise"], {}, publish=True))
+print("started", flush=True)
+list(chapters.draw(["01_toy"], {}, publish=True))
 """
-
-
-def script(folder, text):
-    path = folder / "script.py"
-    path.write_text(text)
-    return path
+# The middle of a chapter takes a while, without work.
+CHAPTER = f"""
+import time
+from IPython.display import display
+time.sleep(1)
+display({{"{stamps.CSV}": "n\\n42"}}, raw=True)
+"""
 
 
 class Started:
@@ -96,8 +92,9 @@ class Started:
 
     def __init__(self, *command):
         self.process = subprocess.Popen(
-            [*command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+            [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])},
+        )  # fmt: skip
 
     def first_line(self):
         line = self.process.stdout.readline()
@@ -115,8 +112,8 @@ class Started:
         return said
 
 
-def python(path, *arguments):
-    return Started(sys.executable, path, *map(str, arguments))
+def python(code, *arguments):
+    return Started(sys.executable, "-c", code, *arguments)
 
 
 def killed(started, wait):
@@ -126,14 +123,25 @@ def killed(started, wait):
     return started.kill()
 
 
-def moments(name, longest):
-    """Random waits of up to so many seconds, the same ones each time."""
-    draw = np.random.default_rng([len(name), MOMENTS]).uniform
-    return [pytest.param(float(draw(0, longest)), id=f"{k}") for k in range(MOMENTS)]
+def killed_at_random(kind, longest):
+    """Run a test for MOMENTS random waits of up to so many seconds, the same ones each time."""
+    KINDS.append(kind)
+    draw = np.random.default_rng([len(kind), MOMENTS]).uniform
+    waits = [pytest.param(float(draw(0, longest)), id=f"{k}") for k in range(MOMENTS)]
+    return pytest.mark.parametrize("wait", waits)
 
 
-def killed_at(name, longest):
-    return pytest.mark.parametrize("wait", moments(name, longest))
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "records.jsonl"
+
+
+def go_on(path, count, **fields):
+    """Sweep in this process; then every trial is there once, and a reader finds each."""
+    with ThreadPoolExecutor(1) as pool:
+        sweep(sleeping.asked(count, **fields), Ledger(path), pool, workers=1)
+    assert {record.trial.seed for record in Ledger(path)} == set(range(count))
+    assert seeds(path) == dict.fromkeys(range(count), 1)
 
 
 def seeds(path):
@@ -141,90 +149,133 @@ def seeds(path):
     return Counter(map(int, re.findall(r'^\{"key": .*?"seed": (\d+), .*"done".*\}$', path.read_text(), re.MULTILINE)))
 
 
-def goes_on(path, count):
-    """Every trial is there once, and a reader finds each."""
-    assert {record.trial.seed for record in Ledger(path)} == set(range(count))
-    assert seeds(path) == dict.fromkeys(range(count), 1)
+@pytest.fixture
+def asleep(monkeypatch):
+    """Trials sleep in this process too."""
+    monkeypatch.setattr("labelnoise.trials._running.run", sleeping.run)
 
 
-@killed_at("appending", 0.3)
+@killed_at_random("a process that appends a record", 0.3)
 @pytest.mark.filterwarnings("ignore::labelnoise.trials.DamagedLine")
-def test_a_writer_that_is_killed_loses_nothing_that_it_said_was_on_record(tmp_path, wait):
-    path, writer = tmp_path / "records.jsonl", script(tmp_path, APPENDING)
-    started = python(writer, path, 1000)
-    said = [int(seed) for seed in killed(started, wait).split()]
+def test_a_writer_that_is_killed_loses_nothing_that_it_said_was_on_record(path, asleep, wait):
+    said = {int(seed) for seed in killed(python(APPENDING, path), wait).split()}
     there = {record.trial.seed for record in Ledger(path)}
-    assert there >= set(said)
+    assert there >= said
     assert len(there) <= len(said) + 1
-    count = len(there) + 3
-    python(writer, path, count).end()
-    goes_on(path, count)
+    go_on(path, len(there) + 3)
 
 
-@killed_at("sweeping", 0.5)
+@killed_at_random("one of two sweeps on a ledger", 0.5)
 @pytest.mark.filterwarnings("ignore::labelnoise.trials.DamagedLine")
-def test_of_two_sweeps_on_one_ledger_one_is_killed_and_each_trial_is_there_once(tmp_path, wait):
-    path, sweeping = tmp_path / "records.jsonl", script(tmp_path, SWEEP)
-    both = [python(sweeping, path, 40) for _ in range(2)]
+def test_of_two_sweeps_on_one_ledger_one_is_killed_and_each_trial_is_there_once(path, asleep, wait):
+    both = [python(SWEEPING, path) for _ in range(2)]
     killed(both[0], wait)
     both[1].end()
-    goes_on(path, 40)
-    python(sweeping, path, 42).end()
-    goes_on(path, 42)
+    assert seeds(path) == dict.fromkeys(range(40), 1)
+    go_on(path, 42)
     assert len(list(path.with_suffix(".fits").glob("*.safetensors"))) == 42
 
 
-@killed_at("training", 10)
-def test_a_sweep_that_trains_is_killed_and_the_next_one_goes_on(tmp_path, wait):
-    path, sweeping = tmp_path / "records.jsonl", script(tmp_path, TRAINING)
-    started = python(sweeping, path, 1000)
-    killed(started, wait)
-    count = len(list(Ledger(path))) + 1
-    kept = path.read_bytes() if path.exists() else b""
-    python(sweeping, path, count).end()
+@killed_at_random("a sweep that trains", 2)
+def test_a_sweep_that_trains_is_killed_and_the_next_one_goes_on(path, wait):
+    killed(python(TRAINING, path), wait)
+    kept, count = path.read_bytes(), len(list(Ledger(path)))
+    assert count >= 1
+    go_on(path, count + 1, **sleeping.SMALL)
     assert path.read_bytes().startswith(kept)
-    goes_on(path, count)
 
 
-@killed_at("reporting", 0.3)
-def test_a_report_is_killed_while_it_is_written_and_is_whole_or_not_there(tmp_path, wait):
-    out, writer = tmp_path / "out", script(tmp_path, REPORT)
-    started = python(writer, out, 100_000)
-    killed(started, wait)
-    if out.exists():
-        assert sorted(os.listdir(out)) == [*(f"{n}.bin" for n in range(5)), "report.json"]
-        assert len({(out / f"{n}.bin").read_bytes() for n in range(5)}) == 1
-        assert (out / "0.bin").stat().st_size == 100_000
-    python(writer, out, 1).end()
-    assert {path.read_bytes() for path in out.glob("*.bin")} == {b"0" * 100_000}
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory):
+    """Gives a cluster of workers whose trials sleep; another one, when the scheduler has been killed."""
+    with contextlib.ExitStack() as ending:
+        clusters = []
+
+        def get(count):
+            if not clusters or clusters[-1].scheduler.poll() is not None:
+                clusters.append(ending.enter_context(started(tmp_path_factory.mktemp("dask"))))
+            own = clusters[-1]
+            for _ in range(count - len(own.client.nthreads())):
+                own.add_worker("--nthreads", "1", "--preload", HERE / "sleeping.py")
+            wait_until(lambda: len(own.client.nthreads()) >= count)
+            return own
+
+        yield get
+
+
+def sweep_until(path, address, wait, kill):
+    """The sentence by which a sweep on a cluster ends of which something is killed after so many seconds, if any."""
+    timer = threading.Timer(wait, kill)
+    try:
+        with cluster.connect(address) as (executor, workers):
+            timer.start()
+            sweep(sleeping.asked(60), Ledger(path), executor, workers=workers)
+    except InputError as error:
+        return str(error)
+    finally:
+        timer.join()
+    return ""
+
+
+@killed_at_random("a worker of Dask", 0.6)
+def test_a_worker_of_dask_is_killed_and_the_sweep_goes_on_with_the_other(path, dask, asleep, wait):
+    own = dask(2)
+    victim = next(iter(own.client.run(os.getpid).values()))
+    assert sweep_until(path, own.address, wait, lambda: os.kill(victim, signal.SIGKILL)) == ""
+    go_on(path, 60)
+
+
+@killed_at_random("the scheduler of Dask", 0.6)
+def test_the_scheduler_of_dask_is_killed_and_the_next_sweep_goes_on(path, dask, asleep, wait, monkeypatch):
+    own = dask(1)
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 2)
+    said = sweep_until(path, own.address, wait, own.scheduler.kill)
+    own.scheduler.wait()
+    assert said.endswith(cluster.GO_ON) or (said == "" and len(seeds(path)) == 60)
+    go_on(path, 61)
+
+
+@killed_at_random("a report that is written", 0.3)
+def test_a_report_is_killed_while_it_is_written_and_the_next_start_finds_it_whole(tmp_path, wait):
+    out, names = tmp_path / "out", [f"{n}.bin" for n in range(5)]
+    killed(python(REPORTING, out), wait)
+    check_folder(out)
+    assert sorted(os.listdir(out)) == [*names, "report.json"]
+    assert {(out / name).read_bytes() for name in names} == {(out / "0.bin").read_bytes()}
+    assert (out / "0.bin").stat().st_size == 100_000
+    write_folder(out, {}, {"new.bin": b"new"})
+    assert sorted(os.listdir(out)) == ["new.bin", "report.json"]
 
 
 @pytest.fixture
-def checkout(tmp_path):
-    """The book's first chapter and its records, to be published again."""
-    there, here = project.root(), tmp_path / "checkout"
+def checkout(tmp_path, monkeypatch):
+    """A book of one chapter, which is published."""
+    root = tmp_path / "checkout"
     for folder in ("notebooks", "book/chapters", "results"):
-        (here / folder).mkdir(parents=True)
-    shutil.copy(there / "notebooks" / "01_noise.ipynb", here / "notebooks")
-    (here / "results" / "trials.jsonl").symlink_to(there / "results" / "trials.jsonl")
-    shutil.copy(there / "_toc.yml", here)
-    return here
+        (root / folder).mkdir(parents=True)
+    (root / "_toc.yml").write_text("format: jb-book\nroot: intro\nchapters:\n- file: chapters/01_toy\n")
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    cell = v4.new_code_cell(CHAPTER.strip(), id="code", metadata={"mystnb": {"figure": {"name": "fig"}}})
+    nbformat.write(v4.new_notebook(cells=[cell], metadata=kernel), root / "notebooks" / "01_toy.ipynb")
+    monkeypatch.setattr(project, "root", lambda: root)
+    monkeypatch.delenv("LABELNOISE_LEDGER", raising=False)
+    return root
 
 
-@killed_at("publishing", 12)
+@killed_at_random("a chapter that is published", 4)
 def test_a_chapter_is_killed_while_it_is_published_and_the_published_one_is_untouched(checkout, wait):
-    publishing, page = script(checkout.parent, CHAPTER), checkout / "book" / "chapters" / "01_noise.ipynb"
+    page = checkout / "book" / "chapters" / "01_toy.ipynb"
     page.write_text(old := '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}\n')
-    started = python(publishing, checkout)
-    killed(started, wait)
+    killed(python(PUBLISHING, checkout), wait)
     after = page.read_text()
-    finished = stamps.comparable(nbformat.read(project.published_path("01_noise"), as_version=4))
-    assert after == old or stamps.comparable(nbformat.reads(after, as_version=4)) == finished
-    python(publishing, checkout).end()
-    assert stamps.comparable(nbformat.read(page, as_version=4)) == finished
+    list(chapters.draw(["01_toy"], {}, publish=True))
+    new = nbformat.read(page, as_version=4)
+    assert new.cells[0].outputs[0].data == {stamps.CSV: "n\n42"}
+    assert after == old or stamps.comparable(nbformat.reads(after, as_version=4)) == stamps.comparable(new)
+    assert (checkout / "book" / "_static" / "data" / "01_toy" / "fig.csv").read_text() == "n\n42"
 
 
-@killed_at("building", 6)
+@killed_at_random("a build of the book", 4)
 def test_a_build_of_the_book_is_killed_and_the_next_one_is_right(tmp_path, wait):
     book = tmp_path / "book"
     book.mkdir()
@@ -232,10 +283,15 @@ def test_a_build_of_the_book_is_killed_and_the_next_one_is_right(tmp_path, wait)
     (book / "_toc.yml").write_text("format: jb-book\nroot: intro\nchapters:\n- file: a\n- file: b\n")
     for name in ("intro", "a", "b"):
         (book / f"{name}.md").write_text(f"# Page {name}\n\nText of {name}.\n")
-    build = [str(Path(sys.executable).with_name("jupyter-book")), "build", "-q", "--all", str(book)]
-    started = Started(*build)
+    build = [Path(sys.executable).with_name("jupyter-book"), "build", "-q", "--all", book]
+    first = Started(*build)
     time.sleep(wait)
-    started.kill()
+    first.kill()
     Started(*build).end()
     for name in ("intro", "a", "b"):
         assert f"Text of {name}." in (book / "_build" / "html" / f"{name}.html").read_text()
+
+
+def test_the_page_on_what_was_tried_tells_of_each_kind():
+    page = " ".join((HERE.parents[1] / "book" / "tried.md").read_text().split())
+    assert f"kills of {len(KINDS)} kinds, at random moments: {', '.join(KINDS[:-1])}, and {KINDS[-1]}" in page

@@ -12,6 +12,7 @@ from pathlib import Path
 import broken_ledgers
 import numpy as np
 import pytest
+import sleeping
 import torch
 from nbformat import v4
 
@@ -159,7 +160,7 @@ def test_a_full_disk_leaves_a_ledger_as_it_was_and_the_next_start_goes_on(path, 
 
 @pytest.mark.parametrize("room", RECORD_ROOM)
 def test_a_full_disk_leaves_no_part_of_the_weights(path, made_up, room):
-    record = made_up(weights=b"w" * 5000)
+    record = made_up(weights=sleeping.WEIGHTS)
     ledger = Ledger(path)
     with room_for(room), pytest.raises(InputError, match=rf"{record.trial.key}\.safetensors can't be written: "):
         ledger.append(record)
@@ -189,3 +190,10 @@ def test_the_command_names_the_file_that_a_full_disk_stops(tmp_path, monkeypatch
     assert cli.main(["data"]) == 2
     assert capsys.readouterr().err == f"labelnoise: {tmp_path}/kept.bin can't be read or written: File too large.\n"
     assert os.listdir(tmp_path) == []
+
+
+def test_the_page_on_what_was_tried_has_their_numbers():
+    page = " ".join((Path(__file__).parents[2] / "book" / "tried.md").read_text().split())
+    damaged, places = len(LEDGERS) - len({"as it should be"}), len(WRITES) * len(ROOM) + 2 * len(RECORD_ROOM)
+    assert f"Of {damaged} damaged ledgers each" in page
+    assert f"a disk that is full stops writes at {places} places" in page

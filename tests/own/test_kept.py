@@ -1,5 +1,7 @@
 """What was found on a set, kept and read again."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -41,12 +43,30 @@ def test_what_was_kept_is_read_again_with_probabilities_to_seven_digits(tmp_path
     np.testing.assert_allclose(again.judged.p_wrong, found.judged.p_wrong, atol=1e-6)
 
 
-def test_nothing_is_read_of_another_question_or_set_or_from_a_damaged_file(tmp_path, own, found):
+def test_nothing_is_read_of_another_question_or_set(tmp_path, own, found):
     assert kept.read(tmp_path, own, ASKED) is None
     kept.write(tmp_path, own, found, ASKED, {})
     assert kept.read(tmp_path, own, ASKED | {"seed": 1}) is None
     other = OwnSet(own.images, own.noisy_labels[::-1].copy(), own.class_names, own.image_names)
     assert kept.read(tmp_path, other, ASKED) is None
-    content = (tmp_path / kept.PROBS).read_bytes()
-    (tmp_path / kept.PROBS).write_bytes(content[:-1])
-    assert kept.read(tmp_path, own, ASKED) is None
+
+
+@pytest.mark.parametrize("name", [kept.FACTS, kept.PROBS])
+def test_nothing_is_read_of_which_a_byte_has_changed(tmp_path, own, found, name):
+    kept.write(tmp_path, own, found, ASKED, {})
+    content = (tmp_path / name).read_bytes()
+    whole = kept.read(tmp_path, own, ASKED)
+    for place in range(0, len(content), 7):
+        (tmp_path / name).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        read = kept.read(tmp_path, own, ASKED)
+        assert read is None or repr(read) == repr(whole)  # as where white space or the name of the digest has changed
+    (tmp_path / name).write_bytes(content[:-1])
+    assert kept.read(tmp_path, own, ASKED) is None or name == kept.FACTS  # which ends in a line end
+
+
+def test_facts_that_were_kept_before_they_had_a_digest_are_read(tmp_path, own, found):
+    kept.write(tmp_path, own, found, ASKED, {})
+    whole, facts = kept.read(tmp_path, own, ASKED), json.loads((tmp_path / kept.FACTS).read_bytes())
+    del facts[kept.DIGEST]
+    (tmp_path / kept.FACTS).write_text(json.dumps(facts))
+    assert repr(kept.read(tmp_path, own, ASKED)) == repr(whole)

@@ -1,6 +1,7 @@
 """Folders appear whole or not at all, and a reader that has gone is no mistake."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,14 +76,61 @@ def test_an_earlier_report_stays_if_the_new_one_can_not_take_its_place(here, mon
     assert tree(here) == expected
 
 
-def test_a_pipe_that_is_closed_ends_quietly():
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from labelnoise.own._outputs import write_folder
+rename = Path.rename
+def last(path, target):
+    rename(path, target)
+    if path.name == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = last
+write_folder(Path("out"), {"x": 2}, {"y.txt": b"2"})
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize(("moved", "found"), [("out", b"1"), ("new", b"2")])
+def test_a_process_that_is_killed_between_two_moves_leaves_the_old_report_or_the_new_one(here, moved, found):
+    write_folder(Path("out"), {"x": 1}, {"y.txt": b"1"})
+    assert subprocess.run([sys.executable, "-c", KILLED, moved]).returncode == -signal.SIGKILL
+    check_folder(Path("out"))
+    assert Path("out", "y.txt").read_bytes() == found
+    assert os.listdir() == ["out"]
+
+
+def test_what_a_killed_process_left_beside_a_report_is_removed_once_nobody_can_be_writing_there(here):
+    recent, old, other = Path(".out-aaaaaaaa.partial"), Path(".out-bbbbbbbb.partial"), Path(".out-copied")
+    for each in (recent, old, other):
+        (each / "new").mkdir(parents=True)
+    for each in (old, other):
+        os.utime(each, (0, 0))
+    check_folder(Path("out"))
+    assert sorted(os.listdir()) == [recent.name, other.name]
+
+
+@pytest.fixture
+def estimate():
+    """A command that takes labels and probabilities which are there."""
     labels = np.arange(300) % 3
     np.save("labels.npy", labels)
     np.save("probs.npy", 0.7 * np.eye(3)[labels] + 0.1)
-    command = [sys.executable, "-m", "labelnoise.cli", "estimate", "--labels", "labels.npy", "--probs", "probs.npy"]
+    return [sys.executable, "-m", "labelnoise.cli", "estimate", "--labels", "labels.npy", "--probs", "probs.npy"]
+
+
+def test_a_pipe_that_is_closed_ends_quietly(estimate):
     reader, writer = os.pipe()
     os.close(reader)  # as head does when it has read enough
     with os.fdopen(writer, "wb") as pipe:
-        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(estimate, stdout=pipe, stderr=subprocess.PIPE, text=True)
     assert done.stderr == ""
     assert done.returncode == 141
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "<&- >&- 2>&-"])
+def test_files_that_were_closed_before_a_command_are_no_mistake(estimate, closed):
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+    done = subprocess.run([*shell, *estimate, "--out", "report"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "report.json" in os.listdir("report")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
 from labelnoise._checks import as_array, check_whole
 from labelnoise._files import check_file, check_path, write_whole
+from labelnoise._weights import described, sealed
 from labelnoise.errors import InputError
 from labelnoise.own._networks import network_maker
 from labelnoise.own._pixels import as_pixels
@@ -23,7 +23,6 @@ from labelnoise.training import predict_probs
 if TYPE_CHECKING:
     from torch import nn
 
-KEY = "labelnoise"  # of the metadata in a file
 AT_ONCE = 4096  # images
 
 
@@ -77,9 +76,9 @@ class TrainedNetwork:
         return self.predict_proba(images).argmax(axis=1)
 
     def as_bytes(self) -> bytes:
-        """Its file, in the format safetensors."""
+        """Its file, in the format safetensors, with a digest by which `load_network` notices a changed byte."""
         weights = {key: value.contiguous() for key, value in self.module.state_dict().items()}
-        return save(weights, {KEY: json.dumps(self.about)})
+        return sealed(partial(save, weights), self.about)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write its file, whole or not at all, for `load_network`.
@@ -99,15 +98,9 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
         The network, whose ``predict_proba`` maps images to probabilities of shape (n, n_classes).
 
     Raises:
-        InputError: no such file, or of something else.
+        InputError: no such file, of something else, or changed since it was written.
     """
-    check_file(path)
-    try:
-        with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {}).get(KEY, "null"))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError):
-        raise InputError(f"{path} is no safetensors file that can be read.") from None
+    about = described(check_file(path))
     try:
         n_classes, _ = check_whole(len(about["class_names"]), "classes", 2), float(about["mean"])
         channels, size = (check_whole(about[key], key, 1) for key in ("in_channels", "image_size"))
@@ -117,7 +110,7 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
         raise InputError(f"{path} holds weights without what labelnoise train says of them.") from None
     module = network_maker(name, n_classes, channels, size, 0)(0)
     try:
-        module.load_state_dict(weights)
+        module.load_state_dict(load_file(path))
     except RuntimeError:
         raise InputError(f"The weights in {path} are of another network than {name} makes now.") from None
     return TrainedNetwork(module.eval(), about)

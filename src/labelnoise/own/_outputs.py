@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +15,8 @@ from pathlib import Path
 from labelnoise.errors import InputError
 
 MARK = "report.json"  # by which an earlier report is known
+PARTIAL = ".partial"  # how the names of temporary folders end
+ABANDONED_SECONDS = 3600  # after which nobody still writes to one; it takes seconds
 
 
 def check_folder(path: Path, *read: Path) -> None:
@@ -26,6 +31,7 @@ def check_folder(path: Path, *read: Path) -> None:
             is to stand in may not be written to, or is a file.
     """
     folder = _resolved(path)
+    _recover(folder)
     standing = next(parent for parent in folder.parents if parent.exists())
     if not standing.is_dir():
         raise InputError(f"{path} can't be written, as {standing} is a file; name another folder.")
@@ -54,13 +60,24 @@ def _resolved(path: Path) -> Path:
         raise InputError(f"{path} is a link that leads to itself; name another.") from None
 
 
+def _recover(folder: Path) -> None:
+    """Put back a report that a process had taken away when it was killed, and remove what such ones left beside it."""
+    for beside in folder.parent.glob(f".{glob.escape(folder.name)}-????????{PARTIAL}"):
+        with suppress(OSError):  # of another writer, who is done with it or may write where we may not
+            taken = (beside / "old").exists()  # asked first: from then on the folder is there with the new report only
+            if taken and not folder.exists():
+                (beside / "old").rename(folder)
+            if taken or time.time() - beside.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(beside)
+
+
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside a path, and raise `InputError` for what can't be written there."""
     folder = path.resolve()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", suffix=PARTIAL) as beside:
             yield Path(beside)
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror}; nothing was changed there.") from None
@@ -68,6 +85,9 @@ def _beside(path: Path) -> Iterator[Path]:
 
 def write_folder(path: Path, report: Mapping[str, object], files: Mapping[str, bytes]) -> None:
     """Write a report and its files in place of an earlier one; on failure all stays as it was.
+
+    A process that is killed leaves the earlier report or the new one; between the two, the next `check_folder` puts the
+    earlier one back.
 
     Args:
         path: a folder, as `check_folder` allows it.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from labelnoise.own._findings import Findings
 
 FACTS, PROBS = "sample.json", "sample.npz"
+DIGEST = "facts_sha256"
 
 
 def _of_set(own: OwnSet, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,28 +56,42 @@ def write(folder: Path, own: OwnSet, found: Findings, asked: Mapping[str, Any], 
         "test_accuracy": found.test_accuracy,
         "probs_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
     }
+    facts[DIGEST] = _digest(facts)
     write_whole(folder / PROBS, buffer.getvalue())
     write_whole(folder / FACTS, (json.dumps(facts, indent=1) + "\n").encode())
 
 
+def _digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _undamaged(folder: Path) -> tuple[dict[str, Any], bytes] | None:
+    """The content of both files, if it is that which was written; older facts have no digest of their own."""
+    facts, content = json.loads((folder / FACTS).read_bytes()), (folder / PROBS).read_bytes()
+    stated = facts.pop(DIGEST, None)
+    whole = stated in (None, _digest(facts)) and facts["probs_sha256"] == hashlib.sha256(content).hexdigest()
+    return (facts, content) if whole else None
+
+
 def read(folder: Path, own: OwnSet, asked: Mapping[str, Any]) -> Findings | None:
-    """What a folder keeps of a set, or None if it keeps nothing of this set for what is asked.
+    """What a folder keeps of a set, or None if it keeps nothing of this set for what is asked, or is damaged.
 
     Args:
         folder: where `write` wrote to.
         own: the set.
         asked: as it was given to `write`.
     """
-    if not (folder / FACTS).exists() or not (folder / PROBS).exists():
+    try:
+        found = _undamaged(folder)
+    except (OSError, ValueError, KeyError):  # not there, or no longer JSON with what is looked for
         return None
-    facts, content = json.loads((folder / FACTS).read_bytes()), (folder / PROBS).read_bytes()
-    if facts["asked"] != _of_set(own, asked) or facts["probs_sha256"] != hashlib.sha256(content).hexdigest():
+    if found is None or (facts := found[0])["asked"] != _of_set(own, asked):
         return None
     from labelnoise.own._findings import Findings
     from labelnoise.statistics import Interval
     from labelnoise.training import Epoch
 
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(found[1]), allow_pickle=False) as arrays:
         probs = arrays["probs"].astype(np.float64)
     return Findings(
         noisy_labels=own.noisy_labels,

@@ -22,6 +22,7 @@ from filelock import FileLock
 from labelnoise import trials  # whose names come when they are used: a ledger opens without torch
 from labelnoise._files import write_whole
 from labelnoise._imports import SourceGone
+from labelnoise._weights import described
 from labelnoise.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _HEAD = re.compile(rb'\{"key": "([0-9a-f]{16})", "sha256": "([0-9a-f]{64})", ')
 
 
 class DamagedLine(UserWarning):
-    """A line of a ledger that can't be trusted; its trial counts as not run."""
+    """A line of a ledger that can't be trusted, whose trial counts as not run; or weights that count as not kept."""
 
 
 def encode(record: Record) -> bytes:
@@ -69,7 +70,7 @@ class Ledger:
         InputError: the path is a folder; or, from what writes, it can't be written, and then the file is as it was.
 
     Warns:
-        DamagedLine: a line can't be trusted.
+        DamagedLine: a line, or a file of weights, can't be trusted.
     """
 
     def __init__(self, path: str | os.PathLike[str], base: Ledger | None = None) -> None:
@@ -175,7 +176,7 @@ class Ledger:
     def find_fit(self, trial: Trial) -> Record | None:
         """The last finished record of a trial with its weights, or None where these are not kept."""
         record, weights = self.find(trial), self._weights(trial)
-        if record is not None and weights.is_file():
+        if record is not None and weights.is_file() and _whole(weights):
             return dataclasses.replace(record, weights=weights.read_bytes())
         return self.base.find_fit(trial) if self.base else None
 
@@ -207,3 +208,12 @@ class Ledger:
             record = self._last(key)
             if record is not None and record.trial.key == key:  # else it was made by another protocol
                 yield record
+
+
+def _whole(weights: Path) -> bool:
+    try:
+        described(weights)
+    except InputError as error:
+        warnings.warn(f"{error} Its fit is trained again where it is needed.", DamagedLine, stacklevel=3)
+        return False
+    return True
