@@ -115,9 +115,9 @@ def accuracy_curves(
 
 
 @styled
-def by_length(ends: pd.DataFrame, *measured: str) -> Figure:
+def by_length(ends: pd.DataFrame) -> Figure:
     """`accuracy_curves` of what trainings of several lengths end with (`tables.as_ends`), on a logarithmic scale."""
-    figure = accuracy_curves(ends, *measured)
+    figure = accuracy_curves(ends)
     lengths = sorted(ends["epoch"].unique())
     for ax in figure.axes:
         ax.set(xscale="log", xticks=lengths, xticklabels=lengths)

@@ -142,7 +142,8 @@ def bootstrap_deviation(
     Arguments and errors as `interval`; of several fits, that of their mean. A resample has `size` examples, by default
     as many as there are.
     """
-    fits, labels, _ = _several(pred_probs), as_array(noisy_labels, "noisy_labels"), _check_estimate(estimate)
+    fits, labels = _several(pred_probs), as_array(noisy_labels, "noisy_labels")
+    _check_estimate(estimate)
     resamples, generator = check_whole(resamples, "resamples", 2), np.random.default_rng(check_whole(seed, "seed", 0))
     drawn: list[Any] = []
     for _ in range(resamples):
