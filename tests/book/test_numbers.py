@@ -72,6 +72,7 @@ N_ROUNDS, FOLDS, V = len(ROUNDS), METHODS["alternating"].folds, VALIDATION_SHARE
 TRUTH = np.array(PAPER["paper-0.6"])
 ESTIMATION = parameters.defaults("02_estimation")
 LONG = plans.LONG.epochs / PROTOCOL["lenet"].epochs
+LENGTHS = parameters.defaults("long_training")["lengths"]
 
 # Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.
 STATED = {
@@ -94,6 +95,7 @@ STATED = {
     r"the four files": [len(sources.SHA256)],
     r"trained on 80 %": [100 * (1 - V)],
     r"the other 20 %": [100 * V],
+    r"a fifth are kept": [V],
     r"four fifths for training and one fifth": [(1 - V) / V, V, 1, V],
     r"error is 0 for a perfect estimate and at most 2": [0, l1_error(np.eye(3), np.eye(3)[[1, 2, 0]])],
     r"take the likeliest , three times|three rounds": [N_ROUNDS],
@@ -102,14 +104,14 @@ STATED = {
     r"two matrices,": [len(ESTIMATION["noises"])],
     r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
     r"[Ss]ix in ten": [10 * noise_rate(TRUTH), 10],
-    r"median of ten runs": [parameters.defaults("methods")["seeds"]],
+    r"median of ten runs|from chance in ten runs": [parameters.defaults("methods")["seeds"]],
     r"first ten runs of each": [parameters.defaults("methods")["seeds"]],
     r"end below 50 %": [100 * written(results.below_half, r"< (0\.\d)")],
     r"by two estimates": [len(parameters.defaults("03_correction")["methods"]) - 1],
     r"a hundredth of the information": [round(1 - scipy.stats.entropy(TRUTH[0], base=3), 2)],
     r"ten nearest neighbours": [graph.NEIGHBOURS],
     r"\b100 principal components": [graph.COMPONENTS],
-    r"half the published rate, and 10 epochs in place of 8": [
+    r"half the default rate, and 10 epochs in place of 8": [
         plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate,
         plans.GENTLE.epochs,
         PROTOCOL["alexnet"].epochs,
@@ -118,6 +120,11 @@ STATED = {
     r"momentum 0\.9": [written(optimizers, r"momentum=([\d.]+)")],
     r"five times (as many|as long|the published epochs|the usual epochs|the epochs)": [LONG],
     r"train for 8 epochs": [PROTOCOL["lenet"].epochs],
+    r"two epochs lose by it": [LENGTHS[0]],
+    r"after five epochs": [LENGTHS[1]],
+    r"After twenty epochs": [LENGTHS[3]],
+    r"forty gain|after forty|up to forty": [plans.LONG.epochs],
+    r"long training, a quarter of": [plans.LONG.learning_rate / PROTOCOL["lenet"].learning_rate],
     r"on 256 images": [PROTOCOL["alexnet"].batch_size],
     r"the six channels": [LeNet(n_classes=3).features[0].out_channels],
     r"two tuning seeds": [len(tuning.SEEDS)],
