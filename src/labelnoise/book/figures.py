@@ -117,7 +117,7 @@ def accuracy_curves(
 @styled
 def by_length(ends: pd.DataFrame) -> Figure:
     """`accuracy_curves` of what trainings of several lengths end with (`tables.as_ends`), on a logarithmic scale."""
-    figure = accuracy_curves(ends)
+    figure = accuracy_curves(ends, settled=1)
     lengths = sorted(ends["epoch"].unique())
     for ax in figure.axes:
         ax.set(xscale="log", xticks=lengths, xticklabels=lengths)

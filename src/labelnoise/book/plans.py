@@ -218,7 +218,7 @@ def ablation(
     """LeNet with graph-guided training by the true T, and with a part of it left out.
 
     Left out are what the graph compares, with a graph of pixels in its place; the images that it is validated on; and
-    changed images with averaged weights. What it is without the graph, `modern` has.
+    augmented images with averaged weights. What it is without the graph, `modern` has.
     """
     common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": seeds, "profile": profile}
     default = tuning.untuned(tuning.Arm(dataset, "", "lenet", OURS, "true")).options

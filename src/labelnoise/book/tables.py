@@ -170,7 +170,7 @@ def ablation(records: Iterable[Record]) -> pd.DataFrame:
             return "with a graph of pixels"
         if not asked.refit:
             return "without the validation images"
-        return "the whole" if asked.settings.augmentation else "without changed images and averaging"
+        return "the whole" if asked.settings.augmentation else "without augmented images and averaging"
 
     return as_table(records).assign(part=[part(record.trial) for record in records])
 

@@ -82,7 +82,7 @@ def protocol(dataset: str, model: str, method: str = "cross-entropy") -> Setting
 
 
 def modern(plain: Settings) -> Settings:
-    """Plain training with more epochs, a higher rate, changed images and averaged weights."""
+    """Plain training with more epochs, a higher rate, augmented images and averaged weights."""
     return dataclasses.replace(
         plain,
         epochs=round(RECIPE_EPOCHS * plain.epochs),
