@@ -139,6 +139,12 @@ def test_noise_rate_weighs_rows_with_the_class_priors():
     assert transitions.noise_rate(matrix, [0.75, 0.25]) == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("priors", [[-0.5, 1.5], [0.0, 0.0], [0.5, float("nan")], [0.5, float("inf")], [1.0], 1.0])
+def test_priors_that_are_none_are_refused(priors):
+    with pytest.raises(InputError, match="class_priors must be"):
+        transitions.noise_rate(np.eye(2), priors)
+
+
 def test_errors_of_a_case_worked_by_hand():
     truth, estimate = [[0.8, 0.2], [0.2, 0.8]], [[0.9, 0.1], [0.2, 0.8]]
     assert transitions.l1_error(estimate, truth) == pytest.approx(0.2 / 2)
