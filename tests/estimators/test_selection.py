@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from strategies import few
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import selective_costs, selective_threshold
+from labelnoise.estimators._selection import _learn, _whitened
 
 quick = few(25)
 
@@ -95,6 +97,32 @@ def test_a_feature_that_never_changes_does_no_harm():
     more = np.column_stack([features, np.full(600, 7.0), features[:, 0]])
     np.testing.assert_allclose(selective_costs(more, labels), selective_costs(features, labels), atol=1e-12)
     transitions.validate(selective_costs(np.zeros((600, 2)), labels))
+
+
+def test_a_class_none_of_whose_accepted_samples_bears_its_label_has_their_labels():
+    learn, count = np.split(np.random.default_rng(0).permutation(600), 2)
+    clean = np.arange(600) % 3
+    features = np.array([[5.0, 0], [0, 5], [-5, -5]])[clean] + np.random.default_rng(1).standard_normal((600, 2))
+    labels = clean.copy()
+    labels[count[clean[count] == 2]] = 0
+    assert (labels[learn] == 2).any()
+    found = selective_costs(features, labels, seed=0)[2]
+    assert found[2] == 0
+    assert found[0] > 0.5
+
+
+def test_the_scores_are_learned_to_the_minimum_of_the_surrogate():
+    features, labels, _ = gaussian(transitions.symmetric(2, 0.3), 400, 0, distance=2)
+    white, costs = _whitened(features, np.arange(400)), np.array([0.1, 0.5], dtype=np.float32)
+
+    def surrogate(weights, cost):
+        scores = white @ weights
+        return np.mean((labels != 1) * np.logaddexp(0, scores) + cost * np.logaddexp(0, -scores))
+
+    learned = _learn(white, labels == 1, costs)
+    for found, cost in zip(learned.T, costs, strict=True):
+        best = scipy.optimize.minimize(surrogate, np.zeros(3), args=(cost,), options={"gtol": 1e-9})
+        assert surrogate(found, cost) == pytest.approx(best.fun, abs=1e-7)
 
 
 def test_a_class_that_nothing_accepts_gets_the_row_of_the_identity():
