@@ -40,6 +40,14 @@ def test_of_all_thresholds_that_accept_enough_the_purest_is_taken(n_classes, dec
         np.testing.assert_allclose(estimate[j], np.bincount(purest, minlength=n_classes) / len(purest))
 
 
+def test_the_purest_threshold_is_found_where_it_lies_below_most_samples():
+    # The samples that are most probably of a class all bear the other label, so that only all of them are half pure.
+    share, labels = np.arange(20_000) / 20_000, np.repeat([0, 1], 10_000)
+    np.testing.assert_array_equal(
+        selective_threshold(np.stack([share, 1 - share], axis=1), labels), np.full((2, 2), 0.5)
+    )
+
+
 def test_only_the_order_of_the_probabilities_counts():
     generator = np.random.default_rng(0)
     share = generator.random(200)
