@@ -21,7 +21,7 @@ import pytest
 import scipy.stats
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["transitions", "noise", "statistics", "losses", "estimators"]
+ROOMS = {"transitions", "noise", "statistics", "losses", "estimators"}
 DOCTESTS = "tests/test_library.py::test_the_examples_in_docstrings_show_what_comes_out[{}]"
 DOOR = "tests/door/test_bad_input.py::test_a_bad_argument_is_refused_by_name"
 LIMIT = 300  # seconds, of tests that take at most a third of that
@@ -84,12 +84,12 @@ def mutations(parent):
                 yield from mutations(node)
 
 
-def passes(tests, path, number=None):
-    """Whether the tests pass, in a process of their own, with this mutation of the module."""
+def passes(tests, path, number):
+    """Whether the tests pass, in a process of their own, with this mutation of the module, or with none if it is -1."""
     if not (child := os.fork()):
         signal.alarm(LIMIT)
         tree = ast.parse(path.read_text())
-        if number is not None:
+        if number >= 0:
             (parent, field, k), new, *_ = list(mutations(tree))[number]
             setattr(parent, field, new) if k is None else getattr(parent, field).__setitem__(k, new)
         code, plain = compile(ast.fix_missing_locations(tree), path, "exec"), SourceFileLoader.get_code
@@ -100,21 +100,30 @@ def passes(tests, path, number=None):
     return os.waitpid(child, 0)[1] == 0
 
 
-def stages(path, room, thorough):
-    """The tests of a module or else of its room as a whole; if thorough, then all of its room and at its door."""
-    folder = "" if room == path.stem else f"{room}/"
-    own, general = (f"tests/{folder}test_{name}.py" for name in (path.stem.removeprefix("_"), room))
-    first = [own if (ROOT / own).exists() else general]
-    return [first, [DOCTESTS.format(room), f"tests/{folder}" if folder else own], [DOOR]] if thorough else [first]
+def stages(path):
+    """The tests of a module, then those of its room, which run where the first notice nothing."""
+    folder = "" if path.parent.name == "labelnoise" else f"{path.parent.name}/"
+    own = f"tests/{folder}test_{path.stem.removeprefix('_')}.py"
+    room = [f"tests/{folder}"] if folder else []
+    return [[own]] * (ROOT / own).exists() + [[*room, DOCTESTS.format(path.parent.name if folder else path.stem), DOOR]]
+
+
+def drawn(share, seed):
+    """A share of the mutations of each module, in random order: path, number, line and what it does."""
+    found = []
+    for path in sorted((ROOT / "src/labelnoise").rglob("*.py")):
+        if {path.stem, path.parent.name} & ROOMS:
+            known = [(path, k, *said) for k, (_, _, *said) in enumerate(mutations(ast.parse(path.read_text())))]
+            found += random.Random(f"{seed} {path.name}").sample(known, math.ceil(share * len(known)))
+    return random.Random(seed).sample(found, len(found))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=float, default=0.14, help="of the mutations of each module (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
-    parser.add_argument("--thorough", action="store_true", help="all tests of the room, and those of bad arguments")
     parser.add_argument("only", nargs="*", help="of the sample those in a line, as module.py:LINE, or in a module")
-    asked, killed = parser.parse_args(), {}
+    asked, tally = parser.parse_args(), {}
     os.chdir(ROOT)
     for name in ("cleanlab.experimental.coteaching", "lio.losses.classification", "torchvision.transforms.v2"):
         import_module(name)  # once, and not for each mutant
@@ -123,21 +132,16 @@ def main():
     hypothesis.settings.load_profile("mutants")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     gc.freeze()  # what is loaded by now is no garbage
-    paths = sorted((ROOT / "src/labelnoise").rglob("*.py"))
-    for path, room in [(path, room) for path in paths for room in ROOMS if room in (path.stem, path.parent.name)]:
-        found = list(mutations(ast.parse(path.read_text())))
-        drawn = random.Random(f"{asked.seed} {path.name}").sample(found, math.ceil(asked.share * len(found)))
-        places = {k: f"{path.name}:{each[2]}" for k, each in enumerate(found) if each in drawn}
-        for k, place in places.items():
-            if not asked.only or place in asked.only or path.name in asked.only:
-                if path.name not in killed and not passes(stages(path, room, False)[0], path):
-                    sys.exit(f"The tests of {path.name} fail without any mutation; mend that first.")
-                survives = all(passes(tests, path, k) for tests in stages(path, room, asked.thorough))
-                killed.setdefault(path.name, []).append(not survives)
-                print("survives" if survives else "killed", place, found[k][3], sep="\t", flush=True)
-    for name, each in killed.items():
+    for path, number, line, said in drawn(asked.share, asked.seed):
+        if not asked.only or {path.name, f"{path.name}:{line}"} & {*asked.only}:
+            if path.name not in tally and not passes(stages(path)[0], path, -1):
+                sys.exit(f"The tests of {path.name} fail without any mutation; mend that first.")
+            killed = not all(passes(tests, path, number) for tests in stages(path))
+            tally.setdefault(path.name, []).append(killed)
+            print("killed" if killed else "survives", f"{path.name}:{line}", said, sep="\t", flush=True)
+    for name, each in sorted(tally.items()):
         print(name, f"{sum(each)}/{len(each)}", sep="\t")
-    k, n = sum(map(sum, killed.values())), sum(map(len, killed.values()))
+    k, n = sum(map(sum, tally.values())), sum(map(len, tally.values()))
     low, high = scipy.stats.binomtest(k, n).proportion_ci()
     print(f"{k} of {n} mutants are killed, {k / n:.3f} ({low:.3f} to {high:.3f}).")
 

@@ -139,6 +139,20 @@ def test_noise_rate_weighs_rows_with_the_class_priors():
     assert transitions.noise_rate(matrix, [0.75, 0.25]) == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("bad", [np.zeros((2, 2)), np.full((2, 2), np.nan), np.eye(3)])
+def test_errors_of_what_is_no_matrix_are_refused(bad):
+    for error in (transitions.l1_error, transitions.frobenius_error):
+        for pair in ((bad, np.eye(2)), (np.eye(2), bad)):
+            with pytest.raises(InputError, match=r"estimate|true matrix"):
+                error(*pair)
+
+
+@pytest.mark.parametrize("priors", [[-0.5, 1.5], [0.0, 0.0], [0.5, float("nan")], [0.5, float("inf")], [1.0], 1.0])
+def test_priors_that_are_none_are_refused(priors):
+    with pytest.raises(InputError, match="class_priors must be"):
+        transitions.noise_rate(np.eye(2), priors)
+
+
 def test_errors_of_a_case_worked_by_hand():
     truth, estimate = [[0.8, 0.2], [0.2, 0.8]], [[0.9, 0.1], [0.2, 0.8]]
     assert transitions.l1_error(estimate, truth) == pytest.approx(0.2 / 2)

@@ -14,7 +14,7 @@ from strategies import few
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import hoc
-from labelnoise.estimators._consensus import consensus, distance, match, two_nearest
+from labelnoise.estimators._consensus import _softmax, consensus, distance, match, two_nearest
 
 quick = few(25)
 
@@ -47,6 +47,10 @@ def test_frequencies_are_symmetric_and_each_order_holds_those_below(n_classes, s
     np.testing.assert_allclose(third, third.transpose(1, 0, 2), atol=1e-15)
     np.testing.assert_allclose(third.sum(axis=0), second, atol=1e-15)
     np.testing.assert_allclose(first, np.bincount(triples.ravel(), minlength=n_classes) / 150, atol=1e-15)
+
+
+def test_logits_far_apart_give_probabilities():
+    np.testing.assert_array_equal(_softmax(np.array([[2000.0, 0.0], [0.0, 0.0]])), [[1, 0], [0.5, 0.5]])
 
 
 def test_neighbours_are_those_of_all_pairwise_similarities(monkeypatch):

@@ -108,6 +108,7 @@ def test_messages_name_what_was_passed():
         (np.eye(3), [0.0, 1.0, 1.0], "noisy_labels must be integers, not float64"),
         (np.eye(3), [0, 2, 2], "Class 1 has no noisy label; number the classes 0, 1, ... without a gap"),
         (np.eye(3), [0, 0, 0], "Class 1 has no noisy label"),
+        (np.eye(3), [0, 10**12, 1], "noisy_labels has 1000000000000 in row 1, more than it has labels; number the"),
     ],
 )
 def test_features_that_can_not_be_used_are_refused(features, labels, message):

@@ -161,8 +161,23 @@ def test_known_clean_classes_have_the_deviation_of_a_multinomial(n_classes, seed
     deviation = likelihood_deviation(probs, labels, counts)
     seen = counts > 0
     np.testing.assert_allclose(deviation[seen], np.sqrt(counts * (1 - counts) / 100)[seen], rtol=0.02)
+    whole = seen.all(axis=1)
+    np.testing.assert_allclose(deviation[whole], np.sqrt(counts * (1 - counts) / 100)[whole], rtol=1e-5)
     # Of no flip among 100, the scale of the likelihood; 1 % is the part that its curvature takes.
     np.testing.assert_allclose(deviation[~seen], 1 / 100, rtol=0.02)
+
+
+def test_an_entry_that_is_held_at_0_deviates_by_the_inverse_of_the_slope_there():
+    probs, labels = np.repeat([[0.8, 0.2], [0.2, 0.8]], 100, axis=0), np.repeat([0, 1], 100)
+
+    def log_likelihood(matrix):
+        return np.log((probs @ matrix)[np.arange(200), labels]).sum()
+
+    step = 1e-6
+    slope = (log_likelihood(np.eye(2)) - log_likelihood(np.array([[1 - step, step], [0, 1]]))) / step
+    deviation = likelihood_deviation(probs, labels, np.eye(2))
+    # A little less, by the curvature that there is too.
+    assert deviation[0, 1] == deviation[1, 0] == pytest.approx(1 / slope, rel=0.02)
 
 
 @quick

@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from strategies import few
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import selective_costs, selective_threshold
+from labelnoise.estimators._selection import _learn, _whitened
 
 quick = few(25)
 
@@ -36,6 +38,14 @@ def test_of_all_thresholds_that_accept_enough_the_purest_is_taken(n_classes, dec
         enough = [each for each in sets if len(each) >= np.ceil(coverage * 40)]
         purest = max(enough, key=lambda each: ((each == j).mean(), len(each)))
         np.testing.assert_allclose(estimate[j], np.bincount(purest, minlength=n_classes) / len(purest))
+
+
+def test_the_purest_threshold_is_found_where_it_lies_below_most_samples():
+    # The samples that are most probably of a class all bear the other label, so that only all of them are half pure.
+    share, labels = np.arange(20_000) / 20_000, np.repeat([0, 1], 10_000)
+    np.testing.assert_array_equal(
+        selective_threshold(np.stack([share, 1 - share], axis=1), labels), np.full((2, 2), 0.5)
+    )
 
 
 def test_only_the_order_of_the_probabilities_counts():
@@ -95,6 +105,32 @@ def test_a_feature_that_never_changes_does_no_harm():
     more = np.column_stack([features, np.full(600, 7.0), features[:, 0]])
     np.testing.assert_allclose(selective_costs(more, labels), selective_costs(features, labels), atol=1e-12)
     transitions.validate(selective_costs(np.zeros((600, 2)), labels))
+
+
+def test_a_class_none_of_whose_accepted_samples_bears_its_label_has_their_labels():
+    learn, count = np.split(np.random.default_rng(0).permutation(600), 2)
+    clean = np.arange(600) % 3
+    features = np.array([[5.0, 0], [0, 5], [-5, -5]])[clean] + np.random.default_rng(1).standard_normal((600, 2))
+    labels = clean.copy()
+    labels[count[clean[count] == 2]] = 0
+    assert (labels[learn] == 2).any()
+    found = selective_costs(features, labels, seed=0)[2]
+    assert found[2] == 0
+    assert found[0] > 0.5
+
+
+def test_the_scores_are_learned_to_the_minimum_of_the_surrogate():
+    features, labels, _ = gaussian(transitions.symmetric(2, 0.3), 400, 0, distance=2)
+    white, costs = _whitened(features, np.arange(400)), np.array([0.1, 0.5], dtype=np.float32)
+
+    def surrogate(weights, cost):
+        scores = white @ weights
+        return np.mean((labels != 1) * np.logaddexp(0, scores) + cost * np.logaddexp(0, -scores))
+
+    learned = _learn(white, labels == 1, costs)
+    for found, cost in zip(learned.T, costs, strict=True):
+        best = scipy.optimize.minimize(surrogate, np.zeros(3), args=(cost,), options={"gtol": 1e-9})
+        assert surrogate(found, cost) == pytest.approx(best.fun, abs=1e-7)
 
 
 def test_a_class_that_nothing_accepts_gets_the_row_of_the_identity():

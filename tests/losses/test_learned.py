@@ -88,6 +88,13 @@ def test_a_revision_starts_at_its_estimate(matrix):
     np.testing.assert_allclose(current(learned.Revised(matrix)), matrix, atol=1e-7)
 
 
+def test_what_is_learned_is_added_to_the_estimate_and_what_falls_below_0_is_clipped():
+    loss = learned.Revised(SKEWED)
+    with torch.no_grad():
+        loss.delta[:] = torch.tensor([[0.1, -0.3, 0.0], [0.2, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(current(loss), [[8 / 9, 0, 1 / 9], [1 / 6, 1 / 2, 1 / 3], SKEWED[2]], atol=1e-7)
+
+
 @every_loss
 def test_in_eval_mode_the_loss_is_the_correction_by_the_current_matrix(make):
     loss, (logits, labels) = stepped(make()).eval(), drawn(16, seed=9)

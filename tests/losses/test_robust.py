@@ -91,6 +91,26 @@ def test_the_logarithm_of_0_of_the_public_codes_gives_their_loss():
     assert default == 1
 
 
+def test_unless_told_otherwise_the_weights_are_those_of_the_papers():
+    logits, labels = drawn(16)
+    q = likelihoods(logits, labels)
+    assert GeneralisedCrossEntropy()(logits, labels).item() == pytest.approx(np.mean((1 - q**0.7) / 0.7))
+    assert SymmetricCrossEntropy()(logits, labels).item() == pytest.approx(np.mean(-0.1 * np.log(q) + 4 * (1 - q)))
+    # A target is 0.3 q at first, and the regulariser 3 log(1 - q . t).
+    loss, said = EarlyLearning(16, 3).double(), logits.softmax(dim=1)
+    expected = CrossEntropy()(logits, labels) + 3 * (1 - 0.3 * (said**2).sum(dim=1)).log().mean()
+    torch.testing.assert_close(loss.on_batch(lambda _: logits, batch(logits, labels)), expected, rtol=1e-3, atol=0)
+
+
+def test_what_a_sure_network_says_is_kept_a_little_away_from_0_and_1():
+    logits = torch.tensor([[100.0, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    loss = EarlyLearning(1, 3, weight=1.0, memory=0.75).double()
+    value = loss.on_batch(lambda _: logits, batch(logits, torch.tensor([0])))
+    clipped = torch.tensor([0.9999, 1e-4, 1e-4], dtype=torch.float64)
+    torch.testing.assert_close(loss.targets[0], 0.25 * clipped / clipped.sum())
+    assert value.item() == pytest.approx(np.log(1 - 0.25 * (clipped**2).sum().item() / clipped.sum().item()))
+
+
 @pytest.mark.parametrize("loss", [GeneralisedCrossEntropy(0.4), SymmetricCrossEntropy(0.5, 2.0)])
 def test_gradients_are_right(loss):
     logits, labels = drawn(4)
