@@ -134,8 +134,11 @@ def test_a_part_of_our_recipe_is_named_by_what_the_trial_leaves_out(made_up):
     asked = plans.ablation(noises=["paper-0.5"], seeds=1, profile="smoke")
     table = tables.ablation(made_up(trial) for trial in asked)
     assert table["part"].tolist() == [
-        "the whole", "with a graph of pixels", "without the validation images", "without augmented images and averaging",
-    ]  # fmt: skip
+        "the whole",
+        "with a graph of pixels",
+        "without the validation images",
+        "without augmented images and averaging",
+    ]
 
 
 def tried(*scores, method="forward", transition="true", options=()):
