@@ -143,7 +143,7 @@ class Mixup(CrossEntropy):
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
-        rule = "alpha must be a number above 0 and finite, from 1e-6 to 1e6"
+        rule = "alpha must be a number from 1e-6 to 1e6"
         self.alpha = check_number(alpha, rule, lambda number: 1e-6 <= number <= 1e6)
 
     def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
