@@ -9,6 +9,7 @@ import pytest
 from labelnoise import cli
 from labelnoise.errors import InputError
 from labelnoise.own._samples import read_samples
+from labelnoise.own._tabular import read_labels
 
 NAMES = ("cat", "dog", "owl")
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 0])
@@ -149,3 +150,11 @@ def test_the_command_says_first_how_files_were_read_and_the_report_keeps_it(caps
     ]
     assert "Labels are matched by name with the columns of both.csv" in Path("new/folder/report.html").read_text()
     assert "Labels are matched by name with the columns of both.csv" in Path("new/folder/report.json").read_text()
+
+
+def test_a_name_of_a_column_that_goes_over_two_lines_is_told_on_one(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(b'"a\tb"\t"c\n"1\t0\n')
+    with pytest.raises(InputError) as told:
+        read_labels(path)
+    assert "\n" not in str(told.value)
