@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelnoise._checks import one_line
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels
 from labelnoise.own._tables import INDEX, Table, encoded, is_number, open_table, reading
@@ -75,7 +74,7 @@ def _counts_rows(column: Any) -> bool:
 
 def listed(names: Sequence[str], most: int = 8) -> str:
     """Names in a sentence, of many the first."""
-    return ", ".join(map(one_line, names[:most])) + (f", ... ({len(names)} in all)" if len(names) > most else "")
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
 def label_place(table: Table, wanted: str | None = None, taken: Collection[int] = ()) -> tuple[int, int]:
