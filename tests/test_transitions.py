@@ -1,3 +1,4 @@
+import decimal
 import re
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import few
 
-from labelnoise import names, transitions
+from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 
 quick = few(50)
@@ -86,6 +87,24 @@ def test_validate_says_what_is_wrong_and_where(matrix, message):
 def test_validate_checks_the_number_of_classes():
     with pytest.raises(InputError, match=r"has 2 classes but the data have 3; pass one of shape \(3, 3\)"):
         transitions.validate(np.eye(2), 3)
+
+
+def test_what_is_wrong_with_a_large_input_is_still_said_in_a_short_sentence():
+    large = np.full((500, 500), 2.0)
+    for call in (
+        lambda: transitions.validate(large),
+        lambda: transitions.noise_rate(np.eye(3), large),
+        lambda: noise.draw(large, np.random.default_rng(0)),
+    ):
+        with pytest.raises(InputError, match=r"\[2\.0, 2\.0, .*\.\.\.") as told:
+            call()
+        assert len(str(told.value)) < 250
+
+
+@pytest.mark.parametrize("n_classes", [np.ones(2), decimal.Decimal("sNaN"), "2", 0])
+def test_a_number_of_classes_to_validate_by_is_a_whole_number(n_classes):
+    with pytest.raises(InputError, match="n_classes must be a whole number from 1 up"):
+        transitions.validate(np.eye(2), n_classes)
 
 
 def test_validate_returns_a_new_array():

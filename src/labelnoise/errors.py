@@ -2,4 +2,7 @@
 
 
 class InputError(ValueError):
-    """What was passed in can't be used. The message names the offending value and what to do."""
+    """What was passed in can't be used. The message names the offending value and what to do, on one line."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(" ".join(message.splitlines()))  # a name in a file may go over several

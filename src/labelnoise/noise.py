@@ -10,7 +10,7 @@ import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise._checks import Labels as Labels
-from labelnoise._checks import as_numbers, check_flag, check_generator, check_images, check_size
+from labelnoise._checks import as_numbers, check_flag, check_generator, check_images, check_size, shown
 from labelnoise._checks import check_labels as check_labels
 from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix, check_n_classes, check_rate, validate
@@ -72,7 +72,7 @@ def _check_probs(probs: ArrayLike) -> Probs:
         raise InputError(f"probs must have shape (n_samples, n_classes) with 2 classes or more, not {array.shape}.")
     # Written so that NaN counts as wrong.
     if len(wrong := np.flatnonzero(~((array >= 0).all(axis=1) & (np.abs(array.sum(axis=1) - 1) <= 1e-6)))):
-        row = array[wrong[0]].tolist()
+        row = shown(array[wrong[0]].tolist())
         raise InputError(f"Row {wrong[0]} of probs is {row}; entries must be 0 or more and a row sum to 1.")
     return array
 

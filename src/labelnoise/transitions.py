@@ -32,7 +32,7 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
 
     Raises:
         InputError: it is not square, has another number of classes, or has a row that is not a
-            probability distribution. The message names the row.
+            probability distribution, which the message names; n_classes is no whole number.
 
     >>> validate([[1, 0], [0.2, 0.8]])
     array([[1. , 0. ],
@@ -41,14 +41,15 @@ def validate(transition_matrix: ArrayLike, n_classes: int | None = None) -> Matr
     matrix = as_numbers(transition_matrix, "A transition matrix", "a square table of numbers")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
         raise InputError(f"A transition matrix must be square with at least 2 classes, not of shape {matrix.shape}.")
-    if n_classes is not None and len(matrix) != n_classes:
+    if n_classes is not None and len(matrix) != check_whole(n_classes, "n_classes", 1):
         raise InputError(
             f"The transition matrix has {len(matrix)} classes but the data have {n_classes}; "
             f"pass one of shape ({n_classes}, {n_classes})."
         )
     for i, row in enumerate(matrix):
         if not np.all(np.isfinite(row)) or row.min() < 0 or row.max() > 1 + 1e-6:
-            raise InputError(f"Row {i} of the transition matrix is {row.tolist()}; its entries must lie in [0, 1].")
+            entries = shown(row.tolist())
+            raise InputError(f"Row {i} of the transition matrix is {entries}; its entries must lie in [0, 1].")
     sums = matrix.sum(axis=1)
     wrong = np.flatnonzero(np.abs(sums - 1) > 1e-6)
     if len(wrong):
@@ -163,7 +164,7 @@ def noise_rate(transition_matrix: ArrayLike, class_priors: ArrayLike | None = No
     weights = np.ones(len(kept)) if class_priors is None else as_numbers(class_priors, "class_priors")
     largest = weights.max(initial=0)
     if weights.shape != kept.shape or not (weights >= 0).all() or not 0 < largest < math.inf:
-        raise InputError(f"class_priors must be {len(kept)} numbers, 0 or more, not {weights.tolist()}.")
+        raise InputError(f"class_priors must be {len(kept)} numbers, 0 or more, not {shown(weights.tolist())}.")
     # By a power of two, which rounds nothing: numbers of any scale can then be added.
     return float(1 - np.average(kept, weights=np.ldexp(weights, -np.frexp(largest)[1])))
 

@@ -109,3 +109,15 @@ def test_tensors_of_single_precision_are_taken_and_left_alone():
 def test_what_can_not_be_used_is_refused(call, message):
     with pytest.raises(InputError, match=re.escape(message)):
         call()
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-200, 1e-101, 1e-99])
+def test_next_to_no_temperature_leaves_the_largest_probabilities_alone(temperature):
+    found = scaled([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]], temperature)
+    np.testing.assert_array_equal(found, [[1, 0, 0], [0.5, 0.5, 0]])
+
+
+@pytest.mark.parametrize("probs", [[[0.5, np.inf]], np.empty((2, 0))])
+def test_infinite_probabilities_and_none_at_all_are_refused(probs):
+    with pytest.raises(InputError, match="pred_probs"):
+        scaled(probs, 1)

@@ -288,7 +288,7 @@ def test_early_learning_keeps_the_type_of_its_means():
         (lambda: SymmetricCrossEntropy(log_of_zero=0), "log_of_zero must be a number below 0 and finite, not 0"),
         (lambda: EarlyLearning(8, 3, weight="3"), "weight must be a number above 0 and finite, not '3'"),
         (lambda: EarlyLearning(8, 3, memory=2), "memory must be a number above 0 up to 1, not 2"),
-        (lambda: Mixup(0.0), "alpha must be a number above 0 and finite, not 0.0"),
+        (lambda: Mixup(0.0), "alpha must be a number from 1e-6 to 1e6, not 0.0"),
         (lambda: CoTeaching(forget=0.0), "forget must be a number above 0 up to 1, not 0.0"),
         (lambda: CoTeaching(ramp=None), "ramp must be a number above 0 up to 1, not None"),
     ],

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from strategies import answered
 
 from labelnoise import cli
 from labelnoise.errors import InputError
+from labelnoise.own._probs import read_probs
 from labelnoise.own._samples import read_samples
+from labelnoise.own._tabular import read_labels
 
 NAMES = ("cat", "dog", "owl")
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 0])
@@ -149,3 +152,12 @@ def test_the_command_says_first_how_files_were_read_and_the_report_keeps_it(caps
     ]
     assert "Labels are matched by name with the columns of both.csv" in Path("new/folder/report.html").read_text()
     assert "Labels are matched by name with the columns of both.csv" in Path("new/folder/report.json").read_text()
+
+
+@pytest.mark.parametrize("content", [b'"a\tb"\t"c\n"1\t0\n', b'"*\n0[0\n'])
+def test_a_name_of_a_column_that_goes_over_two_lines_is_told_on_one(content, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(content)
+    refused = [answered(read, path)[1] for read in (read_labels, read_probs)]
+    assert any(refused)
+    assert not any("\n" in said for said in refused if said)

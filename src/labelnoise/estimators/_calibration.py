@@ -10,6 +10,7 @@ from labelnoise._checks import as_array, check_number
 from labelnoise.errors import InputError
 from labelnoise.estimators._inputs import Floats, check_inputs, row_blocks
 
+COLDEST = 1e-100  # below which only the largest probabilities are left, as they are at it
 LARGEST_LOG = 5.0  # temperatures from 1/148 to 148
 
 
@@ -68,16 +69,19 @@ def scaled(pred_probs: ArrayLike, temperature: float) -> Floats:
         A new array of the same shape, in float64.
 
     Raises:
-        InputError: numbers that are negative, NaN or no floats; a temperature that is not positive.
+        InputError: numbers that are negative, not finite or no floats; a temperature that is not positive.
 
     >>> scaled([0.9, 0.1], 2).round(2)
     array([0.75, 0.25])
     """
     temperature = check_number(temperature, "A temperature must be positive and finite", lambda value: value > 0)
     probs = as_array(pred_probs, "pred_probs")
-    if not np.issubdtype(probs.dtype, np.floating) or not probs.ndim:
+    if not np.issubdtype(probs.dtype, np.floating) or not probs.shape[-1]:
         raise InputError(f"pred_probs must be floating-point probabilities by class, not {probs.dtype} {probs.shape}.")
-    if not (probs >= 0).all():
-        worst = probs[~(probs >= 0)][0]
+    if len(wrong := probs[~((probs >= 0) & (probs < np.inf))]):
+        worst = wrong[0]
         raise InputError(f"pred_probs has the value {worst}; pass probabilities, and apply a softmax to logits first.")
-    return scipy.special.softmax(_logs(probs) / temperature, axis=-1)
+    logs = _logs(probs)
+    if temperature < COLDEST:
+        logs -= logs.max(axis=-1, keepdims=True)
+    return scipy.special.softmax(logs / max(temperature, COLDEST), axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise._checks import as_array, as_numbers, check_number, check_whole, shown
+from labelnoise._checks import as_array, as_numbers, check_labels, check_number, check_whole, shown
 from labelnoise.errors import InputError
 from labelnoise.estimators._inputs import check_inputs, row_blocks
 from labelnoise.transitions import Matrix, validate
@@ -142,8 +142,11 @@ def bootstrap_deviation(
     Arguments and errors as `interval`; of several fits, that of their mean. A resample has `size` examples, by default
     as many as there are.
     """
-    fits, labels = _several(pred_probs), as_array(noisy_labels, "noisy_labels")
+    fits = _several(pred_probs)
     _check_estimate(estimate)
+    labels = check_labels(noisy_labels, fits.shape[2], "noisy_labels")
+    if len(labels) != fits.shape[1]:
+        raise InputError(f"There are {fits.shape[1]} rows of pred_probs but {len(labels)} noisy_labels.")
     resamples, generator = check_whole(resamples, "resamples", 2), np.random.default_rng(check_whole(seed, "seed", 0))
     drawn: list[Any] = []
     for _ in range(resamples):

@@ -135,15 +135,16 @@ class Mixup(CrossEntropy):
     Beta(alpha, alpha), once per batch. It draws from torch's default generator.
 
     Args:
-        alpha: above 0; 0.1 to 0.4 in the paper for clean labels, up to 32 for noisy ones.
+        alpha: from 1e-6 to 1e6; 0.1 to 0.4 in the paper for clean labels, up to 32 for noisy ones.
 
     Raises:
-        InputError: an alpha that is not positive.
+        InputError: an alpha outside that range, beyond which torch's draws are not those of Beta.
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
-        self.alpha = _positive("alpha", alpha)
+        rule = "alpha must be a number from 1e-6 to 1e6"
+        self.alpha = check_number(alpha, rule, lambda number: 1e-6 <= number <= 1e6)
 
     def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
         share = torch.distributions.Beta(self.alpha, self.alpha).sample().item()
