@@ -409,6 +409,14 @@ def test_rates_show_each_seed_and_the_mean_error_at_their_rate(records):
             np.testing.assert_allclose(means, (100 - 100 * arm[accuracy]).groupby(arm["rate"]).mean())
 
 
+def test_errors_that_differ_by_rounding_alone_have_an_axis(records):
+    table = tables.by_rate(tables.as_table(records(3, ["symmetric-0.2", "symmetric-0.6"], ["lenet"])))
+    table["last_accuracy"] = np.where(table["seed"] == 0, 0.7, np.nextafter(0.7, 1))
+    (ax,) = figures.error_against_rate(table).axes
+    low, high = ax.get_ylim()
+    assert low < 30 < high
+
+
 def test_gains_show_every_row_with_its_interval_beside_zero(records):
     rows = tables.gains(tables.as_table(records(3)))
     rows["corrected"] = np.where(rows["model"] == "lenet", 0.04, 0.06)

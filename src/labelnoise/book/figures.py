@@ -1,7 +1,4 @@
-"""Figures of labels and accuracies, from images or a table of records.
-
-Each function returns a matplotlib Figure and shows nothing.
-"""
+"""Matplotlib figures of labels and accuracies, from images or a table of records; none is shown here."""
 
 from __future__ import annotations
 
@@ -144,6 +141,9 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
     )  # fmt: skip
     arms = _arms(table)
     for axes_row, model in zip(axes, models, strict=True):
+        errors = 100 * (1 - table.loc[table["model"] == model, accuracy])
+        if np.ptp(errors) < 1e-6:  # alike but for rounding, of which matplotlib makes a logarithmic axis of no height
+            axes_row[0].set_ylim(0.9 * errors.min(), 1.1 * errors.max())
         for ax, family in zip(axes_row, families, strict=True):
             cell = table[(table["model"] == model) & (table["family"] == family)]
             if not (cell["rate"] > 0).any():
@@ -164,11 +164,9 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
             ax.yaxis.set_major_formatter("{x:g}")
             ax.yaxis.set_minor_formatter(NullFormatter())
             ax.set_title(f"{MODEL_TITLES[model]}, {family}, n = {cell[cell['rate'] > 0]['seed'].nunique()}")
-            ax.set_xticks(sorted(cell["rate"].unique()))
-            ax.set_xlabel("noise rate")
+            ax.set(xticks=sorted(cell["rate"].unique()), xlabel="noise rate")
         axes_row[0].set_ylabel("error on clean test labels (%)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(arms), 3), frameon=False)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(arms), 3))
     return figure
 
 

@@ -110,7 +110,7 @@ def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], co
     found = pd.DataFrame(rows, columns=[*ARM_COLUMNS, "gain", "low", "high", "n", "p_value", *medians])
     # One seed tells nothing, and so is no comparison to correct for.
     tested = found["p_value"].notna()
-    found.loc[tested, "corrected"] = holm(found.loc[tested, "p_value"])
+    found.loc[tested, "corrected"] = holm(found.loc[tested, "p_value"].astype(float))
     return found
 
 
