@@ -11,7 +11,7 @@ def table(**accuracies):
         for method, values in accuracies.items()
         for seed, value in enumerate(values)
     ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).assign(failed=False)
 
 
 def test_the_best_method_stands_first_and_cross_entropy_where_no_gain_would():
@@ -21,10 +21,12 @@ def test_the_best_method_stands_first_and_cross_entropy_where_no_gain_would():
     assert shown["gain (points)"].iloc[1] == shown["p"].iloc[1] == ""
 
 
-def test_runs_that_end_below_half_are_counted_beside_the_lowest():
-    runs = table(**{"cross-entropy": [0.85, 0.5, 0.9]}, forward=[0.33, 0.9, 0.49])
-    assert results.below_half(runs).tolist() == [0, 2]
-    assert results.compared(runs)["lowest"].tolist() == ["50.0", "33.0 (2)"]
+def test_runs_that_failed_are_counted_beside_the_mean_of_the_others():
+    runs = table(**{"cross-entropy": [0.85, 0.5, 0.9]}, forward=[0.33, 0.9, 0.48], mixup=[0.3, 0.3, 0.3])
+    runs["failed"] = runs["last_accuracy"] < 0.5
+    assert results.failures(runs)["failed"].tolist() == [0, 2, 3]
+    shown = results.compared(runs)["failed (others)"].droplevel("noise")
+    assert shown.tolist() == ["0", "2 (90.0)", "3"]
 
 
 def test_a_column_says_how_many_runs_there_are_where_methods_differ():

@@ -39,6 +39,13 @@ def test_the_accuracy_at_the_best_epoch_is_neither_the_largest_nor_the_last(made
     assert row["memorised"] == 0.3
 
 
+@pytest.mark.parametrize(("accuracy", "failed"), [(0.45, True), (0.46, False)])
+def test_a_run_failed_if_it_tells_noisy_labels_hardly_better_than_their_most_frequent_one(made_up, accuracy, failed):
+    uneven = {"oracle": [[0.8, 0.2, 0.0], [0.3, 0.6, 0.1], [0.2, 0.2, 0.6]]}  # the first is 1.3 / 3 = 0.433 of them
+    history = HISTORY | {"noisy_validation_accuracy": [0.9, 0.9, accuracy], "clean_test_accuracy": [0.1, 0.1, 0.1]}
+    assert tables.as_table([made_up(history=history, transition_matrices=uneven)])["failed"].tolist() == [failed]
+
+
 def test_curves_have_one_row_per_record_and_epoch(tiny, made_up):
     records = [made_up(tiny(seed=1), history=HISTORY), made_up(tiny(seed=2, method="forward", transition="true"))]
     curves = tables.as_curves(records)
@@ -251,12 +258,11 @@ def a_run(made_up, asked, noisy, clean, **fields):
 SYMMETRIC = [[0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6]]
 
 
-def test_a_gain_is_foretold_by_noisy_labels_alone_and_its_own_refits_are_left_out(tiny, made_up):
+def test_a_gain_is_foretold_by_noisy_labels_alone(tiny, made_up):
     plain = a_run(made_up, tiny(seed=1), [0.50, 0.52, 0.44], [0.8, 0.8, 0.7])
     better = a_run(made_up, tiny(seed=1, method="forward", transition="true"), [0.5, 0.5, 0.52], [0.8, 0.8, 0.85])
     alone = a_run(made_up, tiny(seed=2, method="forward", transition="true"), [0.5, 0.5, 0.52], [0.8, 0.8, 0.85])
-    refit = a_run(made_up, tiny(seed=1, method="mixup", refit=True), [0.5, 0.5, 0.9], [0.8, 0.8, 0.9])
-    (row,) = rule_tables.predicted_gains([plain, better, alone, refit], "here").to_dict("records")
+    (row,) = rule_tables.predicted_gains([plain, better, alone], "here").to_dict("records")
     assert (row["training"], row["method"], row["seed"]) == ("here", "forward", 1)
     assert row["gain"] == pytest.approx(15)
     assert row["margin"] == pytest.approx(0.6 - 0.2)
@@ -267,6 +273,16 @@ def test_a_gain_is_foretold_by_noisy_labels_alone_and_its_own_refits_are_left_ou
     assert row["told"]
     assert row["right"]
     assert list(rule_tables.predicted_gains([plain])) == list(row)
+
+
+def test_of_a_refit_the_gain_over_a_refit_is_measured_and_nothing_foretold(tiny, made_up):
+    plain = a_run(made_up, tiny(seed=1), [0.5, 0.5, 0.4], [0.8, 0.8, 0.6])
+    refit = a_run(made_up, tiny(seed=1, refit=True), [0.5, 0.5, 0.8], [0.8, 0.8, 0.7])
+    better = a_run(made_up, tiny(seed=1, method="mixup", refit=True), [0.5, 0.5, 0.9], [0.8, 0.8, 0.9])
+    (row,) = rule_tables.predicted_gains([plain, refit, better]).to_dict("records")
+    assert row["gain"] == pytest.approx(20)
+    assert np.isnan(row["predicted"])
+    assert not row["told"]
 
 
 def judged(rows):
@@ -284,18 +300,18 @@ def test_how_often_the_rule_is_right_is_counted_by_the_size_of_the_gain():
 
 def test_a_cell_has_the_mean_margin_and_gain_of_its_runs():
     cell = ["usual", "d", "lenet", "paper-0.5", "forward", "true"]
-    rows = pd.DataFrame([[*cell, 0.2, 1.0], [*cell, 0.4, 3.0], [*cell[:-1], "oracle", 0.2, -1.0]],
-                        columns=["training", "dataset", *tables.ARM_COLUMNS, "margin", "gain"])  # fmt: skip
+    rows = pd.DataFrame([[*cell, 8, 0.2, 1.0], [*cell, 8, 0.4, 3.0], [*cell[:-1], "oracle", 8, 0.2, -1.0]],
+                        columns=["training", "dataset", *tables.ARM_COLUMNS, "epochs", "margin", "gain"])  # fmt: skip
     assert rule_tables.by_margin(rows).values.tolist() == [
-        [*cell, pytest.approx(0.3), 2.0, 2],
-        [*cell[:-1], "oracle", 0.2, -1.0, 1],
+        [*cell, 8, pytest.approx(0.3), 2.0, 2],
+        [*cell[:-1], "oracle", 8, 0.2, -1.0, 1],
     ]
 
 
-def test_the_rule_stands_beside_correcting_always_and_never():
+def test_the_rule_stands_beside_correcting_always_in_long_training_and_never():
     cells = pd.DataFrame({"margin": [0.1, 0.2, 0.3, 0.6, 0.7], "gain": [4.0, -2.0, 1.0, 0.5, -0.1]})
-    found = rule_tables.choices(cells)
-    assert found.index.tolist() == ["correct always", "follow the rule", "never correct"]
-    assert found["better"].tolist() == [3, 3, 2]
-    assert found["misses"].tolist() == [1, 1, 1]
-    assert found["gives away"].tolist() == pytest.approx([2.1 / 5, 2.5 / 5, 5.5 / 5])
+    found = rule_tables.choices(cells.assign(epochs=[40, 8, 20, 8, 20]))
+    assert found.index.tolist() == ["correct always", "follow the rule", "correct in long training", "never correct"]
+    assert found["better"].tolist() == [3, 3, 3, 2]
+    assert found["misses"].tolist() == [1, 1, 0, 1]
+    assert found["gives away"].tolist() == pytest.approx([2.1 / 5, 2.5 / 5, 0.6 / 5, 5.5 / 5])

@@ -138,6 +138,12 @@ def planned(name: str, changed: Mapping[str, Any] = EMPTY) -> Plan:
     return found
 
 
+def groups(*names: str) -> list[Trial]:
+    """The trials of groups of other chapters, with their defaults, each named ``CHAPTER: GROUP``."""
+    pairs = (name.split(": ") for name in names)
+    return [asked for chapter, group in pairs for asked in planned(chapter).groups[group]]
+
+
 def planned_by_all() -> list[Trial]:
     """The trials of the book: those that its chapters ask for with their defaults, each once."""
     return merged(planned(name) for name in notebook_names())

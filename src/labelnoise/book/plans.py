@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from labelnoise.book.plan import Plan as Plan
@@ -134,12 +134,12 @@ def reported(arm: tuning.Arm, choice: tuning.Choice, seed: int) -> Trial:
     return dataclasses.replace(asked, refit=True) if arm.method in WITH_GRAPH else asked
 
 
-def forward_alone(trials: Sequence[Trial], seeds: int) -> list[Trial]:
-    """The trials of cross-entropy and of forward correction by the true T, a distorted one or one that was learned."""
+def forward_alone(trials: Iterable[Trial]) -> list[Trial]:
+    """Each trial of cross-entropy, and of forward correction by the true T, a distorted one or one that was learned."""
     return [
         asked
-        for asked in trials
-        if asked.seed < seeds and asked.method in ("cross-entropy", "forward")
+        for asked in dict.fromkeys(trials)
+        if asked.method in ("cross-entropy", "forward")
         if asked.transition in (None, "true", "alternating") or asked.distortion
     ]
 

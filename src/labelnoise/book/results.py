@@ -7,9 +7,11 @@ import pandas as pd
 from labelnoise.book import tables, titles
 
 
-def below_half(table: pd.DataFrame) -> pd.Series:
-    """How many runs of each arm end below an accuracy of 50 %, by network, noise, method and source of T."""
-    return (table["last_accuracy"] < 0.5).groupby([table[name] for name in tables.ARM_COLUMNS], sort=False).sum()
+def failures(table: pd.DataFrame) -> pd.DataFrame:
+    """How many runs of each arm failed (`tables.failed`), and the mean accuracy in percent of the others, if any."""
+    sound = 100 * table["last_accuracy"].mask(table["failed"])
+    cells = table.assign(sound=sound).groupby(tables.ARM_COLUMNS, sort=False)
+    return cells.agg(failed=("failed", "sum"), others=("sound", "mean")).reset_index()
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:
@@ -21,15 +23,14 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
         table: as `tables.as_table` gives it, of one network, with cross-entropy.
 
     Returns:
-        One row per noise and method: the mean accuracy in percent with its standard deviation; the lowest of the runs,
-        and in brackets how many end below 50 %; the gain in points with its 95 % interval; and p. The heading of the
-        methods says how many runs each has, or a column does where they differ.
+        One row per noise and method: the mean accuracy in percent with its standard deviation; the lowest of the runs;
+        how many failed, and in brackets the mean of the others; the gain in points with its 95 % interval; and p. The
+        heading of the methods says how many runs each has, or a column does where they differ.
     """
     noisy = table[table["noise"] != "clean"]
     gains = tables.gains(noisy).drop(columns="n")
     rows = tables.accuracies(noisy).merge(gains, how="left", on=tables.ARM_COLUMNS)
-    counts = rows.join(below_half(noisy).rename("count"), on=tables.ARM_COLUMNS)["count"]
-    rows["lowest"] += [f" ({count})" if count else "" for count in counts]
+    rows = rows.merge(failures(noisy), on=tables.ARM_COLUMNS)
     noises = list(dict.fromkeys(rows["noise"]))
     rows = rows.assign(cell=rows["noise"].map(noises.index), order=-rows["gain"].fillna(0.0))
     rows = rows.sort_values(["cell", "order"])
@@ -40,6 +41,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
             "method": [titles.method_title(*arm) for arm in zip(rows["method"], rows["transition"], strict=True)],
             "accuracy (%)": rows["last_accuracy"],
             "lowest": rows["lowest"],
+            "failed (others)": [_failed(*row) for row in zip(rows["failed"], rows["others"], strict=True)],
             "gain (points)": [titles.spanned(*row) for row in rows[["gain", "low", "high"]].to_numpy()],
             "p": rows["corrected"].map(titles.p_value),
             "n": rows["n"],
@@ -50,3 +52,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     if shown["n"].nunique() == 1:
         shown = shown.rename(columns={"method": f"method, n = {shown['n'].iloc[0]}"}).drop(columns="n")
     return shown.set_index(list(shown.columns[:2]))
+
+
+def _failed(count: int, others: float) -> str:
+    return f"{count} ({others:.1f})" if count and others == others else str(count)

@@ -10,35 +10,33 @@ import pandas as pd
 from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.estimators import rule
 from labelnoise.training import method
-from labelnoise.trials import Record, n_validation
+from labelnoise.trials import Record, Trial, n_validation
 
 
 def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFrame:
     """What noisy validation labels say of each gain over cross-entropy, beside the gain itself, one row per run.
 
     Both are of the last epoch. T is what confident learning reads from the cross-entropy fit, so no clean label has a
-    part in the prediction. A refit is left out, as it has learned from the validation images.
+    part in the prediction; a run without it has no row. Of a refit nothing is predicted (NaN), as it has learned from
+    the validation images.
 
     Args:
         records: of any arms, with cross-entropy of the same seeds among them.
         training: what the records have in common, for the first column.
 
     Returns:
-        Columns training, dataset, model, noise, method, transition, seed; the ``margin`` of T (see `rule.margin`); in
-        points of accuracy the ``gain``, what is ``predicted`` (see `rule.slope`) and its ``resolution``; the
-        ``verdict``, whether one is ``told``, and whether it is ``right``.
+        Columns training, dataset, model, noise, method, transition, seed; how many ``epochs`` the training had; the
+        ``margin`` of T (see `rule.margin`); in points of accuracy the ``gain``, what is ``predicted`` (see
+        `rule.slope`) and its ``resolution``; the ``verdict``, whether one is ``told``, and whether it is ``right``.
     """
-    done = [record for record in records if not record.trial.refit and not method(record.trial.method).folds]
-    plain = {
-        (r.trial.dataset, r.trial.model, r.trial.noise, r.trial.seed): r
-        for r in done
-        if r.trial.method == "cross-entropy"
-    }
+    done = [record for record in records if not method(record.trial.method).folds]
+    plain = {_together(record.trial): record for record in done if record.trial.method == "cross-entropy"}
     columns = [
         "training",
         "dataset",
         *ARM_COLUMNS,
         "seed",
+        "epochs",
         "margin",
         "gain",
         "predicted",
@@ -50,21 +48,23 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
     rows = []
     for record in done:
         asked = record.trial
-        other = plain.get((asked.dataset, asked.model, asked.noise, asked.seed))
-        if other is None or other is record:
+        other = plain.get(_together(asked))
+        matrix = other.transition_matrices.get("confident-learning") if other else None
+        if matrix is None or other is None or other is record:
             continue
-        matrix = other.transition_matrices["confident-learning"]
         per_point = rule.slope(matrix) / 100
         seen, before = (r.history["noisy_validation_accuracy"][-1] / per_point for r in (record, other))
         measured = [100 * r.history["clean_test_accuracy"][-1] for r in (record, other)]
         predicted, resolution = seen - before, 100 * rule.gain_resolution(n_validation(asked), matrix)
         verdict = rule.verdict(predicted, resolution)
+        if asked.refit:
+            predicted, resolution, verdict = np.nan, np.nan, "can't tell"
         told, gain = verdict != "can't tell", measured[0] - measured[1]
         rows.append(
             {
                 "training": training, "dataset": asked.dataset, "model": asked.model, "noise": asked.noise,
                 "method": asked.method, "transition": asked.transition or "", "seed": asked.seed,
-                "margin": rule.margin(matrix), "gain": gain,
+                "epochs": asked.settings.epochs, "margin": rule.margin(matrix), "gain": gain,
                 "predicted": predicted, "resolution": resolution,
                 "verdict": verdict, "told": told, "right": told and np.sign(predicted) == np.sign(gain),
             }
@@ -72,6 +72,12 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
     return pd.DataFrame(rows, columns=columns)
 
 
+def _together(asked: Trial) -> tuple[object, ...]:
+    """What a trial and the cross-entropy that it is compared with have in common."""
+    return asked.dataset, asked.model, asked.noise, asked.seed, asked.settings.epochs, asked.refit
+
+
+LONG = 20  # epochs from which on a training is called long
 SIZES = {"less than 1 point": (0, 1), "1 to 3 points": (1, 3), "more than 3 points": (3, np.inf)}
 
 
@@ -82,26 +88,32 @@ def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
         rows: as `predicted_gains` gives it.
 
     Returns:
-        Columns training, dataset, model, noise, method, transition, ``margin``, ``gain`` and ``n``.
+        Columns training, dataset, model, noise, method, transition, epochs, ``margin``, ``gain`` and ``n``.
     """
-    cells = rows.groupby(["training", "dataset", *ARM_COLUMNS], sort=False)
+    cells = rows.groupby(["training", "dataset", *ARM_COLUMNS, "epochs"], sort=False)
     return cells.agg(margin=("margin", "mean"), gain=("gain", "mean"), n=("gain", "size")).reset_index()
 
 
 def choices(cells: pd.DataFrame) -> pd.DataFrame:
-    """What comes of correcting always, where the margin is at most `rule.BOUND`, and never: one row per choice.
+    """What comes of correcting always, where the margin is at most `rule.BOUND`, in long training, and never.
 
     Args:
         cells: as `by_margin` gives it.
 
     Returns:
-        Columns ``better``, the number of cells in which the choice is the better one; ``misses``, in which the other
-        is better by more than a point; and in points of accuracy what the choice ``gives away`` against the better one,
-        the mean over the cells.
+        One row per choice, with columns ``better``, the number of cells in which the choice is the better one;
+        ``misses``, in which the other is better by more than a point; and in points of accuracy what the choice ``gives
+        away`` against the better one, the mean over the cells.
     """
     rows = {}
     always, close = np.ones(len(cells), dtype=bool), (cells["margin"] <= rule.BOUND).to_numpy()
-    corrected = {"correct always": always, "follow the rule": close, "never correct": ~always}
+    long = (cells["epochs"] >= LONG).to_numpy()
+    corrected = {
+        "correct always": always,
+        "follow the rule": close,
+        "correct in long training": long,
+        "never correct": ~always,
+    }
     for choice, chosen in corrected.items():
         lost = cells["gain"].clip(lower=0) - np.where(chosen, cells["gain"], 0)
         rows[choice] = [((cells["gain"] > 0) == chosen).sum(), (lost > 1).sum(), lost.mean()]

@@ -14,9 +14,17 @@ from labelnoise.statistics import goodness_of_fit, holm, interval, median_interv
 from labelnoise.training import OURS
 from labelnoise.trials import Record, Trial
 
+FAILED = 0.02  # of noisy validation labels: what a run tells of them beyond the most frequent one, if it failed
+
+
+def failed(record: Record) -> bool:
+    """Whether, by noisy validation labels alone, a run learned next to nothing; classes are taken to be as frequent."""
+    shares = np.mean(record.transition_matrices["oracle"], axis=0)
+    return bool(record.history["noisy_validation_accuracy"][-1] < shares.max() + FAILED)
+
 
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per record: the trial's fields, accuracies at the best and last epoch."""
+    """One row per record: the trial's fields, accuracies at the best and last epoch, and whether it `failed`."""
     rows = []
     for record in records:
         asked = record.trial
@@ -28,7 +36,7 @@ def as_table(records: Iterable[Record]) -> pd.DataFrame:
                 "best_epoch": record.best_epoch + 1, "best_accuracy": accuracy[record.best_epoch],
                 "last_accuracy": accuracy[-1], "memorised": record.history["memorised"][-1],
                 "noisy_validation_loss": record.history["noisy_validation_loss"][record.best_epoch],
-                "seconds": record.seconds,
+                "seconds": record.seconds, "failed": failed(record),
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
