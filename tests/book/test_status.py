@@ -21,15 +21,17 @@ def test_records_are_counted_by_what_they_were_made_on(made_up):
     assert made.loc[0, ["core_hours", "first", "last"]].tolist() == [1.5, "2026-01-01", "2026-01-02"]
 
 
-def again(agrees):
-    asked = {"key": "k", "model": "lenet", "noise": "paper-0.5", "method": "forward", "transition": "true", "seed": 1}
-    return asked | {"exact": True, "agrees": agrees, "loss_difference": 0.0}
-
-
-def test_a_replay_that_differs_stands_out():
-    replayed = status.replayed({"trials": [again(True), again(False)]})
-    assert replayed["agrees"].tolist() == ["yes", "NO"]
-    assert replayed["method"].tolist() == ["forward, true T"] * 2
+def test_replays_are_counted_by_the_processor_of_their_records():
+    trials = [
+        {"processor": processor, "same_bits": same, "agrees": agrees, "loss_difference": difference}
+        for processor, same, agrees, difference in (
+            ("P", False, True, 0.002), ("Q", True, True, 0.0), ("Q", False, True, 0.01), ("Q", False, False, 0.03)
+        )
+    ]  # fmt: skip
+    assert status.replayed({"trials": trials}).to_dict("records") == [
+        {"processor": "Q", "replayed": 3, "same bits": 1, "agree": 2, "largest difference": pytest.approx(30)},
+        {"processor": "P", "replayed": 1, "same bits": 0, "agree": 1, "largest difference": pytest.approx(2)},
+    ]
 
 
 def test_hashes_are_of_the_content(tmp_path):

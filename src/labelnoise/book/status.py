@@ -11,7 +11,6 @@ import pandas as pd
 import yaml
 
 import labelnoise
-from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
 from labelnoise.data import sources
 from labelnoise.trials import Record
 
@@ -51,17 +50,17 @@ def measured_on(benchmarks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def replayed(result: Mapping[str, Any]) -> pd.DataFrame:
-    """The trials that `benchmarks/replay.py` trained again, one row each, and how far they are from their records."""
-    rows = [
-        [
-            one["key"], MODEL_TITLES[one["model"]], noise_title(one["noise"]),
-            method_title(one["method"], one["transition"] or ""), one["seed"],
-            "the bits" if one["exact"] else "the loss", "yes" if one["agrees"] else "NO", one["loss_difference"],
-        ]
-        for one in result["trials"]
-    ]  # fmt: skip
-    columns = ["key", "network", "noise", "method", "seed", "compared", "agrees", "loss difference"]
-    return pd.DataFrame(rows, columns=columns)
+    """How the trials that `benchmarks/replay.py` trained again compare, a row for each processor of their records.
+
+    Returns:
+        Columns processor, ``replayed``, how many of these have the ``same bits``, how many ``agree``, and the ``largest
+        difference`` of the noisy validation loss, in millinats.
+    """
+    trials = pd.DataFrame(result["trials"]).assign(replayed=1, millinats=lambda one: 1000 * one["loss_difference"])
+    cells = trials.groupby("processor", sort=False)
+    found = cells.agg({"replayed": "sum", "same_bits": "sum", "agrees": "sum", "millinats": "max"}).reset_index()
+    names = {"same_bits": "same bits", "agrees": "agree", "millinats": "largest difference"}
+    return found.rename(columns=names).sort_values("replayed", ascending=False, ignore_index=True)
 
 
 def hashes(paths: Sequence[Path]) -> pd.DataFrame:
