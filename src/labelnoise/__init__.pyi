@@ -35,6 +35,7 @@ from .losses import Mixup as Mixup
 from .losses import Resampled as Resampled
 from .losses import Revised as Revised
 from .losses import Reweighted as Reweighted
+from .losses import SigmoidVolumeMinimised as SigmoidVolumeMinimised
 from .losses import SymmetricCrossEntropy as SymmetricCrossEntropy
 from .losses import TotalVariation as TotalVariation
 from .losses import VolumeMinimised as VolumeMinimised

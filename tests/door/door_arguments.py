@@ -373,7 +373,7 @@ FUNCTIONS = {
     "SymmetricCrossEntropy": ({}, {"alpha": positive, "beta": positive, "log_of_zero": real(0, 1)}),
     **{
         name: ({"n_classes": 3}, {"n_classes": n_classes, "weight": real(-1), "start_diagonal": diagonal})
-        for name in ("TotalVariation", "VolumeMinimised")
+        for name in ("SigmoidVolumeMinimised", "TotalVariation", "VolumeMinimised")
     },
     **{name: ({}, {"classes": CLASSES}) for name in ("fashion_mnist", "fashion_mnist_h")},
     "cifar10n": ({}, {"labels": TEXTS}),

@@ -86,6 +86,7 @@ FUNCTIONS = {
        for kind in (losses.Forward, losses.Backward, losses.Reweighted, losses.Resampled, losses.Revised)},
     losses.Guided: {"transition_matrix": MATRIX, "soft_labels": PROBS},
     losses.SoftCrossEntropy: {"soft_labels": PROBS},
+    losses.SigmoidVolumeMinimised: {"n_classes": 3},
     losses.VolumeMinimised: {"n_classes": 3},
     losses.TotalVariation: {"n_classes": 3},
     losses.EarlyLearning: {"n_samples": 12, "n_classes": 3},

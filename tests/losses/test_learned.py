@@ -13,9 +13,9 @@ SKEWED = np.array([[0.7, 0.2, 0.1], [0.0, 0.6, 0.4], [0.15, 0.05, 0.8]])
 CLEAN = torch.tensor(  # P(clean | x) at four values of x, shape (4, n_classes)
     [[0.9, 0.05, 0.05], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6], [0.4, 0.3, 0.3]], dtype=torch.float64
 )
-FREE = [learned.VolumeMinimised, learned.TotalVariation]
+FREE = [learned.VolumeMinimised, learned.TotalVariation, learned.SigmoidVolumeMinimised]
 MAKERS = [*(lambda kind=kind: kind(3) for kind in FREE), lambda: learned.Revised(T), lambda: learned.Revised(SKEWED)]
-every_loss = pytest.mark.parametrize("make", MAKERS, ids=["volume", "variation", "revised", "revised-skewed"])
+every_loss = pytest.mark.parametrize("make", MAKERS, ids=["volume", "variation", "sigmoid", "revised", "revised-skewed"])
 
 
 def drawn(n, seed=0, scale=2.0):
@@ -77,10 +77,26 @@ def test_the_start_is_symmetric_with_the_diagonal_asked_for(kind):
     np.testing.assert_allclose(current(kind(4, start_diagonal=0.7)), transitions.symmetric(4, 0.3), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", FREE)
+@pytest.mark.parametrize("kind", FREE[:2])
 @pytest.mark.parametrize(("n_classes", "diagonal"), [(2, 0.6), (3, 0.45), (10, 0.45)])
 def test_the_start_is_noisy_and_above_chance_unless_told_otherwise(kind, n_classes, diagonal):
     np.testing.assert_allclose(current(kind(n_classes)), transitions.symmetric(n_classes, 1 - diagonal), atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_classes", "diagonal"), [(3, 0.80749), (10, 0.48243)])
+def test_the_sigmoid_form_starts_where_its_authors_do(n_classes, diagonal):
+    """Their free numbers are -2, and a sigmoid of -2 is 0.1192, so that the diagonal is 1 / (1 + 0.1192 (C - 1))."""
+    start = current(learned.SigmoidVolumeMinimised(n_classes))
+    np.testing.assert_allclose(start, transitions.symmetric(n_classes, 1 - diagonal), atol=1e-5)
+
+
+def test_the_sigmoid_form_keeps_the_right_label_the_most_frequent():
+    """Labels that are each class's next one, which the softmax of the same loss learns."""
+    swapped = np.roll(np.eye(3), 1, axis=1)
+    data = perfect(0.8 * swapped + 0.2 * np.eye(3))
+    assert (fitted(learned.VolumeMinimised(3, weight=0), *data).argmax(axis=1) == [1, 2, 0]).all()
+    matrix = fitted(learned.SigmoidVolumeMinimised(3, weight=0), *data)
+    assert (matrix.diagonal() >= matrix.max(axis=1) - 1e-9).all()
 
 
 @pytest.mark.parametrize("matrix", [T, SKEWED, np.eye(3)], ids=["T", "skewed", "identity"])
@@ -167,7 +183,11 @@ def test_a_revision_does_not_rest_at_the_true_matrix():
 
 
 @pytest.mark.parametrize("matrix", [T, SKEWED], ids=["T", "skewed"])
-@pytest.mark.parametrize("make", [lambda: learned.VolumeMinimised(3, weight=0), MAKERS[1]], ids=["volume", "variation"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: learned.VolumeMinimised(3, weight=0), lambda: learned.SigmoidVolumeMinimised(3, weight=0), MAKERS[1]],
+    ids=["volume", "sigmoid", "variation"],
+)
 def test_where_the_network_is_right_the_true_matrix_is_learned(make, matrix):
     n = 9000
     found = fitted(make(), *perfect(matrix, n))

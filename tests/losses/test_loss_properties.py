@@ -117,7 +117,9 @@ def test_a_generalised_cross_entropy_of_almost_no_power_is_cross_entropy(power, 
     torch.testing.assert_close(found, losses.CrossEntropy()(*batch), rtol=1e-5, atol=1e-5)
 
 
-LEARNED = {kind.__name__: kind for kind in (losses.VolumeMinimised, losses.TotalVariation)}
+LEARNED = {
+    kind.__name__: kind for kind in (losses.VolumeMinimised, losses.SigmoidVolumeMinimised, losses.TotalVariation)
+}
 
 
 @tried

@@ -6,6 +6,7 @@ from ._corrected import Resampled as Resampled
 from ._corrected import Reweighted as Reweighted
 from ._corrected import log_noisy_probs as log_noisy_probs
 from ._learned import Revised as Revised
+from ._learned import SigmoidVolumeMinimised as SigmoidVolumeMinimised
 from ._learned import TotalVariation as TotalVariation
 from ._learned import VolumeMinimised as VolumeMinimised
 from ._robust import CoTeaching as CoTeaching

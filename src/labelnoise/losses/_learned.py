@@ -8,6 +8,8 @@ so that validation losses compare.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike
@@ -20,6 +22,7 @@ from labelnoise.transitions import check_n_classes, symmetric, validate
 # VolMinNet's authors start at about 0.48 for ten classes. A T that starts cleaner than the true one stays so: a less
 # sure network explains the labels as well. On the paper's "0.5" noisy validation loss prefers this to 0.8.
 NOISY_START = 0.45
+SIGMOID_START = -2.0  # of the free numbers of VolMinNet's authors
 TINY = 1e-8  # below the rounding of float32 beside an entry of 0.2 or more, yet with a finite logarithm
 
 
@@ -44,12 +47,16 @@ class _Learned(nn.Module):
         """The current T, shape (n_classes, n_classes)."""
         return self.rows.softmax(dim=1)
 
+    def log_transition(self) -> Tensor:
+        """Its logarithms."""
+        return self.rows.log_softmax(dim=1)
+
     def regulariser(self, logits: Tensor) -> Tensor:
         raise NotImplementedError
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         logits = widened(logits)
-        log_noisy = log_noisy_probs(F.log_softmax(logits, dim=1), self.rows.log_softmax(dim=1))
+        log_noisy = log_noisy_probs(F.log_softmax(logits, dim=1), self.log_transition())
         data_term = F.nll_loss(log_noisy, noisy_labels)
         return data_term + self.weight * self.regulariser(logits) if self.training else data_term
 
@@ -82,6 +89,42 @@ class VolumeMinimised(_Learned):
 
     def regulariser(self, logits: Tensor) -> Tensor:
         return torch.linalg.slogdet(self.transition_matrix).logabsdet
+
+
+class SigmoidVolumeMinimised(VolumeMinimised):
+    """VolMinNet with the T of its authors: sigmoids beside ones on the diagonal, the rows divided by their sums.
+
+    Li et al. 2021 (arXiv:2102.02400, section 3). The diagonal stays the largest entry of its row, so T can't name the
+    classes in another order, and can't reach a T in which a wrong label is the most frequent one of a class.
+
+    Args:
+        n_classes, weight: as `VolumeMinimised` takes them.
+        start_diagonal: T starts with it on the diagonal and the rest of a row spread evenly; by default with the
+            authors' sigmoid of `SIGMOID_START`.
+
+    Raises:
+        InputError: an argument is out of its range.
+
+    >>> SigmoidVolumeMinimised(2, start_diagonal=0.75).transition_matrix.detach()
+    tensor([[0.7500, 0.2500],
+            [0.2500, 0.7500]])
+    """
+
+    def __init__(self, n_classes: int, weight: float = 1e-4, start_diagonal: float | None = None) -> None:
+        usual = 1 / (1 + (check_n_classes(n_classes) - 1) / (1 + math.exp(-SIGMOID_START)))
+        super().__init__(n_classes, weight, usual if start_diagonal is None else start_diagonal)
+        to_diagonal = (self.rows - self.rows.diagonal().unsqueeze(1)).detach().exp()
+        self.rows = nn.Parameter(to_diagonal.fill_diagonal_(0.5).logit())  # those of the diagonal are not used
+
+    @property
+    def transition_matrix(self) -> Tensor:
+        """The current T, shape (n_classes, n_classes)."""
+        return self.log_transition().exp()
+
+    def log_transition(self) -> Tensor:
+        """Its logarithms."""
+        beside = 1 - torch.eye(len(self.rows), dtype=self.rows.dtype, device=self.rows.device)
+        return (F.logsigmoid(self.rows) * beside).log_softmax(dim=1)
 
 
 class TotalVariation(_Learned):

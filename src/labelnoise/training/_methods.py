@@ -135,6 +135,10 @@ METHODS: dict[str, Method] = {
         "VolMinNet", "VolumeMinimised", ("n_classes",), learns_transition=True,
         options={"weight": Option(1e-5, 1e-2, 1e-4)},
     ),
+    "volminnet-sigmoid": Method(
+        "VolMinNet, sigmoid T", "SigmoidVolumeMinimised", ("n_classes",), learns_transition=True,
+        options={"weight": Option(1e-5, 1e-2, 1e-4)},
+    ),
     "total-variation": Method(
         "total variation", "TotalVariation", ("n_classes",), learns_transition=True,
         options={"weight": Option(0.01, 1.0, 0.1)},
