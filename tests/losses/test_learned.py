@@ -15,7 +15,9 @@ CLEAN = torch.tensor(  # P(clean | x) at four values of x, shape (4, n_classes)
 )
 FREE = [learned.VolumeMinimised, learned.TotalVariation, learned.SigmoidVolumeMinimised]
 MAKERS = [*(lambda kind=kind: kind(3) for kind in FREE), lambda: learned.Revised(T), lambda: learned.Revised(SKEWED)]
-every_loss = pytest.mark.parametrize("make", MAKERS, ids=["volume", "variation", "sigmoid", "revised", "revised-skewed"])
+every_loss = pytest.mark.parametrize(
+    "make", MAKERS, ids=["volume", "variation", "sigmoid", "revised", "revised-skewed"]
+)
 
 
 def drawn(n, seed=0, scale=2.0):
