@@ -16,6 +16,7 @@ from labelnoise.book.matrix_tables import LEVEL
 from labelnoise.data import sources
 from labelnoise.estimators import rule
 from labelnoise.names import PAPER, instance_rate, nominal_rate
+from labelnoise.own import _choice as choice
 from labelnoise.own import suggestions
 from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, LeNet
 from labelnoise.training import _graph as graph
@@ -76,18 +77,20 @@ LENGTHS = parameters.defaults("long_training")["lengths"]
 
 # Sentences, as regular expressions, and the numbers that the code has for them. A constant that changes finds these.
 STATED = {
-    r"95 % (t )?intervals?|nominal 95 %": [100 * LEVEL],
+    r"95 % ((t )?intervals?|margin)|nominal 95 %": [100 * LEVEL],
     r"there are three seeds unless": [parameters.OWN_SEEDS],
     r"at 5 %": [100 * (1 - LEVEL)],
-    r"one in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],
+    r"one p-value in twenty falls below 0\.05": [1, 1 / (1 - LEVEL), 1 - LEVEL],
     r"± 1\.96|1\.96 standard": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
     r"three classes of Fashion-MNIST": [len(data.PAPER_CLASSES)],
     r"their labels with two matrices": [len(PAPER)],
     r"(?i)(all|on|of|in) ten classes|(^|# )ten classes": [data.entry("fashion-mnist").n_classes],
-    r"(?i)(on|with|of|##|network,) three classes(?! (of|and on ten))|Three classes are": [len(data.PAPER_CLASSES)],
+    r"(?i)(on|with|of|##|network,) three classes(?! (of|and on ten))|three-class set": [len(data.PAPER_CLASSES)],
     r"At 0\.6, which is the source": [noise_rate(TRUTH)],
     r"(?i)at the rate 0\.4": [nominal_rate("symmetric-0.4", 3)],
     r"(?i)at the rate 0\.5": [instance_rate("instance-0.5")],
+    r"pair flips at the rate 0\.45": [nominal_rate("pair-flip-0.45", 10)],
+    r"sum to more than 0\.6 on average": [choice.ROUGH],
     r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
     r"four in ten labels wrong": [10 * instance_rate("instance-0.4"), 10],
     r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
@@ -104,6 +107,7 @@ STATED = {
     r"two matrices,": [len(ESTIMATION["noises"])],
     r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
     r"[Ss]ix in ten": [10 * noise_rate(TRUTH), 10],
+    r"plain training over 40 runs": [parameters.defaults("03_correction")["seeds"]],
     r"median of ten runs|from chance in ten runs": [parameters.defaults("methods")["seeds"]],
     r"first ten runs of each": [parameters.defaults("methods")["seeds"]],
     r"less than two points more often": [100 * tables.FAILED],
@@ -118,13 +122,13 @@ STATED = {
     ],
     r"at half (its|the|AlexNet)": [plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate],
     r"momentum 0\.9": [written(optimizers, r"momentum=([\d.]+)")],
-    r"five times (as many|as long|the published epochs|the usual epochs|the epochs)": [LONG],
+    r"five times (as many|as long|the default epochs|the usual epochs|the epochs)": [LONG],
     r"train for 8 epochs": [PROTOCOL["lenet"].epochs],
-    r"two epochs lose by it": [LENGTHS[0]],
+    r"loses at two epochs": [LENGTHS[0]],
     r"after five epochs": [LENGTHS[1]],
     r"with ten epochs": [LENGTHS[2]],
     r"After twenty epochs|With twenty": [LENGTHS[3]],
-    r"forty gain|[Aa]fter forty|with forty|up to forty": [plans.LONG.epochs],
+    r"gains at forty|[Aa]fter forty|with forty|up to forty": [plans.LONG.epochs],
     r"at a quarter of the default": [plans.LONG.learning_rate / PROTOCOL["lenet"].learning_rate],
     r"on 256 images": [PROTOCOL["alexnet"].batch_size],
     r"the six channels": [LeNet(n_classes=3).features[0].out_channels],
@@ -159,8 +163,8 @@ OTHER = {
     r"0 to 255|from 0 to 1, channels|32 by 32|1 are divided by their sum": "forms of files, and an example",
     r"99 % of the labels or more|99\.9 % of the rows or more are a 1|0\.001 among": "bounds of warnings",
     r"\b25 \| \| intervals": "a bound of a warning",
-    r"5 points above what it stands for|0\.001: labels agree": "bounds of warnings, as well",
-    r"spread of the first ten": "told of the seeds that were run before the others",
+    r"5 points (above|off)|0\.001: labels agree": "bounds of warnings, as well",
+    r"After ten runs of each": "told of the seeds that were run before the others",
     r"[Tt]en images": "of a worked example, which the table below lists",
     r"Four lines, one|three of them, and a bar": "what a figure shows, for those who don't see it",
     r"tried on five seeds that are neither": "a small trial that set the number of runs, not on record",
