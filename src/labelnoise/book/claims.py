@@ -114,7 +114,7 @@ def refuse_denied(notebook: nbformat.NotebookNode, name: str) -> None:
 def page() -> str:
     """The page that lists the claims of all published chapters, as Markdown."""
     blocks = [CLAIMS_PAGE]
-    for name in sorted(project.notebook_names(), key=lambda name: name != project.FRONT_PAGE):
+    for name in project.notebook_names():
         path = project.published_path(name)
         claims = list(made_in(nbformat.read(path, as_version=4))) if path.exists() else []
         if claims:

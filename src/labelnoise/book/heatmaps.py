@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from seaborn.utils import relative_luminance
 
 from labelnoise.book.drawn import entries
 from labelnoise.book.style import new_axes, styled
 from labelnoise.transitions import Matrix
+
+EVEN = 0.179  # relative luminance on which black and white type have the same contrast (WCAG 2.1)
 
 
 def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float, difference: bool) -> None:
@@ -30,6 +33,9 @@ def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float,
         xticklabels=list(class_names),
         yticklabels=list(class_names),
     )
+    ground = ax.collections[0].get_facecolors() if ax.texts else []
+    for text, colour in zip(ax.texts, ground, strict=True):
+        text.set_color("black" if relative_luminance(colour) > EVEN else "white")
     ax.tick_params(axis="both", length=0, labelsize=8)
     ax.tick_params(axis="x", rotation=45 if n > 4 else 0)
     ax.grid(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -28,9 +29,11 @@ def root() -> Path:
 
 
 def notebook_names() -> dict[str, Path]:
-    """Every chapter's name and source notebook, in the order of the book."""
-    paths = sorted((root() / "notebooks").glob("*.ipynb"))
-    return {path.stem: path for path in paths}
+    """Every chapter's name and source notebook, in the order of the book; those that it does not list come last."""
+    contents = root() / "_toc.yml"
+    listed = re.findall(r"file: chapters/(\S+)", contents.read_text()) if contents.is_file() else []
+    paths = {path.stem: path for path in sorted((root() / "notebooks").glob("*.ipynb"))}
+    return {name: paths[name] for name in dict.fromkeys([FRONT_PAGE, *listed, *paths]) if name in paths}
 
 
 def notebook_path(name: str) -> Path:

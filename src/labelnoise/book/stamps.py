@@ -108,7 +108,7 @@ def write_data(notebook: nbformat.NotebookNode, path: Path) -> None:
 def figures_page() -> str:
     """The page that lists all figures of the published chapters, as Markdown."""
     blocks = [FIGURES_PAGE]
-    for name in sorted(project.notebook_names(), key=lambda name: name != project.FRONT_PAGE):
+    for name in project.notebook_names():
         path = project.published_path(name)
         cells = nbformat.read(path, as_version=4).cells if path.exists() else []
         entries = []
@@ -123,8 +123,9 @@ def figures_page() -> str:
 
 
 def _figure(cell: nbformat.NotebookNode) -> dict[str, str]:
+    """What a cell says of its figure; nothing of one that only readers without JavaScript see."""
     found: dict[str, str] = cell.metadata.get("mystnb", {}).get("figure", {})
-    return found
+    return {} if "without-script" in cell.metadata.get("tags", ()) else found
 
 
 def _table(cell: nbformat.NotebookNode) -> str:

@@ -30,6 +30,9 @@ def noise_title(noise: str) -> str:
     """How figures and tables name a noise: the paper's as "0.5" and "0.6", in quotes; a data set stands for its own."""
     if noise in DATASET_TITLES:
         return DATASET_TITLES[noise]
+    if noise.startswith("random-"):
+        kind, rate, draw = noise.split("-")
+        return f"{kind} {rate}, draw {draw}"
     return f"“{noise.removeprefix('paper-')}”" if noise.startswith("paper-") else noise.replace("-", " ")
 
 
