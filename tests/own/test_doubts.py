@@ -109,6 +109,13 @@ def test_each_warning_comes_where_it_is_due_and_not_where_it_is_not(text, due, n
     assert not any(text in each for each in told(*not_due))
 
 
+def test_where_noise_depends_on_the_sample_the_labels_that_differ_from_the_model_are_counted():
+    clean, labels = of_samples()
+    (text,) = doubts.image_dependent(clean, labels, np.eye(K))
+    differ = sum(row.tolist().index(max(row)) != label for row, label in zip(clean, labels, strict=True))
+    assert f" {100 * differ / len(labels):.1f} % of the labels are not the class that the model takes" in text
+
+
 @pytest.mark.parametrize("noise", [symmetric(K, 0.1), symmetric(K, 0.5), pair_flip(K, 0.3)], ids=["10", "50", "pair"])
 @pytest.mark.parametrize("unsure", [0.02, 0.2])
 def test_an_honest_model_gets_no_warning(noise, unsure):
