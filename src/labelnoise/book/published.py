@@ -153,7 +153,7 @@ def on_ten_classes(errors: pd.DataFrame, dataset: str) -> pd.DataFrame:
     theirs = ["VolMinNet", "MNIST, 60 epochs", *VOLMINNET_ON_MNIST.values(), "Reproducing VolMinNet"]
     rows: list[list[object]] = [theirs]
     ours = errors.pivot(index="estimator", columns="noise", values="mean").reindex(columns=noises)
-    for name in ("oracle", "volminnet", "alternating"):
+    for name in ("oracle", "volminnet", "volminnet-sigmoid", "alternating"):
         if name in ours.index:
             rows.append([titles.source_title(name), titles.dataset_title(dataset), *ours.loc[name], HERE])
     columns = ["estimator", "data", *map(titles.noise_title, noises), "source"]

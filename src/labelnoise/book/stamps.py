@@ -162,12 +162,13 @@ def _line_cell(stamp: Mapping[str, Any], figure: str, table: str, chosen: Mappin
 
 def _made_cell(stamp: Mapping[str, Any]) -> nbformat.NotebookNode:
     shown = ", ".join(f"`{key} = {value!r}`" for key, value in stamp["parameters"].items()) or "none"
+    keys = f"{stamp['trials']:,}, sha256 of their keys and weights `{stamp['records_sha256'][:16]}`"
     text = f"""## How this page was made
 
 | | |
 | --- | --- |
 | source | `notebooks/{stamp["chapter"]}.ipynb`, sha256 `{stamp["source_sha256"][:16]}` |
-| records | {stamp["trials"]:,}, sha256 of their keys and weights `{stamp["records_sha256"][:16]}` |
+| records | {keys if stamp["trials"] else "none"} |
 | parameters | {shown} |
 | profile | {stamp["profile"]} |
 | versions | labelnoise {stamp["labelnoise"]}, torch {stamp["torch"]}, Python {stamp["python"]} |
