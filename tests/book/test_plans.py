@@ -344,9 +344,8 @@ def test_rates_stand_in_place_of_noises_by_name(rates, kind, expected):
 
 
 def test_trainings_of_other_chapters_keep_forward_correction_and_its_partner():
-    found = plans.forward_alone(asked("correction") + asked("distorted") + asked("correction"))
+    given = asked("correction") + asked("distorted") + asked("correction")
+    found = plans.forward_alone(given)
     assert len(found) == len({t.key for t in found})
-    assert {(t.method, t.transition) for t in found} == {
-        ("cross-entropy", None), ("forward", "true"), ("forward", "true, towards-identity-0.5"),
-        ("forward", "true, transposed"),
-    }  # fmt: skip
+    assert {t.method for t in given} > {"cross-entropy", "forward"}
+    assert set(found) == {t for t in given if t.method in ("cross-entropy", "forward")}

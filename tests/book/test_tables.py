@@ -46,6 +46,12 @@ def test_a_run_failed_if_it_tells_noisy_labels_hardly_better_than_their_most_fre
     assert tables.as_table([made_up(history=history, transition_matrices=uneven)])["failed"].tolist() == [failed]
 
 
+def test_no_run_fails_where_a_perfect_one_would_tell_no_more(made_up):
+    crowded = {"oracle": [[0.4, 0.6, 0.0], [0.2, 0.4, 0.4], [0.0, 0.6, 0.4]]}  # 0.4 are right, 0.533 the second label
+    history = HISTORY | {"noisy_validation_accuracy": [0.4, 0.4, 0.4], "clean_test_accuracy": [1.0, 1.0, 1.0]}
+    assert tables.as_table([made_up(history=history, transition_matrices=crowded)])["failed"].tolist() == [False]
+
+
 def test_curves_have_one_row_per_record_and_epoch(tiny, made_up):
     records = [made_up(tiny(seed=1), history=HISTORY), made_up(tiny(seed=2, method="forward", transition="true"))]
     curves = tables.as_curves(records)
@@ -283,6 +289,16 @@ def test_of_a_refit_the_gain_over_a_refit_is_measured_and_nothing_foretold(tiny,
     assert row["gain"] == pytest.approx(20)
     assert np.isnan(row["predicted"])
     assert not row["told"]
+
+
+def test_a_gain_is_over_the_cross_entropy_of_as_many_epochs(tiny, made_up):
+    runs = []
+    for epochs, accuracies in ((2, (0.6, 0.5)), (4, (0.7, 0.9))):
+        settings = dataclasses.replace(tiny().settings, epochs=epochs)
+        for accuracy, method in zip(accuracies, ({}, {"method": "forward", "transition": "true"}), strict=True):
+            runs.append(a_run(made_up, tiny(settings=settings, **method), [0.5, 0.5, 0.5], [0.1, 0.1, accuracy]))
+    found = rule_tables.predicted_gains(runs).set_index("epochs")["gain"]
+    assert found.to_dict() == {2: pytest.approx(-10), 4: pytest.approx(20)}
 
 
 def judged(rows):

@@ -82,7 +82,7 @@ SIZES = {"less than 1 point": (0, 1), "1 to 3 points": (1, 3), "more than 3 poin
 
 
 def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
-    """The mean gain and margin of each cell: a training, data set, network, noise, method and source of T.
+    """The mean gain and margin of each cell: a training, data set, network, noise, method, source of T and length.
 
     Args:
         rows: as `predicted_gains` gives it.

@@ -31,8 +31,8 @@ def noise_title(noise: str) -> str:
     if noise in DATASET_TITLES:
         return DATASET_TITLES[noise]
     if noise.startswith("random-"):
-        kind, rate, draw = noise.split("-")
-        return f"{kind} {rate}, draw {draw}"
+        named, _, draw = noise.rpartition("-")
+        return f"{named.replace('-', ' ', 1)}, draw {draw}"
     return f"“{noise.removeprefix('paper-')}”" if noise.startswith("paper-") else noise.replace("-", " ")
 
 

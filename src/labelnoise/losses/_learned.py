@@ -114,7 +114,7 @@ class SigmoidVolumeMinimised(VolumeMinimised):
         usual = 1 / (1 + (check_n_classes(n_classes) - 1) / (1 + math.exp(-SIGMOID_START)))
         super().__init__(n_classes, weight, usual if start_diagonal is None else start_diagonal)
         to_diagonal = (self.rows - self.rows.diagonal().unsqueeze(1)).detach().exp()
-        self.rows = nn.Parameter(to_diagonal.fill_diagonal_(0.5).logit())  # those of the diagonal are not used
+        self.rows = nn.Parameter(to_diagonal.fill_diagonal_(0.5).logit(eps=1e-6))  # those of the diagonal are not used
 
     @property
     def transition_matrix(self) -> Tensor:

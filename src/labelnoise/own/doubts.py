@@ -235,13 +235,14 @@ def image_dependent(pred_probs: Floats, noisy_labels: Labels, transition_matrix:
     p_value = 0.5 * math.erfc(float(gap) / max(float(error), 1e-12) / 2**0.5)
     if p_value < SURE:
         a, b = (100 * agrees[part].mean() for part in (first, then))
+        differ = 100 * (pred_probs[taken].argmax(axis=1) != labels).mean()
         shown = f"p = {p_value:.1g}" if p_value >= 1e-6 else "p < 0.000001"
         yield (
             "Noise seems to depend on the sample, not on its class alone: of the quarter of which the model is surest, "
             f"{a:.1f} % bear the label that it expects, of the next half {b:.1f} %, and more of the difference than "
             f"overlap of classes explains are labels that the model does not expect there ({shown}). T is a mean over "
             "samples then, too low for some and too high for others, and so is how likely a label is said to be wrong. "
-            f"{100 * (1 - agrees.mean()):.1f} % of the labels are not the class that the model takes the sample for; on "
-            "labels that people gave, this share was nearer to that of the wrong labels than what T says. "
+            f"{differ:.1f} % of the labels are not the likeliest class of their sample. Such a count has the model's "
+            "mistakes in it, yet on labels that people gave it came nearer to the share of wrong labels than T did. "
             "Look at the samples of which the model is less sure; if they are of a kind, estimate T for them apart."
         )
