@@ -215,3 +215,12 @@ def test_nothing_is_left_unrendered(pages: dict[str, BeautifulSoup]) -> None:
         assert not re.search(r"\{(glue|cite|numref|ref|eq|doc|math)(:\w+)?\}|(?m:^:::)", text), name
         assert "Traceback (most recent call last)" not in page.get_text(), name
         assert not page.select(".output.traceback, .output.stderr, .system-message, .problematic"), name
+
+
+def test_no_line_of_text_begins_with_a_percent_sign():
+    """MyST reads such a line as a comment, and leaves it out."""
+    pages = [path.read_text() for path in sorted((ROOT / "book").glob("*.md"))]
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text())["cells"]
+        pages += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    assert [line for page in pages for line in page.splitlines() if line.lstrip().startswith("%")] == []

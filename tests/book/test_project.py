@@ -102,9 +102,3 @@ def test_what_a_page_reads_is_noted_where_the_environment_says(at_checkout, tmp_
     keys = [json.loads(line) for line in (tmp_path / "read").read_text().splitlines()]
     noted = [[record.trial.key, record.weights_sha256, 2.5, "2026-01-02"] for record in records]
     assert keys == [noted[1], *noted]
-
-
-def test_chapters_come_in_the_order_of_the_contents():
-    names = list(project.notebook_names())
-    assert names[:4] == ["index", "01_noise", "02_estimation", "03_correction"]
-    assert names.index("08_human_noise") < names.index("09_your_data") < names.index("methods") < names.index("explore")
