@@ -43,8 +43,10 @@ def parameters_cells(name):
 # The sources as they stand.
 
 
-def test_there_are_sources_in_the_order_of_the_book():
-    names = list(SOURCES)
+def test_there_are_sources_which_are_listed_in_the_order_of_the_book():
+    assert list(SOURCES) == sorted(SOURCES)
+    names = project.as_listed()
+    assert sorted(names) == list(SOURCES)
     assert names[:4] == ["index", "01_noise", "02_estimation", "03_correction"]
     assert names.index("08_human_noise") < names.index("09_your_data") < names.index("methods") < names.index("explore")
     assert {"01_noise", "02_estimation", "03_correction"} <= set(NUMBERED)

@@ -114,7 +114,7 @@ def refuse_denied(notebook: nbformat.NotebookNode, name: str) -> None:
 def page() -> str:
     """The page that lists the claims of all published chapters, as Markdown."""
     blocks = [CLAIMS_PAGE]
-    for name in project.notebook_names():
+    for name in project.as_listed():
         path = project.published_path(name)
         claims = list(made_in(nbformat.read(path, as_version=4))) if path.exists() else []
         if claims:

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin
 
 from labelnoise._checks import check_whole
 from labelnoise.book.plan import Plan, merged
-from labelnoise.book.project import notebook_names, notebook_path, recorded, tries
+from labelnoise.book.project import as_listed, notebook_names, notebook_path, recorded, tries
 from labelnoise.errors import InputError
 from labelnoise.trials import Record, Trial
 
@@ -154,5 +154,5 @@ def spent() -> dict[str, list[Record]]:
 
     Trials that are not on record are left out.
     """
-    records = {name: recorded(planned(name).trials) for name in notebook_names() if _cell(name, "trials")}
+    records = {name: recorded(planned(name).trials) for name in as_listed() if _cell(name, "trials")}
     return records | {"07_tuning": tries()}

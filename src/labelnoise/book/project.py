@@ -29,11 +29,17 @@ def root() -> Path:
 
 
 def notebook_names() -> dict[str, Path]:
-    """Every chapter's name and source notebook, in the order of the book; those that it does not list come last."""
+    """Every chapter's name and source notebook, by name, so that those that show the others come late."""
+    paths = sorted((root() / "notebooks").glob("*.ipynb"))
+    return {path.stem: path for path in paths}
+
+
+def as_listed() -> list[str]:
+    """The names of the chapters in the order of the book's contents; those that these leave out come last."""
     contents = root() / "_toc.yml"
     listed = re.findall(r"file: chapters/(\S+)", contents.read_text()) if contents.is_file() else []
-    paths = {path.stem: path for path in sorted((root() / "notebooks").glob("*.ipynb"))}
-    return {name: paths[name] for name in dict.fromkeys([FRONT_PAGE, *listed, *paths]) if name in paths}
+    names = notebook_names()
+    return [name for name in dict.fromkeys([FRONT_PAGE, *listed, *names]) if name in names]
 
 
 def notebook_path(name: str) -> Path:

@@ -108,7 +108,7 @@ def write_data(notebook: nbformat.NotebookNode, path: Path) -> None:
 def figures_page() -> str:
     """The page that lists all figures of the published chapters, as Markdown."""
     blocks = [FIGURES_PAGE]
-    for name in project.notebook_names():
+    for name in project.as_listed():
         path = project.published_path(name)
         cells = nbformat.read(path, as_version=4).cells if path.exists() else []
         entries = []
