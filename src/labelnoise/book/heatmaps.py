@@ -33,7 +33,7 @@ def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float,
         xticklabels=list(class_names),
         yticklabels=list(class_names),
     )
-    ground = ax.collections[0].get_facecolors() if ax.texts else []
+    ground = ax.collections[0].get_facecolor() if ax.texts else []
     for text, colour in zip(ax.texts, ground, strict=True):
         text.set_color("black" if relative_luminance(colour) > EVEN else "white")
     ax.tick_params(axis="both", length=0, labelsize=8)
