@@ -165,6 +165,7 @@ OTHER = {
     r"\b25 \| \| intervals": "a bound of a warning",
     r"5 points (above|off)|0\.001: labels agree": "bounds of warnings, as well",
     r"After ten runs of each": "told of the seeds that were run before the others",
+    r"within fifteen minutes on two cores": "the promise of a command, which took ten",
     r"[Tt]en images": "of a worked example, which the table below lists",
     r"Four lines, one|three of them, and a bar": "what a figure shows, for those who don't see it",
     r"tried on five seeds that are neither": "a small trial that set the number of runs, not on record",

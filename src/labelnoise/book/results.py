@@ -55,4 +55,4 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _failed(count: int, others: float) -> str:
-    return f"{count} ({others:.1f})" if count and others == others else str(count)
+    return f"{count} ({others:.1f})" if count and pd.notna(others) else str(count)

@@ -49,9 +49,9 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
     for record in done:
         asked = record.trial
         other = plain.get(_together(asked))
-        matrix = other.transition_matrices.get("confident-learning") if other else None
-        if matrix is None or other is None or other is record:
+        if other is None or other is record or "confident-learning" not in other.transition_matrices:
             continue
+        matrix = other.transition_matrices["confident-learning"]
         per_point = rule.slope(matrix) / 100
         seen, before = (r.history["noisy_validation_accuracy"][-1] / per_point for r in (record, other))
         measured = [100 * r.history["clean_test_accuracy"][-1] for r in (record, other)]
