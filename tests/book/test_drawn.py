@@ -13,7 +13,7 @@ from labelnoise.book import drawn, style
 def shown(monkeypatch):
     """What a figure of two points gives a notebook to keep."""
     kept = []
-    monkeypatch.setattr(drawn, "display", lambda data, raw: kept.append(data))
+    monkeypatch.setattr(drawn, "display", lambda data, raw, metadata: kept.append(data | {"metadata": metadata}))
     table = pd.DataFrame({"seed": [0, 1], "l1": [1 / 3, 2 / 3]})
     figure, axes = style.new_axes(table, 1, 1, 2, 1)
     axes[0, 0].plot(table["seed"], table["l1"], "o")
@@ -22,16 +22,26 @@ def shown(monkeypatch):
     return given
 
 
+def opened(shown):
+    """The image that a notebook keeps."""
+    return Image.open(io.BytesIO(b64decode(shown["image/png"])))
+
+
 def test_a_figure_gives_its_image_and_its_table(shown):
-    assert set(shown) == {"text/plain", "image/png", "text/csv"}
+    assert set(shown) - {"metadata"} == {"text/plain", "image/png", "text/csv"}
     assert shown["text/csv"] == "seed,l1\n0,0.333333\n1,0.666667\n"
 
 
 def test_the_image_is_opaque_and_has_a_palette(shown):
-    image = Image.open(io.BytesIO(b64decode(shown["image/png"])))
+    image = opened(shown)
     assert image.mode == "P"
     assert "transparency" not in image.info
     assert len(image.getcolors()) > 1
+
+
+def test_a_page_shows_two_pixels_of_the_image_in_one_of_its_own(shown):
+    width = shown["metadata"]["image/png"]["width"]
+    assert opened(shown).width in (2 * width, 2 * width + 1)
 
 
 def test_entries_of_nested_matrices_are_rows_under_their_keys_and_classes():

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 COLOURS = 256  # of an image: with a palette it weighs a third
+SHARPNESS = 2  # pixels of an image for one of the page, as phones and most screens have them
 
 
 class DataFigure(Figure):
@@ -27,14 +28,15 @@ class DataFigure(Figure):
 
     def _ipython_display_(self) -> None:
         image, small = io.BytesIO(), io.BytesIO()
-        self.savefig(image, format="png", bbox_inches="tight")
-        Image.open(image).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+        self.savefig(image, format="png", bbox_inches="tight", dpi=SHARPNESS * self.dpi)
+        pixels = Image.open(image).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        pixels.save(small, "png", optimize=True)
         data = {
             "text/plain": repr(self),
             "image/png": b64encode(small.getvalue()).decode(),
             "text/csv": as_csv(self.drawn),
         }
-        display(data, raw=True)
+        display(data, raw=True, metadata={"image/png": {"width": pixels.width // SHARPNESS}})
 
 
 def as_csv(table: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from labelnoise.book.style import GREY, PALETTE, cut_wide, name_ends, new_axes, styled
+from labelnoise.book.style import GREY, PALETTE, cut_wide, legible, name_ends, new_axes, styled
 from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.book.titles import MODEL_TITLES, method_title, noise_title
 from labelnoise.noise import Labels
@@ -43,7 +43,7 @@ def image_grid(
         for ax, row in zip(axes_row, np.flatnonzero(clean_labels == i)[:columns], strict=False):
             ax.imshow(images[row].permute(1, 2, 0).squeeze().numpy(), cmap="gray_r")
             flipped = noisy_labels[row] != i
-            ax.set_title(class_names[noisy_labels[row]], fontsize=8, color=PALETTE[3] if flipped else "0.4")
+            ax.set_title(class_names[noisy_labels[row]], fontsize=8, color=legible(PALETTE[3]) if flipped else "0.4")
         for ax in axes_row:
             ax.set(xticks=[], yticks=[])
             ax.grid(False)

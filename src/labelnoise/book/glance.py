@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from labelnoise.book.style import GREY, PALETTE, new_axes, styled
+from labelnoise.book.style import GREY, PALETTE, legible, new_axes, styled
 from labelnoise.book.tables import where
 from labelnoise.book.titles import MODEL_TITLES, noise_title
 
@@ -73,7 +73,7 @@ def runs(rows: pd.DataFrame, by: str, limits: Mapping[str, float] = NONE) -> Fig
             colour = colours.get(name, "0.2")
             ax.axvline(limit, color=colour, linewidth=1, linestyle=":")
             said = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "fontsize": 8}
-            ax.annotate("clean labels", (limit, 0.02), color=colour, **said)
+            ax.annotate("clean labels", (limit, 0.02), color=legible(colour), **said)
         ax.set(title=f"{noise_title(noise)}, n = {cells.size().max()}", xlabel="clean test accuracy (%)")
         ax.grid(False, axis="y")
     axes[0, 0].set_yticks(range(len(names)), names)

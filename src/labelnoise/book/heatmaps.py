@@ -26,7 +26,7 @@ def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float,
         cmap="RdBu_r" if difference else "YlGnBu",
         annot=n <= 12,
         fmt="+.2f" if difference else ".2f",
-        annot_kws={"fontsize": 9 if n <= 4 else 6},
+        annot_kws={"fontsize": 9 if n <= 4 else 7},
         cbar=False,
         square=True,
         linewidths=0.5,
@@ -41,9 +41,6 @@ def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float,
     ax.grid(False)
 
 
-PANELS_PER_ROW = 4
-
-
 @styled
 def transition_heatmaps(
     rows: Mapping[str, Mapping[str, Matrix]],
@@ -55,19 +52,19 @@ def transition_heatmaps(
     """Transition matrices, one per panel, all on one scale; entries are printed up to 12 classes.
 
     Args:
-        rows: title to panel title to matrix, shape (n_classes, n_classes); more than `PANELS_PER_ROW` panels of
-            one title go on in the next row.
+        rows: title to panel title to matrix, shape (n_classes, n_classes). More than three panels of one title,
+            or two of more than four classes, go on in the next row.
         class_names: one per class.
         difference: the matrices are differences of two, drawn around zero.
         limit: the end of the scale; by default 1, or 0.2 for differences.
     """
+    most, side = (3, 2.8) if len(class_names) <= 4 else (2, 4.2)
     lines = [
-        (title, list(panels.items())[first : first + PANELS_PER_ROW])
+        (title, list(panels.items())[first : first + most])
         for title, panels in rows.items()
-        for first in range(0, len(panels), PANELS_PER_ROW)
+        for first in range(0, len(panels), most)
     ]
     columns = max(len(panels) for _, panels in lines)
-    side = 2.5 if len(class_names) <= 4 else 3.6
     drawn = entries(rows, ["noise", "matrix", "clean", "noisy", "entry"], class_names)
     figure, axes = new_axes(drawn, len(lines), columns, side * columns + 0.4, side * len(lines) + 0.3)
     for axes_row, (title, panels) in zip(axes, lines, strict=True):

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from seaborn.utils import relative_luminance
 
 from labelnoise.book.drawn import DataFigure
 
@@ -31,7 +33,18 @@ STYLE: Any = {
     "lines.linewidth": 1.8,
     "svg.hashsalt": "labelnoise",
 }
-PALETTE = sns.color_palette("colorblind")
+WIDEST = 8.8  # inches: the page shrinks a wider figure, and the type in it
+
+
+def legible(colour: Any, contrast: float = 4.5) -> tuple[float, ...]:
+    """A colour, darkened until it stands out from white so much: 4.5 for text, 3 for what is drawn (WCAG 2.2)."""
+    shade = np.asarray(to_rgb(colour))
+    while 1.05 / (relative_luminance(shade) + 0.05) < contrast:
+        shade = 0.97 * shade
+    return tuple(shade)
+
+
+PALETTE = [legible(colour, 3) for colour in sns.color_palette("colorblind")]
 GREY = "0.55"  # of cross-entropy, and of what a page is not about
 WIDE = 10  # points: a wider interval is one of runs that fail
 P = ParamSpec("P")
@@ -53,7 +66,7 @@ def new_axes(
 ) -> tuple[Figure, np.ndarray]:
     """A figure of width by height inches for a table, with its axes, shape (rows, columns)."""
     figure, axes = plt.subplots(
-        rows, columns, figsize=(width, height), squeeze=False, FigureClass=DataFigure, **options
+        rows, columns, figsize=(min(width, WIDEST), height), squeeze=False, FigureClass=DataFigure, **options
     )
     figure.drawn = drawn
     # Only what the caller displays is shown, once.
@@ -67,7 +80,8 @@ def name_ends(ax: Axes, ends: list[tuple[float, str, Any]]) -> None:
     gap, lowest = 0.075 * (high - low), low
     for k, (value, name, colour) in enumerate(sorted(ends, key=lambda end: end[0])):
         lowest = value if k == 0 else max(value, lowest + gap)
-        ax.annotate(name, (1.03, lowest), xycoords=("axes fraction", "data"), va="center", color=colour, fontsize=9)
+        looks = {"va": "center", "color": legible(colour), "fontsize": 9}
+        ax.annotate(name, (1.03, lowest), xycoords=("axes fraction", "data"), **looks)
 
 
 def cut_wide(ax: Axes, cell: pd.DataFrame, arms: list[Any]) -> None:
