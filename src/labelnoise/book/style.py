@@ -36,12 +36,13 @@ STYLE: Any = {
 WIDEST = 8.8  # inches: the page shrinks a wider figure, and the type in it
 
 
-def legible(colour: Any, contrast: float = 4.5) -> tuple[float, ...]:
+def legible(colour: Any, contrast: float = 4.5) -> tuple[float, float, float]:
     """A colour, darkened until it stands out from white so much: 4.5 for text, 3 for what is drawn (WCAG 2.2)."""
     shade = np.asarray(to_rgb(colour))
     while 1.05 / (relative_luminance(shade) + 0.05) < contrast:
         shade = 0.97 * shade
-    return tuple(shade)
+    red, green, blue = shade
+    return red, green, blue
 
 
 PALETTE = [legible(colour, 3) for colour in sns.color_palette("colorblind")]
@@ -80,7 +81,7 @@ def name_ends(ax: Axes, ends: list[tuple[float, str, Any]]) -> None:
     gap, lowest = 0.075 * (high - low), low
     for k, (value, name, colour) in enumerate(sorted(ends, key=lambda end: end[0])):
         lowest = value if k == 0 else max(value, lowest + gap)
-        looks = {"va": "center", "color": legible(colour), "fontsize": 9}
+        looks: Any = {"va": "center", "color": legible(colour), "fontsize": 9}
         ax.annotate(name, (1.03, lowest), xycoords=("axes fraction", "data"), **looks)
 
 
