@@ -54,10 +54,10 @@ def check_folder(path: Path, *read: Path) -> None:
 
 
 def _resolved(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # the latter up to Python 3.12
-        raise InputError(f"{path} is a link that leads to itself; name another.") from None
+    with suppress(OSError, RuntimeError):  # up to Python 3.12; later ones give back the link
+        if not os.path.islink(resolved := path.resolve()):
+            return resolved
+    raise InputError(f"{path} is a link that leads to itself; name another.")
 
 
 def _recover(folder: Path) -> None:

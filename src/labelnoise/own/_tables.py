@@ -53,6 +53,8 @@ def reading(path: Path, suffixes: Sequence[str] = (".csv", ".npy", ".parquet")) 
 
 def is_number(value: Any) -> bool:
     """Whether a value or a text can be read as a number."""
+    if isinstance(value, np.ndarray):  # a list in a cell
+        return False
     try:
         float(value)
     except (TypeError, ValueError):
