@@ -371,6 +371,7 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
         ("methods", {"seeds": 2}),
         ("alexnet", {"seeds": 2}),
         ("modern_training", {"seeds": 2}),
+        ("modern_alexnet", {"seeds": 2}),
         ("wrong_t", {"seeds": 2}),
         ("long_training", {"seeds": 2}),
         ("sgd", {"seeds": 2}),
@@ -645,7 +646,12 @@ def test_a_chapter_sees_nothing_of_where_it_is_executed(toy, plain, elsewhere):
 
 def test_a_published_page_is_the_same_byte_by_byte_elsewhere(elsewhere):
     notebook = chapters.execute("01_noise", {}, project.published_ledger().path)
-    assert outputs(notebook) == outputs(published("01_noise"))
+    shown, kept = outputs(notebook), outputs(published("01_noise"))
+    if f"matplotlib=={matplotlib.__version__} " not in (project.root() / "requirements.lock").read_text():
+        for output in [*shown, *kept]:
+            output.get("data", {}).pop("image/png", None)  # another version draws other pixels, and sizes
+            output.get("metadata", {}).pop("image/png", None)
+    assert shown == kept
 
 
 def test_the_page_on_your_own_data_does_not_train_while_it_is_drawn(monkeypatch):

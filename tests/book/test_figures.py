@@ -493,15 +493,15 @@ def test_tables_are_titled_for_readers_and_keep_their_numbers(records):
     assert len(shown.columns) == len(table.columns) - 1  # the source of T is in the method's name
 
 
-def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next():
-    a_row = 3
+@pytest.mark.parametrize(("classes", "a_row"), [(3, 3), (10, 2)])
+def test_panels_that_do_not_fit_in_a_row_go_on_in_the_next(classes, a_row):
     n = a_row + 2
-    rows = {"x": {str(k): np.eye(3) for k in range(n)}, "y": {"a": np.eye(3)}}
-    drawn = heatmaps.transition_heatmaps(rows, NAMES[3])
+    rows = {"x": {str(k): np.eye(classes) for k in range(n)}, "y": {"a": np.eye(classes)}}
+    drawn = heatmaps.transition_heatmaps(rows, [str(k) for k in range(classes)])
     shown = [ax for ax in drawn.axes if ax.axison]
     assert [ax.get_title() for ax in shown] == [*(f"x: {k}" for k in range(n)), "y: a"]
     lines = [ax.get_subplotspec().rowspan.start for ax in shown]
-    assert lines == [0] * a_row + [1, 1, 2]
+    assert lines == [k // a_row for k in range(n)] + [1 + (n - 1) // a_row]
     assert [bool(ax.get_ylabel()) for ax in shown] == [k % a_row == 0 for k in range(n)] + [True]
 
 

@@ -63,6 +63,7 @@ OUTS = {
     "the current folder": (".", lambda: None),
     "a folder within a device": ("/dev/null/x", lambda: None),
     "a link to itself": ("out", lambda: os.symlink("out", "out")),
+    "within a link to itself": ("out/a", lambda: os.symlink("out", "out")),
     "a long name": ("o" * 300, lambda: None),
     "a link to a file": ("out", lambda: (Path("x").touch(), os.symlink("x", "out"))),
     **{

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 COLOURS = 256  # of an image: with a palette it weighs a third
-SHARPNESS = 2  # pixels of an image for one of the page, as phones and most screens have them
+SHARPNESS = 2  # pixels of an image for one of the page, as phones and many laptops have them
 
 
 class DataFigure(Figure):

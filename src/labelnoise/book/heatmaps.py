@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from seaborn.utils import relative_luminance
 
 from labelnoise.book.drawn import entries
-from labelnoise.book.style import new_axes, styled
+from labelnoise.book.style import WIDEST, new_axes, styled
 from labelnoise.transitions import Matrix
 
 EVEN = 0.179  # relative luminance on which black and white type have the same contrast (WCAG 2.1)
@@ -58,7 +58,8 @@ def transition_heatmaps(
         difference: the matrices are differences of two, drawn around zero.
         limit: the end of the scale; by default 1, or 0.2 for differences.
     """
-    most, side = (3, 2.8) if len(class_names) <= 4 else (2, 4.2)
+    most = 3 if len(class_names) <= 4 else 2
+    side = (WIDEST - 0.4) / most
     lines = [
         (title, list(panels.items())[first : first + most])
         for title, panels in rows.items()

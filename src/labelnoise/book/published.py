@@ -87,7 +87,7 @@ def on_instance_noise(table: pd.DataFrame, noises: Sequence[str] = INSTANCE_NOIS
             [titles.method_title(row["method"], row["transition"]), titles.MODEL_TITLES[row["model"]], *ours, HERE]
         )
     columns = ["method", "network", *map(titles.noise_title, noises), "source"]
-    return _blank_where_unknown(pd.DataFrame(rows, columns=columns))
+    return titles.blanked(pd.DataFrame(rows, columns=columns).round(1))
 
 
 def accuracies_on_the_papers_sets(table: pd.DataFrame) -> pd.DataFrame:
@@ -112,12 +112,7 @@ def accuracies_on_the_papers_sets(table: pd.DataFrame) -> pd.DataFrame:
         rows.append([row["method"], said, titles.MODEL_TITLES[row["model"]], *(row[name] for name in noises), HERE])
     rows.sort(key=lambda row: theirs.index(row[0]))
     columns = ["recipe", "method", "network", *map(titles.noise_title, noises), "source"]
-    return _blank_where_unknown(pd.DataFrame(rows, columns=columns).drop(columns="recipe"))
-
-
-def _blank_where_unknown(table: pd.DataFrame) -> pd.DataFrame:
-    shown = table.round(1).astype(object)
-    return shown.where(shown.notna(), "")
+    return titles.blanked(pd.DataFrame(rows, columns=columns).drop(columns="recipe").round(1))
 
 
 def orientation() -> pd.DataFrame:

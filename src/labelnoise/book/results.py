@@ -1,10 +1,13 @@
-"""The table of accuracies and gains, as readers see it."""
+"""Accuracies, gains and differences: the table that readers see, and what their sentences need."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pandas as pd
 
 from labelnoise.book import tables, titles
+from labelnoise.statistics import paired_difference
 
 
 def failures(table: pd.DataFrame) -> pd.DataFrame:
@@ -52,6 +55,43 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     if shown["n"].nunique() == 1:
         shown = shown.rename(columns={"method": f"method, n = {shown['n'].iloc[0]}"}).drop(columns="n")
     return shown.set_index(list(shown.columns[:2]))
+
+
+def beside(rows: pd.DataFrame, names: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+    """Accuracies in percent after the last epoch: one row per noise and seed, one column per arm that has a name.
+
+    Args:
+        rows: as `tables.as_table` gives it, of one network and data set, with a column ``training``; in "plain
+            training" a name follows on "plain ".
+        names: method and source of its T, to a name.
+    """
+    arms = [names.get(arm, "") for arm in zip(rows["method"], rows["transition"], strict=True)]
+    named = rows.assign(name=arms).query("name != ''")
+    plain = named["training"].map({"plain training": "plain "}).fillna("")
+    wide = named.assign(name=plain + named["name"])
+    return 100 * wide.pivot_table(index=["noise", "seed"], columns="name", values="last_accuracy")
+
+
+def differences(accuracies: pd.DataFrame, pairs: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """Paired differences of columns on each of the paper's sets, as far as they are there, with 95 % intervals.
+
+    Args:
+        accuracies: one row per noise and seed, one column per arm.
+        pairs: what a difference is called, to the two columns, of which the second is taken from the first.
+
+    Returns:
+        Columns mean, low and high; the index has the pair and the noise.
+    """
+    rows = []
+    for name, (first, second) in pairs.items():
+        for noise in ("paper-0.5", "paper-0.6"):
+            if noise in accuracies.index and {first, second} <= set(accuracies):
+                both = accuracies.loc[noise, [first, second]].dropna()
+                if both.empty:
+                    continue
+                found = paired_difference(both[first], both[second])
+                rows.append([name, noise, found.mean, found.low, found.high])
+    return pd.DataFrame(rows, columns=["pair", "noise", "mean", "low", "high"]).set_index(["pair", "noise"])
 
 
 def _failed(count: int, others: float) -> str:

@@ -36,16 +36,16 @@ STYLE: Any = {
 WIDEST = 8.8  # inches: the page shrinks a wider figure, and the type in it
 
 
-def legible(colour: Any, contrast: float = 4.5) -> tuple[float, float, float]:
-    """A colour, darkened until it stands out from white so much: 4.5 for text, 3 for what is drawn (WCAG 2.2)."""
+def legible(colour: Any) -> tuple[float, float, float]:
+    """A colour, darkened until text in it can be read on white: a contrast of 4.5 (WCAG 2.2, 1.4.3)."""
     shade = np.asarray(to_rgb(colour))
-    while 1.05 / (relative_luminance(shade) + 0.05) < contrast:
+    while 1.05 / (relative_luminance(shade) + 0.05) < 4.5:
         shade = 0.97 * shade
     red, green, blue = shade
     return red, green, blue
 
 
-PALETTE = [legible(colour, 3) for colour in sns.color_palette("colorblind")]
+PALETTE = sns.color_palette("colorblind")
 GREY = "0.55"  # of cross-entropy, and of what a page is not about
 WIDE = 10  # points: a wider interval is one of runs that fail
 P = ParamSpec("P")
@@ -65,7 +65,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 def new_axes(
     drawn: pd.DataFrame, rows: int, columns: int, width: float, height: float, **options: Any
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of width by height inches for a table, with its axes, shape (rows, columns)."""
+    """A figure for a table, height inches high and width wide or `WIDEST`, with its axes, shape (rows, columns)."""
     figure, axes = plt.subplots(
         rows, columns, figsize=(min(width, WIDEST), height), squeeze=False, FigureClass=DataFigure, **options
     )

@@ -66,6 +66,12 @@ def spanned(value: float, low: float, high: float, digits: int = 1) -> str:
     return signed(value, digits) + ("" if np.isnan(low) else f" ({signed(low, digits)} to {signed(high, digits)})")
 
 
+def blanked(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with empty cells where nothing is known."""
+    shown = table.astype(object)
+    return shown.where(shown.notna(), "")
+
+
 def titled(table: pd.DataFrame) -> pd.DataFrame:
     """A table with the names that readers see in place of identifiers; a method's source of T goes into its name."""
     if {"method", "transition"} <= set(table):

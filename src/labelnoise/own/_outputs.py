@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
@@ -54,8 +55,14 @@ def check_folder(path: Path, *read: Path) -> None:
 
 
 def _resolved(path: Path) -> Path:
-    with suppress(OSError, RuntimeError):  # up to Python 3.12; later ones give back the link
-        if not os.path.islink(resolved := path.resolve()):
+    with suppress(RuntimeError):  # up to Python 3.12
+        resolved = path.resolve()
+        try:
+            resolved.stat()
+        except OSError as error:  # later ones give back a link that leads to itself as it is
+            if error.errno != errno.ELOOP:
+                return resolved
+        else:
             return resolved
     raise InputError(f"{path} is a link that leads to itself; name another.")
 
