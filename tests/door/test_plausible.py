@@ -213,7 +213,7 @@ def test_each_line_of_the_page_has_an_input_that_shows_it():
 
 
 def test_the_page_has_their_numbers():
-    told = re.search(r"Of (\d+) inputs that look right and are wrong, (\d+) are told of", " ".join(PAGE.split()))
+    told = re.search(r"Of (\d+) inputs that look right but are wrong, (\d+) are reported", " ".join(PAGE.split()))
     assert told
     assert tuple(map(int, told.groups())) == (len(NOTICED) + len(UNNOTICED), len(NOTICED))
     assert len(NOTICED) + len(UNNOTICED) >= 50

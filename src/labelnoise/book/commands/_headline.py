@@ -9,19 +9,24 @@ from labelnoise.statistics import interval
 from labelnoise.training import OURS
 from labelnoise.trials import Ledger, Trial
 
-ARMS = (("cross-entropy", None), ("forward", "true"), (OURS, "true"))
+ARMS: dict[str, list[tuple[str, str | None]]] = {  # by training
+    "methods": [("cross-entropy", None), ("forward", "true")],
+    "modern": [(OURS, "true")],
+}
 SEEDS = 10
 
 
 def trials() -> list[Trial]:
     """LeNet on both sets of the source paper: cross-entropy, forward correction by the true T, and our recipe."""
-    asked = parameters.planned("methods").groups["methods"]  # other groups have the same methods in other trainings
-    return [
+    groups = parameters.planned("methods").groups
+    asked = [
         trial
-        for trial in asked
+        for training, arms in ARMS.items()
+        for trial in groups[training]
         if trial.model == "lenet" and trial.noise != "clean" and trial.seed < SEEDS
-        if (trial.method, trial.transition) in ARMS
+        if (trial.method, trial.transition) in arms
     ]
+    return sorted(asked, key=lambda trial: trial.noise)
 
 
 def comparison(asked: Sequence[Trial], recorded: Ledger, reproduced: Ledger) -> str:
