@@ -17,6 +17,7 @@ import labelnoise
 from labelnoise import noise, transitions
 from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
+from labelnoise.own import _workers
 from labelnoise.own._choice import Shown, choose, in_order
 from labelnoise.own._methods import AUTO, TRIED, compared
 from labelnoise.own._networks import network_maker
@@ -198,6 +199,26 @@ def test_a_training_that_is_stopped_leaves_no_process_and_no_file(tmp_path):
         time.sleep(0.1)
     assert not any(os.path.exists(f"/proc/{each}") for each in workers)
     assert [path.name for path in tmp_path.iterdir()] == ["own.npz"]
+
+
+SHOW_MASK = "print(next(line for line in open('/proc/self/status') if line.startswith('SigBlk')))"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="it reads Linux's table of processes")
+def test_ctrl_c_while_a_process_starts_is_answered_when_it_has_and_never_reaches_the_process():
+    before, blocked = signal.getsignal(signal.SIGINT), []
+
+    def start():
+        with _workers._no_script():
+            os.kill(os.getpid(), signal.SIGINT)
+            started = subprocess.run([sys.executable, "-c", SHOW_MASK], capture_output=True, text=True, check=True)
+            blocked.append(int(started.stdout.split()[1], 16) >> signal.SIGINT - 1 & 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert blocked == [1]
+    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_arrays_in_any_usual_form_are_trained_on_and_predicted(monkeypatch):

@@ -165,19 +165,36 @@ def _pool(images: Images, network: str, workers: int, after_epoch: Callable[[], 
 def _no_script() -> Iterator[None]:
     """While a process starts: it needs nothing of a user's script, and would run it again where it has no guard.
 
-    Ctrl-C is not for it either, from its first moment on.
+    Ctrl-C is not for it either, from its first moment on, and this process answers it as soon as the other has started.
     """
     main: dict[str, Any] = vars(sys.modules["__main__"])
     kept: dict[str, Any] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
-    of_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if of_main_thread else None
     main.update(dict.fromkeys(kept))
+    try:
+        with _ctrl_c_later():
+            yield
+    finally:
+        main.update(kept)
+
+
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Hold Ctrl-C back: a process that starts meanwhile never sees it, as it inherits what this thread blocks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))  # as another thread may take it
+    blocks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if blocks else set()
     try:
         yield
     finally:
-        main.update(kept)
-        if of_main_thread:
-            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+        if blocks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _listen(epochs: queue.SimpleQueue[bool], after_epoch: Callable[[], None]) -> None:
