@@ -33,7 +33,7 @@ def gains_by_margin(panels: Mapping[str, pd.DataFrame], bound: float) -> Figure:
     """
     drawn = pd.concat(panels, names=["panel"]).reset_index("panel")
     columns = ["panel", *CELL, "seed", "margin", "gain"]
-    figure, axes = new_axes(drawn[columns], len(panels), 1, 6.4, 3.2 * len(panels) + 0.3, sharex=True)
+    figure, axes = new_axes(drawn[columns], len(panels), 1, 7.4, 3.2 * len(panels) + 0.3, sharex=True)
     for ax, (title, rows) in zip(axes[:, 0], panels.items(), strict=True):
         ax.axhline(0, color="0.3", linewidth=1)
         ax.axvline(bound, color="0.4", linestyle=":")
