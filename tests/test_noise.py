@@ -477,3 +477,10 @@ def test_the_rate_of_a_noise_by_its_name():
 )
 def test_noise_depends_on_the_image_where_people_or_a_formula_of_it_draw_the_labels(name, expected):
     assert by_image(name) is expected
+
+
+def test_pixels_whose_differences_float64_can_not_square_are_refused_with_what_to_do():
+    images, labels = 1e-200 * np.arange(1.0, 49.0).reshape(12, 2, 2), np.arange(12) % 3
+    with pytest.raises(InputError, match=r"too much alike, all near 2\.45e-199; multiply them"):
+        instance_probs(images, labels, 3, 0.2, np.random.default_rng(0))
+    instance_probs(1e200 * images, labels, 3, 0.2, np.random.default_rng(0))

@@ -259,3 +259,9 @@ def test_few_values_give_a_median_without_an_interval(n):
 def test_a_median_of_nothing_is_refused(values):
     with pytest.raises(InputError, match="A median needs one or more finite values"):
         median_interval(values)
+
+
+@pytest.mark.parametrize("level", [0, -0.5, 1, 1.5])
+def test_a_level_is_the_share_of_something_and_neither_none_nor_all(level):
+    with pytest.raises(InputError, match=rf"^level must lie in \(0, 1\), not {level}[.]$"):
+        interval([0.1, 0.2], level)

@@ -394,3 +394,14 @@ def test_every_estimator_takes_arrays_and_tensors_alike_and_gives_float64(name, 
     assert found.dtype == np.float64
     if dtype != torch.bfloat16:  # which NumPy does not have
         np.testing.assert_array_equal(found, estimate(probs.detach().numpy(), labels.numpy()))
+
+
+@pytest.mark.parametrize(("name", "estimate"), [("anchor-97", anchor), ("iterative-anchors", iterative_anchors)])
+def test_the_estimators_of_the_97th_percentile_read_that_percentile(name, estimate):
+    generator = np.random.default_rng(0)
+    probs, labels = generator.dirichlet(np.ones(3), size=300), generator.integers(3, size=300)
+    found = {
+        at: np.array_equal(ESTIMATORS[name](probs, labels), estimate(probs, labels, percentile=at))
+        for at in (96, 97, 98)
+    }
+    assert found == {96: False, 97: True, 98: False}

@@ -236,3 +236,13 @@ def test_an_argument_out_of_range_is_named(kind, arguments, message):
 def test_a_matrix_that_is_none_is_refused():
     with pytest.raises(InputError, match="its columns do, so pass its transpose"):
         learned.Revised([[0.9, 0.3], [0.1, 0.7]])
+
+
+def test_total_variation_weighs_a_tenth_of_the_loss_unless_told_otherwise():
+    logits, labels = drawn(4)
+    free, plain, tenth = (learned.TotalVariation(3, **given) for given in ({}, {"weight": 0}, {"weight": 0.1}))
+    torch.manual_seed(0)
+    usual = free(logits, labels)
+    torch.manual_seed(0)
+    assert usual == tenth(logits, labels)
+    assert usual != plain(logits, labels)

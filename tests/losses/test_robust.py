@@ -302,3 +302,10 @@ def test_a_loss_without_memory_can_be_used_again():
     for loss in (Mixup(), CoTeaching(), GeneralisedCrossEntropy(), SymmetricCrossEntropy()):
         assert not list(loss.parameters())
         assert not list(copy.deepcopy(loss).buffers())
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 1e6])
+def test_the_ends_of_what_alpha_may_be_are_among_it(alpha):
+    assert Mixup(alpha).alpha == alpha
+    with pytest.raises(InputError, match="alpha must be a number from 1e-6 to 1e6"):
+        Mixup(alpha**1.01)
