@@ -106,6 +106,7 @@ LABEL_ARRAYS = {
     "infinity": np.where(LABELS == 1, np.inf, 0),
     "one class": 0 * LABELS,
     "bytes": np.full(N, b""),
+    "bytes that are no UTF-8": np.full(N, b"\xd6"),
     "long double with NaN": np.full(N, np.nan, np.longdouble),
 }
 BEYOND = {

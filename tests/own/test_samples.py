@@ -11,7 +11,7 @@ from labelnoise import cli
 from labelnoise.errors import InputError
 from labelnoise.own._probs import read_probs
 from labelnoise.own._samples import read_samples
-from labelnoise.own._tabular import read_labels
+from labelnoise.own._tabular import array_labels, read_labels
 
 NAMES = ("cat", "dog", "owl")
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 0])
@@ -161,3 +161,8 @@ def test_a_name_of_a_column_that_goes_over_two_lines_is_told_on_one(content, tmp
     refused = [answered(read, path)[1] for read in (read_labels, read_probs)]
     assert any(refused)
     assert not any("\n" in said for said in refused if said)
+
+
+def test_names_that_are_bytes_are_read_as_utf_8():
+    names, codes = array_labels(np.array(["Mäntel".encode(), b"Hosen", b"Hosen"]), "labels.npy")
+    assert [names[code] for code in codes] == ["Mäntel", "Hosen", "Hosen"]

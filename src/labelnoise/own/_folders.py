@@ -195,6 +195,8 @@ def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
     except (ValueError, TypeError, AttributeError):
         raise InputError(f"The metadata of {path} are not as Hugging Face writes them; save it without.") from None
     contents: list[Any] = [value.get("bytes") if isinstance(value, dict) else value for value in values]
+    if not contents:
+        raise InputError(f"{path} has no images in column {table.fields[place]}; save them within the file.")
     for row, content in enumerate(contents):
         if not isinstance(content, bytes):
             raise InputError(

@@ -193,7 +193,12 @@ def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[
         return list(places), np.array([places[value] for value in array.tolist()], dtype=np.int64)
     if array.ndim != 1 or array.dtype.kind not in "biufUS":
         raise InputError(f"{source} must hold one label per sample, not {labels.dtype} of shape {labels.shape}.")
-    values, codes = np.unique(array.astype(str) if array.dtype.kind == "S" else array, return_inverse=True)
+    if array.dtype.kind == "S":
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"{source} has names that are bytes, and not all are UTF-8; save them as text.") from None
+    values, codes = np.unique(array, return_inverse=True)
     return list(values.tolist()), codes.astype(np.int64)
 
 
