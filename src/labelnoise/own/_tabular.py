@@ -199,7 +199,11 @@ def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[
         except UnicodeDecodeError:
             raise InputError(f"{source} has names that are bytes, and not all are UTF-8; save them as text.") from None
     values, codes = np.unique(array, return_inverse=True)
-    return list(values.tolist()), codes.astype(np.int64)
+    try:
+        names = values.tolist()
+    except (SystemError, ValueError):  # NumPy reads code points that there are not
+        raise InputError(f"{source} has texts that are not Unicode; save it again.") from None
+    return list(names), codes.astype(np.int64)
 
 
 def npy(path: Path) -> NDArray[Any]:
