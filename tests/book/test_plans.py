@@ -349,3 +349,8 @@ def test_trainings_of_other_chapters_keep_forward_correction_and_its_partner():
     assert len(found) == len({t.key for t in found})
     assert {t.method for t in given} > {"cross-entropy", "forward"}
     assert set(found) == {t for t in given if t.method in ("cross-entropy", "forward")}
+
+
+def test_plain_training_has_the_methods_without_a_graph_and_always_one_to_compare():
+    assert plans.of_plain_training(["mixup", "hog-labels", "hog-forward, true"]) == ["mixup"]
+    assert plans.of_plain_training(["hog-labels"]) == ["forward, true"]

@@ -44,8 +44,10 @@ def test_a_p_value_has_no_more_digits_than_are_read():
 def test_accuracies_stand_beside_each_other_by_name_and_training():
     named = {("cross-entropy", ""): "none", ("forward", "true"): "T"}
     runs = table(**{"cross-entropy": [0.8, 0.9]}, forward=[0.7, 0.6], mixup=[0.1, 0.2])
-    both = pd.concat([runs.assign(training="modern training"), runs.assign(training="plain training")])
-    wide = results.beside(both, named)
+    both = results.of_both_trainings(runs.assign(noise="clean"), runs)
+    assert set(both["training"]) == {"modern training"}
+    assert both["arm"].iloc[-1] == "mixup"
+    wide = results.beside(results.of_both_trainings(runs, runs), named)
     assert sorted(wide) == ["T", "none", "plain T", "plain none"]
     assert wide.loc[("paper-0.6", 1)].round(6).to_dict() == {"T": 60, "none": 90, "plain T": 60, "plain none": 90}
 
@@ -55,9 +57,9 @@ def test_differences_are_paired_by_seed_on_the_papers_sets_alone():
     accuracies = pd.DataFrame({"a": [9, 9, 9, 90, 80, 70], "b": [1, 2, 3, 88, 79, 67]}, index=index)
     told = results.differences(accuracies, {"a over b": ("a", "b"), "a over c": ("a", "c")})
     assert told.index.tolist() == [("a over b", "paper-0.6")]
-    # The differences 2, 1 and 3 have the mean 2 and the deviation 1, and t(0.975, 2) is 4.3027.
     lacking = accuracies.assign(b=[1, 2, 3, 88, 79, None], c=None)
     assert results.differences(lacking, {"x": ("a", "b"), "y": ("a", "c")})["mean"].to_dict() == {
         ("x", "paper-0.6"): 1.5
     }
+    # The differences 2, 1 and 3 have the mean 2 and the deviation 1, and t(0.975, 2) is 4.3027.
     assert told.iloc[0].round(3).tolist() == [2.0, -0.484, 4.484]

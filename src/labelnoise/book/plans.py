@@ -229,6 +229,11 @@ def ablation(
     return trials
 
 
+def of_plain_training(methods: Sequence[str]) -> list[str]:
+    """Those of the methods that plain training has too, which has no graph; if it has none, forward correction."""
+    return [name for name in methods if arm(name)[0] not in WITH_GRAPH] or ["forward, true"]
+
+
 def number_formats(
     *, dataset: str = "fashion-mnist-3", noises: Sequence[str], models: Sequence[str], seeds: int, profile: str = "full"
 ) -> list[Trial]:
