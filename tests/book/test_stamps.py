@@ -111,3 +111,12 @@ def test_the_page_of_figures_lists_each_with_its_data_those_of_the_front_page_fi
         "**{doc}`chapters/01_toy`**",
         "- {numref}`Figure {number}. {name} <fig-a>` [Data](_static/data/01_toy/fig-a.csv)",
     ]
+
+
+def test_a_stamp_is_the_same_whatever_the_order_of_the_records():
+    # In one order the floats sum to 1, in the other to 0, and so round to another second.
+    seconds = [1e16, 1.0, -1e16]
+    read = [(f"key {k}", "weights", each, "2026-11-30") for k, each in enumerate(seconds)]
+    found = [stamps.stamp("01_noise", {}, 1.0, order) for order in (read, [read[0], read[2], read[1]])]
+    assert [stamp["core_seconds"] for stamp in found] == [1, 1]
+    assert found[0] == found[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -62,7 +63,7 @@ def stamp(name: str, changed: Mapping[str, Any], seconds: float, records: Collec
         "labelnoise": labelnoise.__version__,
         "torch": version("torch"),
         "trials": len(records),
-        "core_seconds": round(sum(seconds for _, _, seconds, _ in records)),
+        "core_seconds": round(math.fsum(seconds for _, _, seconds, _ in records)),  # a sum in any order
         "recorded": max((date for *_, date in records), default=""),
         **{key: value for key, value in provenance.here().items() if key in ("processor", "python", "date")},
         "seconds": round(seconds, 1),
