@@ -178,3 +178,10 @@ def test_the_costs_choose_what_the_authors_code_chooses():
     features, labels, _ = gaussian(names.named("pair-flip-0.2", 3), 3000, 1, distance=6)
     theirs = [[31 / 38, 7 / 38, 0], [0, 32 / 38, 6 / 38], [76 / 436, 0, 360 / 436]]
     np.testing.assert_allclose(selective_costs(features, labels, seed=0), theirs, atol=1e-12)
+
+
+def test_a_feature_that_is_the_same_in_all_samples_to_learn_from_says_nothing_of_the_others():
+    # Found by 2,000 examples: such a feature was not brought to a unit, and overflowed in float32.
+    features = np.array([[0.0, 1e300], [1.0, -1e300], [3.0, 0.0], [5.0, 0.0]])
+    alone = _whitened(features[:, :1], np.array([2, 3]))
+    np.testing.assert_array_equal(_whitened(features, np.array([2, 3])), alone)

@@ -151,7 +151,8 @@ class Reweighted(_Corrected):
 
     Liu and Tao 2016 (arXiv:1411.7718, equation 5), with the weight taken from the network itself
     as in Xia et al. 2019 (arXiv:1906.00189, section 3). No gradient flows through the weight, which
-    is at most 1e8: it is below ``1 / T[noisy, noisy]``, and without a bound where that entry is 0.
+    is at most 1e8, or what the type of the logits holds: it is below ``1 / T[noisy, noisy]``, and
+    without a bound where that entry is 0.
 
     Args:
         transition_matrix: shape (n_classes, n_classes); rows are clean classes and sum to 1.
@@ -172,7 +173,8 @@ class Reweighted(_Corrected):
     def _log_weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         log_clean = F.log_softmax(widened(logits), dim=1)
         log_noisy = log_noisy_probs(log_clean, self.transition.log())
-        return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).clamp(max=LARGEST_LOG)
+        largest = min(LARGEST_LOG, math.log(torch.finfo(logits.dtype).max))
+        return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).clamp(max=largest)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         weights = self.weights(logits, noisy_labels)
