@@ -242,6 +242,12 @@ def test_a_dry_run_says_what_would_be_trained_and_does_nothing(checkout, capsys)
     assert sorted(checkout.rglob("*")) == before
 
 
+def test_a_dry_run_of_reproduce_says_what_would_be_trained_and_does_nothing(tmp_path, capsys):
+    assert cli.main(["reproduce", "--headline", "--fresh", str(tmp_path / "new"), "--dry-run", "--workers", "2"]) == 0
+    assert "To train, with what they need: 60, about " in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_headline_has_one_training_of_each_method_and_ten_runs_of_it():
     asked = _headline.trials()
     trainings = {(trial.noise, trial.method): trial.settings for trial in asked}
@@ -340,7 +346,8 @@ def replaying(monkeypatch, made_up, **changes):
 def test_replayed_trials_that_agree_give_status_0(recorded, made_up, monkeypatch, capsys):
     replaying(monkeypatch, made_up)
     assert cli.main(["replay", "-n", "3"]) == 0
-    *lines, last = capsys.readouterr().out.splitlines()
+    first, *lines, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("3 trials to train again, which took ")
     assert len(lines) == 3
     assert all("agrees bit for bit" in line for line in lines)
     assert last == "3 of 3 replayed trials agree."

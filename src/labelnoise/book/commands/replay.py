@@ -24,6 +24,8 @@ def run(options: argparse.Namespace) -> int:
     records = replay.choose(ledger, options.n, options.seed)
     if not records:
         raise InputError(f"There are no records in {ledger.path}; run `labelnoise reproduce` first.")
+    minutes = sum(record.seconds for record in records) / 60
+    print(f"{len(records)} trials to train again, which took {minutes:.0f} min when they were recorded.", flush=True)
     different = 0
     for record in records:
         (result,) = replay.replay([record], ledger, options.device)
