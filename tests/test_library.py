@@ -29,7 +29,7 @@ OWN = {
 }  # fmt: skip
 
 
-WITH_EXAMPLES = ["errors", "transitions", "names", "noise", "statistics", "estimators", "losses"]
+WITH_EXAMPLES = ["errors", "transitions", "names", "noise", "statistics", "estimators", "losses", "own"]
 
 
 def takes_arrays(public):

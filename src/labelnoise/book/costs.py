@@ -181,7 +181,7 @@ def by_method(records: Sequence[Record], find: Callable[[Trial], Record | None])
         InputError: there are no records.
     """
     if not records:
-        raise InputError("No trial of these noises and models is on record; name those of chapter 3.")
+        raise InputError("No trial of these noises and models is on record; name those of the chapter `methods`.")
 
     def before(asked: Trial) -> float:
         needed = asked.prerequisite()

@@ -69,7 +69,8 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
                 "verdict": verdict, "told": told, "right": told and np.sign(predicted) == np.sign(gain),
             }
         )  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    # Also where there are no rows, as a table with others would otherwise hold objects.
+    return pd.DataFrame(rows, columns=columns).astype({"told": bool, "right": bool})
 
 
 def _together(asked: Trial) -> tuple[object, ...]:

@@ -55,8 +55,9 @@ class ReweightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         InputError: by ``fit``, a classifier without probabilities or weights, or no transition matrix.
 
     >>> from sklearn.datasets import load_iris
+    >>> from sklearn.naive_bayes import GaussianNB
     >>> samples, labels = load_iris(return_X_y=True)
-    >>> ReweightedClassifier().fit(samples, labels).predict(samples[:2])
+    >>> ReweightedClassifier(GaussianNB()).fit(samples, labels).predict(samples[:2])
     array([0, 0])
     """
 

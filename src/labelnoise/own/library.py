@@ -93,12 +93,13 @@ def estimate(
         InputError: labels and probabilities that don't fit each other or can't be used, an unknown estimator, or a
             threshold outside [0, 1].
 
-    >>> probs = np.repeat([[0.9, 0.1], [0.1, 0.9]], 50, axis=0)
+    >>> probs = np.repeat([[0.98, 0.02], [0.02, 0.98]], 50, axis=0)
     >>> labels = np.repeat(["cat", "dog"], 50)
     >>> labels[7] = "dog"
     >>> found = estimate(probs, labels)
-    >>> found.suggestions[["row", "label", "suggestion"]].iloc[0].tolist(), found.cleaned[7]
-    ([7, 'dog', 'cat'], np.str_('cat'))
+    >>> row, label, suggestion = found.suggestions.iloc[0][["row", "label", "suggestion"]]
+    >>> int(row), label, suggestion, str(found.cleaned[7])
+    (7, 'dog', 'cat', 'cat')
     """
     estimate_command.known(estimator)
     check_threshold(threshold, "threshold")
