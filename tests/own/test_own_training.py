@@ -226,6 +226,55 @@ def test_ctrl_c_while_a_process_starts_is_answered_when_it_has_and_never_reaches
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+LOSSES = """
+import torch.nn.functional as F
+from torch import nn
+class Plain(nn.Module):
+    def forward(self, logits, labels): return F.cross_entropy(logits, labels)
+class Soft(Plain):
+    def __init__(self, transition_matrix, soft_labels): super().__init__()
+class Broken(Plain):
+    def forward(self, logits, labels): raise KeyError("x")
+"""
+
+
+@pytest.fixture
+def losses(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELNOISE_FOLDER", str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "own_losses_of_test.py").write_text(LOSSES)
+
+
+def small_network(number):
+    with seeded(number):
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+
+
+@pytest.mark.parametrize("name", ["own_losses_of_test:Plain", "own_losses_of_test:Soft"])
+@pytest.mark.parametrize("error", [0.0, 1.0])
+def test_a_loss_of_ones_own_is_trained_by_and_told_of_however_rough_t_is(own, losses, monkeypatch, name, error):
+    ordered = []
+    monkeypatch.setattr(
+        "labelnoise.own._training.in_order",
+        lambda names, deviation: ordered.append(in_order(names, np.full_like(deviation, error))) or ordered[0],
+    )
+    done = train(own, small_network, name, BOTH)
+    assert len(done.history) == SETTINGS.epochs
+    assert sorted(ordered[0][0]) == sorted([name, "cross-entropy"])
+    shown = [Shown(each, 0, held_out(300 - k)[0]) for k, each in enumerate(ordered[0][0])]
+    assert f"{name} " in str(choose(shown, held_out(0)[1]))
+
+
+def test_a_loss_of_ones_own_that_fails_is_refused_before_anything_is_trained(own, losses):
+    def make(number):
+        pytest.fail("it trains")
+
+    with pytest.raises(InputError, match=r"^The method own_losses_of_test:Broken fails: KeyError: 'x'"):
+        train(own, make, "own_losses_of_test:Broken", BOTH)
+    with pytest.raises(InputError, match="own_losses_of_test:Soft can't be had on these images, as it takes more than"):
+        compared("own_losses_of_test:Soft", 60, 2)
+
+
 def test_arrays_in_any_usual_form_are_trained_on_and_predicted(monkeypatch):
     from labelnoise.own import train as train_command
 

@@ -10,7 +10,7 @@ import numpy as np
 from labelnoise.estimators import Floats
 from labelnoise.noise import Labels
 from labelnoise.statistics import Interval, interval
-from labelnoise.training import METHODS
+from labelnoise.training import method
 
 ERRORS = 1.96  # standard errors by which a network must be ahead of one that is preferred to it without evidence
 ROUGH = 0.6  # the sum of the standard errors of a row of T, from which a network without T comes first
@@ -72,13 +72,13 @@ class Choice:
 
     def __str__(self) -> str:
         first, *others = self.scores
-        title = METHODS[first.method].title
+        title = method(first.method).title
         text = f"Of {self.n_held_out:,} noisy labels that were held out, "
         text += f"{title} ({first.method}) predicts {100 * first.agreement:.1f} %"
         for score in others:
             assert score.ahead is not None
             mean, low, high = (100 * end for end in (score.ahead.mean, score.ahead.low, score.ahead.high))
-            text += f", {METHODS[score.method].title} {100 * score.agreement:.1f} % "
+            text += f", {method(score.method).title} {100 * score.agreement:.1f} % "
             text += f"({mean:+.1f} points for the first, {low:+.1f} to {high:+.1f})"
         if first.agreement < max(score.agreement for score in self.scores):
             text += f". The first was taken, as {self.because}."
@@ -86,8 +86,8 @@ class Choice:
             text += ". The first was taken."
         else:
             text += ". The first was taken, though chance may have put it ahead."
-        for method, reason in self.left_out:
-            text += f" {METHODS[method].title} ({method}) was left out, as {reason}."
+        for name, reason in self.left_out:
+            text += f" {method(name).title} ({name}) was left out, as {reason}."
         return text
 
 
@@ -105,7 +105,7 @@ def in_order(names: Sequence[str], deviation: Floats) -> tuple[list[str], str]:
         deviation: the standard error of each entry of T, shape (n_classes, n_classes).
     """
     if (error := float(deviation.sum(axis=1).mean())) > ROUGH:
-        first = [name for name in names if not METHODS[name].needs_transition]
+        first = [name for name in names if not method(name).needs_transition]
         reason = f"T is known only roughly, its entries in a row to {error:.1f} in all, and so few labels can't tell"
         return [*first, *(name for name in names if name not in first)], reason
     return list(names), USUAL

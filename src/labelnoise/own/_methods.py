@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labelnoise._checks import check_choice
 from labelnoise.errors import InputError
-from labelnoise.training import FUNCTIONS, METHODS, OURS, WITH_GRAPH, method
+from labelnoise.training import FUNCTIONS, METHODS, OURS, method, try_method
 
 AUTO = "auto"
 PLAIN = "cross-entropy"  # what a correction is compared with
@@ -54,11 +54,13 @@ def compared(name: str, n_images: int, n_classes: int) -> tuple[list[str], tuple
         n_images, n_classes: of the set.
 
     Raises:
-        InputError: as `check_method`; the method named can't be had on such a set.
+        InputError: as `check_method`; the method named can't be had on such a set, or is an own loss that fails on it.
     """
     names = list(TRIED) if check_method(name) == AUTO else list(dict.fromkeys([name, PLAIN]))
-    reason = why_no_graph(n_images, n_classes) if any(each in WITH_GRAPH for each in names) else None
+    try_method(name, n_classes)  # an own loss comes last, after the networks that T is read from
+    with_graph = [each for each in names if method(each).needs_soft_labels]
+    reason = why_no_graph(n_images, n_classes) if with_graph else None
     if reason and name != AUTO:
         raise InputError(f"{name} can't be had on these images, as {reason}; use --method {AUTO}.")
-    kept = [each for each in names if not (reason and each in WITH_GRAPH)]
+    kept = [each for each in names if not (reason and each in with_graph)]
     return kept, tuple((each, str(reason)) for each in names if each not in kept)

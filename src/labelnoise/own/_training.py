@@ -24,9 +24,9 @@ from labelnoise.own._tasks import FOLDS, Make, Trainings
 from labelnoise.own._workers import Images, side_by_side
 from labelnoise.statistics import Interval
 from labelnoise.training import (
-    WITH_GRAPH,
     Fit,
     Split,
+    method,
     normalised,
     parted,
     predict_probs,
@@ -65,7 +65,7 @@ def train(
     Args:
         data: images and noisy labels.
         make: networks that map (n, channels, height, width) to logits of shape (n, n_classes).
-        name: a name in `METHODS` of a method without folds, or "auto" to compare several.
+        name: a method without folds, or "auto" to compare several.
         settings: how to train.
         seed: of the split, the folds and the order of the images.
         network: as `network_maker` takes it, for other processes.
@@ -88,7 +88,7 @@ def train(
         trainings = Trainings(images, make, settings, n_classes, derive_seed("own order", seed), device, submit)
         phase("first networks")
         first, plain = (trainings.fit(PLAIN, how) for how in (settings.plain, settings.modern))
-        smooth = submit(graph_of, trainings.seed) if any(each in WITH_GRAPH for each in names) else None
+        smooth = submit(graph_of, trainings.seed) if any(method(each).needs_soft_labels for each in names) else None
         phase("estimating T")
         turns = trainings.alternation(first.result())
         phase("comparing methods" if len(names) > 1 else "training")

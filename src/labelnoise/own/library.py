@@ -172,7 +172,7 @@ def train(
         test_images, test_labels: with clean labels, if there are some; nothing is chosen by them.
         network: lenet or alexnet, a classifier of torchvision's by name, or ``module:function`` of your own, which
             makes one from n_classes, in_channels and image_size.
-        method: "auto", or one of the book's by name.
+        method: "auto", one of the book's by name, or ``module:name`` of your own loss.
         image_size: in pixels, to bring all images to.
         device: cpu, cuda or auto.
         workers: processes that train side by side; by default one per core, or none for few images.

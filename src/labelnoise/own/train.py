@@ -221,7 +221,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     image_files.add_arguments(command)
     known = f"{', '.join(MODELS)}, a classifier of torchvision such as resnet18, or MODULE:FUNCTION (default lenet)"
     command.add_argument("--network", default="lenet", metavar="NAME", help=known)
-    known = f"auto, which compares {', '.join(TRIED)} and takes the best; or one of {', '.join(SINGLE)} (default auto)"
+    known = f"auto, which compares {', '.join(TRIED)} and takes the best (the default); one of {', '.join(SINGLE)}; "
+    known += "or a loss of your own as MODULE:NAME"
     command.add_argument("--method", default="auto", metavar="NAME", help=known)
     command.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="default report")
     command.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default auto)")
