@@ -4,6 +4,8 @@ import os
 import re
 import resource
 import signal
+import subprocess
+import sys
 import types
 import warnings
 from contextlib import contextmanager
@@ -67,11 +69,24 @@ def test_a_damaged_ledger_loses_what_is_damaged_alone_and_says_which(path, tiny,
     assert read(path, trials)[0] == {0, 1, 2}
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path.parent)], ids=["folder", "link to one"])
-def test_a_folder_in_the_place_of_a_ledger_is_named(path, make):
+# What stands in the place of a ledger.
+IN_ITS_PLACE = {
+    "a folder": Path.mkdir,
+    "a link to a folder": lambda path: path.symlink_to(path.parent),
+    "a pipe": os.mkfifo,
+    "a link to a device": lambda path: path.symlink_to(os.devnull),
+}
+
+
+@pytest.mark.parametrize("make", IN_ITS_PLACE.values(), ids=IN_ITS_PLACE)
+def test_what_is_no_file_in_the_place_of_a_ledger_is_named(path, make):
     make(path)
-    with pytest.raises(InputError, match=r"records\.jsonl is a folder; name a file for the records\.$"):
-        Ledger(path)
+    # In a process of its own, which is ended should it wait for a pipe.
+    command = [sys.executable, "-m", "labelnoise.cli", "chapter", "sgd", "--dry-run"]
+    environment = os.environ | {"LABELNOISE_LEDGER": str(path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    said = f"labelnoise: {path} is a folder, a device or a pipe; name a file for the records.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
 
 
 @contextmanager

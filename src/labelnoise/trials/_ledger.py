@@ -67,7 +67,7 @@ class Ledger:
         base: where to look for trials that the file does not have.
 
     Raises:
-        InputError: the path is a folder; or, from what writes, it can't be written, and then the file is as it was.
+        InputError: the path is no file; or, from what writes, it can't be written, and then the file is as it was.
 
     Warns:
         DamagedLine: a line, or a file of weights, can't be trusted.
@@ -86,8 +86,8 @@ class Ledger:
         """Index what was appended since, by this process or another."""
         if not self.path.exists():
             return
-        if self.path.is_dir():
-            raise InputError(f"{self.path} is a folder; name a file for the records.")
+        if not self.path.is_file():  # a pipe or a device might be read without end
+            raise InputError(f"{self.path} is a folder, a device or a pipe; name a file for the records.")
         with self.path.open("rb") as file:
             file.seek(self._read)
             lines = file.readlines()
