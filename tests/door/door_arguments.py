@@ -254,7 +254,7 @@ no_rank = {"no better than a guess": np.full((3, 3), 1 / 3)}
 known_rate = {"images": IMAGES, "clean_labels": LABELS, "n_classes": 3, "rate": 0.2, "generator": GENERATOR}
 
 # Labels that what reads files takes as well.
-FILE_LABELS = ("names", "digits", "whole floats", "booleans", "nothing within", "a table")
+FILE_LABELS = ("names", "digits", "whole floats", "booleans", "a table")
 
 # Of each function its good arguments, and the bad values of each of them.
 FUNCTIONS = {
@@ -389,10 +389,12 @@ FUNCTIONS = {
         },
     ),
     "train": (
-        {"images": IMAGES, "labels": LABELS},
+        {"images": IMAGES, "labels": LABELS, "test_images": IMAGES, "test_labels": LABELS},
         {
             "images": PIXELS,
             "labels": but(labels, *FILE_LABELS, "a huge label", "the hugest label", "unsigned and huge"),
+            "test_images": PIXELS,
+            "test_labels": but(labels, *FILE_LABELS),
             "image_size": whole(-1, 0, 10**9),
             "seed": seed,
             "workers": whole(-1, 0),

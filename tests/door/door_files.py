@@ -94,6 +94,7 @@ def claims(name):
 LABEL_ARRAYS = {
     "no labels": LABELS[:0],
     "two columns": np.stack([LABELS, LABELS], axis=1),
+    "no columns": np.zeros((N, 0)),
     "a number": np.array(1),
     "dates": np.full(N, np.datetime64("2020-01-01")),
     "complex": LABELS * 1j,

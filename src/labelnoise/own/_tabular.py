@@ -186,7 +186,8 @@ def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[
         InputError: an array of another shape or type.
     """
     array = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if array.ndim == 2 and array.dtype.kind in "biuf" and (np.sort(array, axis=1) == np.eye(array.shape[1])[-1]).all():
+    in_columns = array.ndim == 2 and array.shape[1] > 0 and array.dtype.kind in "biuf"
+    if in_columns and (np.sort(array, axis=1) == np.eye(array.shape[1])[-1]).all():
         array = array.argmax(axis=1)
     if array.ndim == 1 and array.dtype.kind == "O":  # as pandas has texts
         places = {value: place for place, value in enumerate(dict.fromkeys(array.tolist()))}
