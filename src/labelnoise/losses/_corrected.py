@@ -21,9 +21,11 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from labelnoise._checks import check_labels, shown
 from labelnoise.errors import InputError
 from labelnoise.transitions import Matrix, validate
 
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 LARGEST_LOG = math.log(1e8)  # of a weight
 SMALLEST_LOG = 50.0  # below minus this, the largest weight of a batch is too small for float32 to weigh others by
 
@@ -50,6 +52,30 @@ def widened(logits: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
+def checked(noisy_labels: Tensor, logits: Tensor) -> Tensor:
+    """The labels of a batch as int64, the same tensor if it is that already; on the CPU each is one of the classes.
+
+    Elsewhere to look at them would hold up each step until the device has done all that was asked of it before.
+
+    Args:
+        noisy_labels: shape (n,).
+        logits: shape (n, n_classes).
+
+    Raises:
+        InputError: they are none, or not one for each row of the logits.
+    """
+    whole = isinstance(noisy_labels, Tensor) and noisy_labels.dtype in WHOLE
+    if not whole or logits.ndim != 2 or noisy_labels.shape != logits.shape[:1]:
+        raise InputError(
+            f"noisy_labels must be a tensor of one integer for each row of the logits, which have shape "
+            f"{tuple(logits.shape)}, not {shown(noisy_labels)}."
+        )
+    labels, n_classes = noisy_labels.long(), logits.shape[1]
+    if labels.device.type == "cpu" and len(labels) and (labels.min() < 0 or labels.max() >= n_classes):
+        check_labels(labels, n_classes, "noisy_labels")  # which names the row
+    return labels
+
+
 def log_noisy_probs(log_clean: Tensor, log_transition: Tensor) -> Tensor:
     """``log (q @ T)`` from the logarithms of both, shape (n, n_classes): finite where the product would underflow."""
     return torch.logsumexp(log_clean.unsqueeze(2) + log_transition, dim=1)
@@ -59,7 +85,7 @@ class CrossEntropy(nn.Module):
     """``-log q[noisy]``: it fits P(noisy | x), whatever the noise."""
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        return F.cross_entropy(widened(logits), noisy_labels)
+        return F.cross_entropy(widened(logits), checked(noisy_labels, logits))
 
 
 class _Corrected(nn.Module):
@@ -95,6 +121,7 @@ class Forward(_Corrected):
         self._never = (self.transition.max(dim=0).values == 0).nonzero().flatten().tolist()  # labels that none has
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        noisy_labels = checked(noisy_labels, logits)
         for label in self._never:
             if bool((noisy_labels == label).any()):
                 raise InputError(f"Label {label} can't be: column {label} of the transition matrix is 0 in every row.")
@@ -143,7 +170,7 @@ class Backward(_Corrected):
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         losses = -F.log_softmax(widened(logits), dim=1)  # (n, n_classes): the loss were that class the clean one
-        return (self.inverse[noisy_labels] * losses).sum(dim=1).mean()
+        return (self.inverse[checked(noisy_labels, logits)] * losses).sum(dim=1).mean()
 
 
 class Reweighted(_Corrected):
@@ -171,12 +198,13 @@ class Reweighted(_Corrected):
 
     @torch.no_grad()
     def _log_weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        log_clean = F.log_softmax(widened(logits), dim=1)
+        noisy_labels, log_clean = checked(noisy_labels, logits), F.log_softmax(widened(logits), dim=1)
         log_noisy = log_noisy_probs(log_clean, self.transition.log())
         largest = min(LARGEST_LOG, math.log(torch.finfo(logits.dtype).max))
         return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).clamp(max=largest)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        noisy_labels = checked(noisy_labels, logits)
         weights = self.weights(logits, noisy_labels)
         return (weights * F.cross_entropy(widened(logits), noisy_labels, reduction="none")).mean()
 
@@ -197,6 +225,7 @@ class Resampled(Reweighted):
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
+        noisy_labels = checked(noisy_labels, logits)
         logits, log_weights = widened(logits), self._log_weights(logits, noisy_labels)
         # Only their proportions count. Weights that float32 can hold stay as they are, to the last bit of a record;
         # of those that all would be 0 the largest is made 1.

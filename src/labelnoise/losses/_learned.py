@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from labelnoise._checks import check_number
-from labelnoise.losses._corrected import log_noisy_probs, widened
+from labelnoise.losses._corrected import checked, log_noisy_probs, widened
 from labelnoise.transitions import check_n_classes, symmetric, validate
 
 # VolMinNet's authors start at about 0.48 for ten classes. A T that starts cleaner than the true one stays so: a less
@@ -55,7 +55,7 @@ class _Learned(nn.Module):
         raise NotImplementedError
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        logits = widened(logits)
+        logits, noisy_labels = widened(logits), checked(noisy_labels, logits)
         log_noisy = log_noisy_probs(F.log_softmax(logits, dim=1), self.log_transition())
         data_term = F.nll_loss(log_noisy, noisy_labels)
         return data_term + self.weight * self.regulariser(logits) if self.training else data_term
@@ -189,7 +189,7 @@ class Revised(nn.Module):
         return positive / positive.sum(dim=1, keepdim=True)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        logits = widened(logits)
+        logits, noisy_labels = widened(logits), checked(noisy_labels, logits)
         log_clean = F.log_softmax(logits, dim=1).detach()
         log_noisy = log_noisy_probs(log_clean, self.transition_matrix.log())
         if not self.training:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labelnoise._checks import check_number, check_size, check_whole
-from labelnoise.losses._corrected import Batch, CrossEntropy, widened
+from labelnoise.losses._corrected import Batch, CrossEntropy, checked, widened
 from labelnoise.transitions import check_n_classes
 
 LEAST_POWER = 1e-20  # to float32 cross-entropy itself; far smaller ones it takes for 0
@@ -51,7 +51,7 @@ class GeneralisedCrossEntropy(nn.Module):
         self.power = max(_share("power", power), LEAST_POWER)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        log_likelihood = -F.cross_entropy(widened(logits), noisy_labels, reduction="none")
+        log_likelihood = -F.cross_entropy(widened(logits), checked(noisy_labels, logits), reduction="none")
         # expm1, as the difference from 1 is lost to rounding where the power is small.
         return -torch.expm1(self.power * log_likelihood).mean() / self.power
 
@@ -86,7 +86,7 @@ class SymmetricCrossEntropy(nn.Module):
         self.log_of_zero = check_number(log_of_zero, message, lambda number: number < 0)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        losses = F.cross_entropy(widened(logits), noisy_labels, reduction="none")
+        losses = F.cross_entropy(widened(logits), checked(noisy_labels, logits), reduction="none")
         reverse = self.log_of_zero * torch.expm1(-losses)
         return (self.alpha * losses + self.beta * reverse).mean()
 
@@ -178,7 +178,8 @@ class CoTeaching(CrossEntropy):
 
     def on_batch(self, predict: Predict, batch: Batch) -> Tensor:
         both = widened(predict(batch.images))  # (2, n, n_classes)
-        losses = torch.stack([F.cross_entropy(logits, batch.noisy_labels, reduction="none") for logits in both])
+        labels = checked(batch.noisy_labels, both[0])
+        losses = torch.stack([F.cross_entropy(logits, labels, reduction="none") for logits in both])
         left_out = self.forget * min(batch.progress / self.ramp, 1.0)
         kept = max(1, round((1 - left_out) * len(batch.images)))
         chosen = losses.detach().argsort(dim=1, stable=True)[:, :kept].flip(0)  # each by the other's losses

@@ -99,12 +99,11 @@ def trained_report(
             own.data, make, name, settings, seed=seed, network=network, device=found_device(device),
             workers=team_size(network, n) if workers is None else workers, progress=told,
         )  # fmt: skip
-    except InputError:
-        raise
     except (Exception, SystemExit) as error:
-        if is_own(network):  # of which a part ran that was not tried before
-            raise InputError(f"The network {network} fails in training: {reason(error)}.") from error
-        raise
+        # Of an own network a part ran that was not tried before; what a loss says of its logits is about it.
+        if not is_own(network) or (isinstance(error, InputError) and "the logits" not in str(error)):
+            raise
+        raise InputError(f"The network {network} fails in training: {reason(error)}.") from error
     return trained, report_of(own, trained, network, name)
 
 
