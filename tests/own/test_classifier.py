@@ -101,6 +101,23 @@ def test_what_can_not_be_had_is_told_in_a_sentence(model, message):
         model.fit(samples, noisy)
 
 
+def test_masked_values_are_refused_where_they_would_be_taken_as_if_nothing_were_masked():
+    samples, _, noisy = planted(60, seed=0)
+    model = labelnoise.ReweightedClassifier().fit(samples, noisy)
+    masked, masked_labels = (np.ma.masked_array(each, mask=each == each[3]) for each in (samples, noisy))
+    for function, given, name in (
+        (model.fit, (masked, noisy), "X"),
+        (model.fit, (samples, masked_labels), "y"),
+        (model.predict, (masked,), "X"),
+        (model.predict_proba, (masked,), "X"),
+        (model.decision_function, (masked,), "X"),
+    ):
+        with pytest.raises(InputError, match=rf"^{name} has masked values; fill them in"):
+            function(*given)
+    unmasked = np.ma.masked_array(samples)
+    assert np.array_equal(model.fit(unmasked, noisy).predict(unmasked), model.predict(samples))
+
+
 def test_one_class_is_refused():
     with pytest.raises(InputError, match="two classes or more"):
         labelnoise.ReweightedClassifier().fit(np.zeros((10, 2)), np.zeros(10))
