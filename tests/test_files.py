@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from labelnoise._files import write_whole
+from labelnoise._files import check_target, write_whole
+from labelnoise.errors import InputError
 
 
 def test_a_file_is_written_with_its_folder_and_replaced(tmp_path):
@@ -56,3 +57,23 @@ def test_what_a_killed_process_leaves_of_a_file_is_ignored_by_git(tmp_path, monk
     ignored = (Path(__file__).parents[1] / ".gitignore").read_text().split()
     assert any(fnmatch.fnmatch(partial[0], pattern) for pattern in ignored)
     assert not any(fnmatch.fnmatch("page.ipynb", pattern) for pattern in ignored)
+
+
+def test_only_a_regular_file_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("link").symlink_to("file")
+    Path("loop").symlink_to("loop")
+    os.mkfifo("pipe")
+    for good in ("file", "link", "new", "new/new", str(tmp_path / "new")):
+        assert check_target(good) == Path(good)
+    for bad, said in (
+        (".", "is a folder, a device or a pipe; name a file to write"),
+        ("pipe", "pipe is a folder, a device or a pipe; name a file to write"),
+        ("loop", "leads nowhere: Too many levels"),
+        ("file/new", "leads nowhere: file is no folder"),
+        ("pipe/new/new", "leads nowhere: pipe is no folder"),
+        ("a" * 300, "leads nowhere: File name too long"),
+    ):
+        with pytest.raises(InputError, match=said):
+            check_target(bad)

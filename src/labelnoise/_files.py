@@ -7,7 +7,7 @@ import os
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,20 @@ def check_path(path: Any) -> Path:
         InputError: what can't be one.
     """
     if isinstance(path, str | os.PathLike) and str(path) and "\0" not in str(path):
-        return Path(path)
+        with suppress(UnicodeEncodeError):  # of code points that there are not
+            os.fsencode(str(path))
+            return Path(path)
     raise InputError(f"A path must be text or a pathlib.Path, not {shown(path)}.")
+
+
+def _found(path: Path) -> os.stat_result | None:
+    """What is at a path, None if there is nothing."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"The path {shown(str(path))} leads nowhere: {error.strerror}.") from None
 
 
 def check_file(path: Any) -> Path:
@@ -57,16 +69,27 @@ def check_file(path: Any) -> Path:
         InputError: no path, or no such file.
     """
     checked = check_path(path)
-    try:
-        found = checked.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise InputError(f"The path {shown(str(path))} leads nowhere: {error.strerror}.") from None
+    if (found := _found(checked)) is None:
+        raise InputError(f"There is no file {path}.")
     if not stat.S_ISREG(found.st_mode):
         raise InputError(f"{path} is a folder, a device or a pipe; name a file that holds the data.")
     if not found.st_size:
         raise InputError(f"{path} is empty (0 bytes); save it again.")
+    return checked
+
+
+def check_target(path: Any) -> Path:
+    """A path that a file can be written to, as far as can be told before: it replaces a regular file, or nothing.
+
+    Raises:
+        InputError: no path, or one to something else, or through a file.
+    """
+    checked = check_path(path)
+    if (found := _found(checked)) and not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path} is a folder, a device or a pipe; name a file to write.")
+    for parent in checked.parents:
+        if (found := _found(parent)) and not stat.S_ISDIR(found.st_mode):
+            raise InputError(f"The path {shown(str(path))} leads nowhere: {parent} is no folder.")
     return checked
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import inspect
+import operator
 
 import numpy as np
 import scipy.sparse
@@ -15,6 +16,7 @@ LABELS = np.arange(N) % 3
 PROBS = np.full((N, 3), 0.1) + 0.7 * np.eye(3)[LABELS]
 FEATURES = GENERATOR.standard_normal((N, 4))
 IMAGES = GENERATOR.integers(256, size=(N, 4, 4))
+SET = labelnoise.NoisySet(torch.as_tensor(IMAGES[:, None], dtype=torch.uint8), LABELS)
 MATRIX = np.full((3, 3), 0.1) + 0.7 * np.eye(3)
 HUGE = 10**10
 
@@ -176,7 +178,14 @@ PATHS = {
     "a folder": ".",
     "a zero within": "a\0b",
     "nothing": "",
-    "a long name": "a" * 5000,
+    "a name that is too long": "a" * 300,
+    "a path that is too long": "a" * 5000,
+    "no code point": "\ud800",
+}
+NO_TARGETS = {key: value for key, value in PATHS.items() if key != "no file"} | {
+    "the folder above": "..",
+    "a folder elsewhere": "/",
+    "through a file": f"{__file__}/a/b",
 }
 TEXTS = {
     "None": None,
@@ -378,7 +387,9 @@ FUNCTIONS = {
     **{name: ({}, {"classes": CLASSES}) for name in ("fashion_mnist", "fashion_mnist_h")},
     "cifar10n": ({}, {"labels": TEXTS}),
     "read_npz": ({"path": "set.npz"}, {"path": PATHS, "n_classes": whole(-1, 0, 1)}),
+    "write_npz": ({"path": "set.npz", "noisy_set": SET}, {"path": NO_TARGETS, "noisy_set": NO_ARRAYS}),
     "load_network": ({}, {"path": PATHS}),
+    "TrainedNetwork.save": ({"self": labelnoise.TrainedNetwork(torch.nn.Linear(1, 1), {})}, {"path": NO_TARGETS}),
     "estimate": (
         {"pred_probs": PROBS, "labels": LABELS},
         {
@@ -407,10 +418,15 @@ FUNCTIONS = {
 }
 
 
+def public(name):
+    """The function, class or method that is public by this name."""
+    return operator.attrgetter(name)(labelnoise)
+
+
 def cases():
     """Each bad value of each argument: the function's name, the argument, what is wrong, and all that is passed."""
     for name, (good, bad) in FUNCTIONS.items():
-        defaults = {key: each.default for key, each in inspect.signature(getattr(labelnoise, name)).parameters.items()}
+        defaults = {key: each.default for key, each in inspect.signature(public(name)).parameters.items()}
         for argument, values in bad.items():
             for wrong, value in values.items():
                 if value is not defaults[argument]:

@@ -118,7 +118,7 @@ ALSO = {
     "start": ["transition matrix"],
     "truth": ["true matrix"],
     "transition_matrix": ["T's diagonal"],
-    "path": ["nowhere.npz", "aaa", ". is a folder"],
+    "path": ["nowhere.npz", "aaa", " is a folder"],
     "network": ["model"],
 }
 
@@ -129,7 +129,7 @@ ALSO = {
     ids=["-".join(a[:3]) for a in ARGUMENTS],
 )
 def test_a_bad_argument_is_refused_by_name(name, argument, given, here):
-    said = refused(getattr(labelnoise, name), **given)
+    said = refused(door_arguments.public(name), **given)
     known = [argument, argument.replace("_", " "), *ALSO.get(argument, [])]
     assert any(each in said or each in said.lower() for each in known), said
     assert not list(here.iterdir())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labelnoise._checks import as_array, check_whole, shown
-from labelnoise._files import check_path, opened_npz, read_member, write_whole
+from labelnoise._files import check_target, opened_npz, read_member, write_whole
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels, check_labels
 
@@ -63,10 +63,10 @@ def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
     """Write a set in the form that `read_npz` reads; images are stored channels last.
 
     Raises:
-        InputError: `read_npz` would refuse the file; nothing is written.
-        OSError: the file can't be written.
+        InputError: `read_npz` would refuse the file, or the path is that of no file; nothing is written.
+        OSError: the file can't be written, such as to a full disk.
     """
-    path = check_path(path)
+    path = check_target(path)
     if not isinstance(noisy_set, NoisySet):
         raise InputError(f"noisy_set must be a NoisySet, not {shown(noisy_set)}.")
     given = (noisy_set.train_images, noisy_set.noisy_labels, noisy_set.test_images, noisy_set.test_labels)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors.torch import load_file, save
 
 from labelnoise._checks import as_array, check_whole
-from labelnoise._files import check_file, check_path, write_whole
+from labelnoise._files import check_file, check_target, write_whole
 from labelnoise._weights import described, sealed
 from labelnoise.errors import InputError
 from labelnoise.own._networks import network_maker
@@ -84,9 +84,10 @@ class TrainedNetwork:
         """Write its file, whole or not at all, for `load_network`.
 
         Raises:
-            OSError: it can't be written.
+            InputError: the path is that of no file.
+            OSError: it can't be written, such as to a full disk.
         """
-        write_whole(check_path(path), self.as_bytes())
+        write_whole(check_target(path), self.as_bytes())
 
 
 def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
