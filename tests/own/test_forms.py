@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -183,6 +184,18 @@ def test_an_array_is_resized_as_files_are():
     array, files = (read_images(Path(path), image_size=28).images for path in ("own.npz", "own"))
     different = array[np.argsort(LABELS, kind="stable")].astype(int) - files
     assert np.abs(different).mean() < 2  # Pillow and torch round differently
+
+
+def test_a_size_of_which_one_image_fits_into_memory_but_not_all_is_refused(monkeypatch):
+    class_folders()
+    np.savez("own.npz", Xtr=COLOUR, Str=LABELS)
+    monkeypatch.setattr(os, "sysconf", lambda name: 2**10)  # pages of as many bytes
+    for path, images, channels in (("own", "own", 1), ("own.npz", "Xtr", 3)):
+        largest = int((2**20 / N / channels) ** 0.5)
+        assert read_images(Path(path), image_size=largest).images.nbytes < 2**20
+        said = f"The {N} images of .*{images} with an image size of {largest + 1} pixels would take .* GiB"
+        with pytest.raises(InputError, match=said):
+            read_images(Path(path), image_size=largest + 1)
 
 
 def test_deep_grey_is_scaled_and_not_cut_off():

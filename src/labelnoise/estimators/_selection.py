@@ -14,6 +14,7 @@ from labelnoise.estimators._columns import largest
 from labelnoise.estimators._inputs import Floats, as_rows, check_features, in_range, open_inputs
 from labelnoise.transitions import Matrix
 
+MOST_COSTS = 10_000  # a classifier is learned for each and each class; the default has 19
 LEARNING_STEPS = 100  # four times as many give the same T on overlapping Gaussian classes
 
 
@@ -156,7 +157,7 @@ def selective_costs(
         features: shape (n_samples, n_features), in any unit.
         noisy_labels: shape (n_samples,); every class up to the largest occurs.
         coverage: the smallest share of the second half to accept for a class, in (0, 1].
-        spacing: of the costs, which are its multiples below 1; in (0, 0.5].
+        spacing: of the costs, which are its multiples below 1; in [0.0001, 0.5].
         seed: of the draw of the halves.
 
     Returns:
@@ -168,7 +169,8 @@ def selective_costs(
         InputError: as `check_features`, or a coverage or spacing outside its range.
     """
     array, labels, n_classes = check_features(features, noisy_labels)
-    spacing = check_number(spacing, "spacing must lie in (0, 0.5]", lambda value: 0 < value <= 0.5)
+    rule = f"spacing must lie in [{1 / MOST_COSTS}, 0.5], for {MOST_COSTS:,} costs at most"
+    spacing = check_number(spacing, rule, lambda value: 1 / MOST_COSTS <= value <= 0.5)
     check_size(f"Costs with spacing = {spacing}", len(labels), int(1 / spacing))
     order = np.random.default_rng(check_whole(seed, "seed", 0)).permutation(len(labels))
     learn, count = order[: len(order) // 2], order[len(order) // 2 :]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from labelnoise._checks import check_size
 from labelnoise.errors import InputError
 
 Pixels = NDArray[np.uint8]
@@ -74,7 +75,7 @@ def squared(images: Pixels, name: str, size: int | None) -> tuple[Pixels, tuple[
     """Images of shape (n, channels, height, width) as squares, and what had to be changed.
 
     Raises:
-        InputError: they are not square, and there is no size to bring them to.
+        InputError: they are not square, and there is no size to bring them to; or there is no memory for them in it.
     """
     height, width = images.shape[2:]
     if size is None and height != width:
@@ -84,10 +85,16 @@ def squared(images: Pixels, name: str, size: int | None) -> tuple[Pixels, tuple[
         )
     if size is None or (height, width) == (size, size):
         return images, ()
+    _check_all(len(images), images.shape[1], size, name)
     import torch
 
     parts = [_transform(size)(torch.from_numpy(np.ascontiguousarray(part))) for part in _parts(images)]
     return torch.cat(parts).numpy(), (resizing(name, f"{width} by {height}", size),)
+
+
+def _check_all(n: int, channels: int, size: int, name: str) -> None:
+    """Refuse a size of which one image may fit into memory, but not all of them."""
+    check_size(f"The {n:,} images of {name} with an image size of {size:,} pixels", n * channels * size**2 // 8)
 
 
 def _parts(images: Pixels) -> list[Pixels]:
@@ -123,6 +130,8 @@ def decoded(
     Raises:
         InputError: one that can't be read; without a size, images of several sizes, or that are not square.
     """
+    if size is not None:
+        _check_all(len(names), 1, size, source)
     images: list[Pixels] = []
     sizes: list[tuple[int, int]] = []
     transform = None
