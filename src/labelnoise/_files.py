@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from labelnoise._checks import check_size, shown
 from labelnoise.errors import InputError
 
+# What a file may unpack to: more than this many bytes only if it is not so many times what is stored. Images and
+# probabilities come to a few times; what comes to more is one value over and over.
+MOST_UNPACKED, MOST_TIMES = 2**30, 100
+
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file, and its folder where there is none, so that nobody ever sees a part of it.
@@ -93,6 +97,24 @@ def check_target(path: Any) -> Path:
     return checked
 
 
+def check_unpacked(what: str, size: int, stored: int) -> None:
+    """Refuse what unpacks to far more than is stored, before any of it is unpacked: a few bytes can fill any memory.
+
+    Args:
+        what: how the message begins.
+        size: the bytes that it unpacks to.
+        stored: the bytes that it is unpacked from.
+
+    Raises:
+        InputError: more than `MOST_UNPACKED`, and more than `MOST_TIMES` as many as are stored.
+    """
+    if size > max(MOST_UNPACKED, MOST_TIMES * stored):
+        raise InputError(
+            f"{what} would unpack to {size:,} bytes, more than {MOST_TIMES} times the {stored:,} that are stored; "
+            "if it is meant, save it as .npy, which is not packed."
+        )
+
+
 @contextmanager
 def opened_npz(path: Any) -> Iterator[Any]:
     """The archive of an .npz file; nothing in it is unpickled. Arrays are taken from it by `read_member`.
@@ -115,10 +137,11 @@ def read_member(archive: Any, key: str, path: object) -> NDArray[Any]:
 
     Raises:
         InputError: Python objects, which would have to be unpickled; a header that claims another size than there is;
-            or more than there is memory for.
+            or more than there is memory for, or than `check_unpacked` lets pass.
     """
     entry = f"{key}.npy" if f"{key}.npy" in archive.zip.namelist() else key
-    size = archive.zip.getinfo(entry).file_size
+    size, stored = archive.zip.getinfo(entry).file_size, archive.zip.getinfo(entry).compress_size
+    check_unpacked(f"{key} in {path}", size, stored)
     check_size(f"{key} in {path}", size // 8)
     with archive.zip.open(entry) as file:
         first = np.lib.format.read_magic(file) == (1, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -136,7 +137,7 @@ def decoded(
     sizes: list[tuple[int, int]] = []
     transform = None
     for row, content in enumerate(contents):
-        image = _opened(content, f"Row {row} of {source} has an image that can't be read ({names[row]}).")
+        image = _opened(content, f"Row {row} of {source} has an image", names[row])
         sizes.append(image.size)
         if size is not None and image.size != (size, size):
             transform = transform or _transform(size)
@@ -160,14 +161,20 @@ def decoded(
     return np.ascontiguousarray(pixels), said
 
 
-def _opened(content: bytes, failed: str) -> Image.Image:
+def _opened(content: bytes, what: str, name: str) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content))  # its header alone
+        with image:
             if image.mode in DEEP:  # which PIL would cut off at 255
                 values = np.array(image, dtype=np.float64)
                 return Image.fromarray((values * (255 / max(values.max(), 255))).clip(0).astype(np.uint8))
             grey = image.mode in ("1", "L")
             turned = ImageOps.exif_transpose(image)
             return turned.convert("L" if grey else "RGB")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise InputError(failed) from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        most = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+        raise InputError(f"{what} of {most} ({name}); make it smaller.") from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        raise InputError(f"{what} that can't be read ({name}).") from None

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelnoise._checks import one_line
-from labelnoise._files import check_file
+from labelnoise._checks import check_size, one_line
+from labelnoise._files import check_file, check_unpacked
 from labelnoise.errors import InputError
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -136,7 +136,7 @@ def open_table(path: Path) -> Table:
     import pyarrow.parquet
 
     if path.suffix.lower() == ".parquet":
-        return Table(path, tuple(pyarrow.parquet.read_schema(path).names))
+        return Table(path, _checked_names(path))
     if path.suffix.lower() == ".jsonl":
         return Table(path, tuple(pyarrow.json.read_json(path).column_names))
     for delimiter in DELIMITERS:
@@ -150,6 +150,21 @@ def open_table(path: Path) -> Table:
     if not first:
         raise InputError(f"The first line of {path} is empty; delete it, or write the names of the columns there.")
     return Table(path, tuple(field.strip() for field in first), delimiter)
+
+
+def _checked_names(path: Path) -> tuple[str, ...]:
+    """The columns of a Parquet file, once it is known what they unpack to; a run of one value takes a few bytes."""
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        metadata, names = file.metadata, tuple(file.schema_arrow.names)
+    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+    # Of a column of lists there are more values than rows.
+    values = [sum(group.column(k).num_values for group in groups) for k in range(metadata.num_columns)]
+    size = max(8 * sum(values), sum(group.total_byte_size for group in groups))
+    check_unpacked(str(path), size, path.stat().st_size)
+    check_size(f"A column of {path}", max(values, default=0))
+    return names
 
 
 def _rows(path: Path, delimiter: str) -> list[list[str]]:
