@@ -193,7 +193,7 @@ READERS = {
     "parquet": Reader("a.parquet", each(read_labels, read_probs, read_samples, read_images), parquet_seeds),
     "idx": Reader(
         "t10k-labels-idx1-ubyte.gz",
-        each(lambda path: sources._checked(path, path.stem)),
+        each(lambda path: sources._idx(path, path.stem)),
         idx_seeds,
         (bytes, gzip.compress),
     ),

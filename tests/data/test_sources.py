@@ -1,12 +1,12 @@
 import gzip
 import hashlib
+import io
 import os
 import re
 import tracemalloc
+from pathlib import Path
 
 import pytest
-import torchvision
-from tqdm import tqdm
 
 from labelnoise.data import sources
 from labelnoise.errors import InputError
@@ -145,16 +145,50 @@ def test_debians_fetch_says_where_it_can_not_work(places, monkeypatch):
         sources.fashion_mnist()
 
 
-def test_torchvisions_fetch_shows_no_progress_bar(places, monkeypatch, capsys):
-    def download(root, download):
-        for folder in tqdm([places[1]]):
-            print("Extracting")
-            put(folder)
+@pytest.fixture
+def authors(places, monkeypatch):
+    """What is at each address of the authors' repository, for the test to change, and those that were asked for."""
+    there = {sources.FASHION_MNIST_URL.format(name): gzip.compress(content) for name, content in CONTENT.items()}
+    asked = []
 
-    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", download)
-    monkeypatch.setattr(sources, "FETCHERS", {"torchvision": sources._fetch_with_torchvision})
+    def open_address(url, timeout):
+        asked.append(url)
+        return io.BytesIO(there[url])
+
+    monkeypatch.setattr(sources.urllib.request, "urlopen", open_address)
+    monkeypatch.setattr(sources, "FETCHERS", {"its authors": sources._fetch_from_its_authors})
+    return there, asked
+
+
+def test_what_no_package_has_is_downloaded_from_its_authors(authors):
+    there, asked = authors
     assert kept(sources.fashion_mnist()) == CONTENT
-    assert capsys.readouterr() == ("", "")
+    assert asked == list(there)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (gzip.compress(b"something else"), f"gz is not Fashion-MNIST's {FIRST}: its content has sha256"),
+        (gzip.compress(bytes(2**24)), f"gz is not Fashion-MNIST's {FIRST}: its content has sha256"),
+        (bytes(2**17), "more than 65,536 bytes came"),
+        (b"<html>", "Not a gzipped file"),
+        (gzip.compress(CONTENT[FIRST])[:-9], "end-of-stream"),
+    ],
+    ids=["another content", "a bomb", "too much", "no gzip", "cut off"],
+)
+def test_of_a_download_that_is_another_nothing_is_kept(places, authors, monkeypatch, sent, said):
+    there, _ = authors
+    there[next(iter(there))] = sent
+    for limit in ("MOST_BYTES", "MOST_UNPACKED"):
+        monkeypatch.setattr(sources, limit, 2**16)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=re.escape(said)):
+        sources.fashion_mnist()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
+    assert not list(places[1].rglob("*idx*"))
 
 
 def test_a_kept_file_appears_whole_or_not_at_all(places, monkeypatch):
@@ -270,4 +304,6 @@ def test_a_download_stops_where_it_is_larger_than_what_is_due(monkeypatch):
 
 
 def test_what_is_downloaded_comes_encrypted():
-    assert sources.VOTES_URL.startswith("https://")
+    assert sources.VOTES_URL.startswith("https://raw.githubusercontent.com/takashiishida/irreducible/")
+    assert sources.FASHION_MNIST_URL.startswith("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/")
+    assert "http:" not in Path(sources.__file__).read_text()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
+import io
 import os
 import shutil
 import subprocess
@@ -28,9 +28,11 @@ SHA256 = {
 }
 # Ishida et al. 2023 (arXiv:2202.00395): how many annotators chose each class for each test image of Fashion-MNIST.
 VOTES = "fashion-mnist-h-counts.csv"
+THE_VOTES = "the counts of Fashion-MNIST-H"
 VOTES_SHA256 = "bec7efff5d6f901a6224758d71caadb436dbd8de1284b0be7089d193be94ddbc"
 VOTES_URL = "https://raw.githubusercontent.com/takashiishida/irreducible/main/data/fmh_counts.csv"
-MOST_BYTES = 2**24  # of a download; the counts have a fiftieth of it
+FASHION_MNIST_URL = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{}.gz"
+MOST_BYTES = 2**25  # of a download; the largest of the four packed has 26 million
 MOST_UNPACKED = 2**26  # of an idx file; the largest of the four has 47 million
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -56,16 +58,21 @@ def _candidates(folder: Path, name: str) -> Iterator[Path]:
         yield inner / f"{name}.gz"
 
 
-def _checked(path: Path, name: str) -> bytes:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read(MOST_UNPACKED)  # a few bytes can be packed that no memory holds unpacked
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} can't be read ({error}); delete it and try again.") from None
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != SHA256[name]:
-        raise InputError(f"{path} is not Fashion-MNIST's {name}: its content has sha256 {digest}; replace it.")
+def _checked(content: bytes, due: str, where: object, what: str) -> bytes:
+    if (digest := hashlib.sha256(content).hexdigest()) != due:
+        raise InputError(f"{where} is not {what}: its content has sha256 {digest}; replace it.")
     return content
+
+
+def _idx(where: Path | str, name: str) -> bytes:
+    """The content of the idx file at a path or, as text, at an address."""
+    try:
+        with where.open("rb") if isinstance(where, Path) else io.BytesIO(_download(where)) as file:
+            unpacked = gzip.GzipFile(fileobj=file) if str(where).endswith(".gz") else file
+            content = unpacked.read(MOST_UNPACKED)  # a few bytes can be packed that no memory holds unpacked
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{where} can't be read ({error}); replace it, or try again.") from None
+    return _checked(content, SHA256[name], where, f"Fashion-MNIST's {name}")
 
 
 def _fetch_from_debian(root: Path) -> None:
@@ -88,16 +95,14 @@ def _fetch_from_debian(root: Path) -> None:
         subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)
 
 
-def _fetch_with_torchvision(root: Path) -> None:
-    from torchvision.datasets import FashionMNIST
-
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        FashionMNIST(str(root), download=True)
+def _fetch_from_its_authors(root: Path) -> None:
+    for name in SHA256:
+        write_whole(root / "FashionMNIST" / "raw" / name, _idx(FASHION_MNIST_URL.format(name), name))
 
 
 FETCHERS: dict[str, Callable[[Path], None]] = {
     f"Debian's package {DEBIAN_PACKAGE}": _fetch_from_debian,
-    "torchvision's download": _fetch_with_torchvision,
+    "the download from its authors": _fetch_from_its_authors,
 }
 
 
@@ -112,7 +117,7 @@ def _fetch(name: str, root: Path) -> Path:
         try:
             fetch(root)
         except Exception as error:
-            reason = " ".join(str(error).split())
+            reason = " ".join(str(error).split()).rstrip(".")
             tried.append(f"{title} failed ({reason})")
         if found := _find(name):
             return found
@@ -127,7 +132,7 @@ def fashion_mnist() -> Path:
 
     Looks in ``$LABELNOISE_DATA``, this user's cache folder and Debian's package
     ``dataset-fashion-mnist``, for files packed (``.gz``) or not. If they are nowhere it fetches
-    that package where apt-get can, else downloads with torchvision.
+    that package where apt-get can, else downloads them from their authors' repository.
 
     Returns:
         A root folder for ``torchvision.datasets.FashionMNIST``.
@@ -139,17 +144,10 @@ def fashion_mnist() -> Path:
     for name in SHA256:
         kept = root / "FashionMNIST" / "raw" / name
         found = _find(name) or _fetch(name, root)
-        content = _checked(found, name)
+        content = _idx(found, name)
         if found != kept and not (kept.is_file() and kept.read_bytes() == content):
             write_whole(kept, content)
     return root
-
-
-def _check_votes(content: bytes, where: object) -> bytes:
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != VOTES_SHA256:
-        raise InputError(f"{where} is not the counts of Fashion-MNIST-H: its sha256 is {digest}; replace it.")
-    return content
 
 
 def _download(url: str) -> bytes:
@@ -166,7 +164,7 @@ def found_votes() -> Path | None:
     for folder in folders():
         for name in (VOTES, VOTES_URL.rpartition("/")[2]):
             if (folder / name).is_file():
-                _check_votes((folder / name).read_bytes(), folder / name)
+                _checked((folder / name).read_bytes(), VOTES_SHA256, folder / name, THE_VOTES)
                 return folder / name
     return None
 
@@ -191,5 +189,5 @@ def fashion_mnist_h() -> Path:
             f"failed ({' '.join(str(error).split())}). Fetch {VOTES_URL} and put it there."
         ) from None
     kept = cache_folder() / VOTES
-    write_whole(kept, _check_votes(content, VOTES_URL))
+    write_whole(kept, _checked(content, VOTES_SHA256, VOTES_URL, THE_VOTES))
     return kept
