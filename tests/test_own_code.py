@@ -1,10 +1,12 @@
 """Code of a user's own by name: what it is taken from, and when it is taken for another."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
-from labelnoise import _imports
+import labelnoise
+from labelnoise import _imports, cli
 from labelnoise.errors import InputError
 
 
@@ -104,3 +106,12 @@ def test_what_can_t_be_imported_is_told_with_the_folder_that_was_looked_in(write
 def test_a_name_of_another_form_is_refused(name):
     with pytest.raises(InputError, match="An own estimator is named module:name, such as my_module:my_estimator, not"):
         _imports.imported(name, "estimator")
+
+
+def test_where_own_code_can_be_named_it_is_said_that_it_is_run(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    book = Path(__file__).parents[1] / "book"
+    pages = [(book / name).read_text() for name in ("your_files.md", "ideas.md")]
+    for text in (capsys.readouterr().out, labelnoise.train.__doc__, *pages):
+        assert "so name only code that you trust" in " ".join(text.split())

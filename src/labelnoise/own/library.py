@@ -171,8 +171,8 @@ def train(
         labels: the noisy labels, integers or names, shape (n,).
         test_images, test_labels: with clean labels, if there are some; nothing is chosen by them.
         network: lenet or alexnet, a classifier of torchvision's by name, or ``module:function`` of your own, which
-            makes one from n_classes, in_channels and image_size.
-        method: "auto", one of the book's by name, or ``module:name`` of your own loss.
+            makes one from n_classes, in_channels and image_size; its code is run, so name only code that you trust.
+        method: "auto", one of the book's by name, or ``module:name`` of your own loss, whose code is run, too.
         image_size: in pixels, to bring all images to.
         device: cpu, cuda or auto.
         workers: processes that train side by side; by default one per core, or none for few images.

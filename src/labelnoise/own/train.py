@@ -218,7 +218,8 @@ def run(options: argparse.Namespace) -> int:
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
     image_files.add_arguments(command)
-    known = f"{', '.join(MODELS)}, a classifier of torchvision such as resnet18, or MODULE:FUNCTION (default lenet)"
+    known = f"{', '.join(MODELS)}, a classifier of torchvision such as resnet18, or MODULE:FUNCTION, whose code is run "
+    known += "with all that you may do, so name only code that you trust (default lenet)"
     command.add_argument("--network", default="lenet", metavar="NAME", help=known)
     known = f"auto, which compares {', '.join(TRIED)} and takes the best (the default); one of {', '.join(SINGLE)}; "
     known += "or a loss of your own as MODULE:NAME"
