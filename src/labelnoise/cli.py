@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shutil
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 
 import labelnoise
+from labelnoise._imports import reason
 from labelnoise.errors import InputError
 
 # Command to its module, which has HELP, DESCRIPTION, EXAMPLE, add_arguments and run, and what it is for.
@@ -49,6 +51,13 @@ def _open_closed() -> None:
             setattr(sys, name, os.fdopen(number, mode))
 
 
+def _told(error: OSError) -> str:
+    """Which file failed and why; of many that are copied, whose error has no words of its own, the first."""
+    copied = error.args[0] if isinstance(error, shutil.Error) else None
+    name, why = copied[0][1:] if isinstance(copied, list) else (error.filename, error.strerror or reason(error))
+    return f"{name or 'A file'} can't be read or written: {why}."
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a user's mistake gives one sentence on stderr and exit status 2."""
     _open_closed()
@@ -67,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"labelnoise: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"labelnoise: {error.filename or 'A file'} can't be read or written: {error.strerror}.", file=sys.stderr)
+        print(f"labelnoise: {_told(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         done = "finished trials are on record, run the same command to go on."

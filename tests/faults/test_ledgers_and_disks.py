@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import types
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import broken_ledgers
 import numpy as np
@@ -205,6 +207,30 @@ def test_the_command_names_the_file_that_a_full_disk_stops(tmp_path, monkeypatch
     assert cli.main(["data"]) == 2
     assert capsys.readouterr().err == f"labelnoise: {tmp_path}/kept.bin can't be read or written: File too large.\n"
     assert os.listdir(tmp_path) == []
+
+
+def test_the_command_names_the_first_of_many_files_that_a_full_disk_stops(tmp_path, monkeypatch, capsys):
+    (tmp_path / "book").mkdir()
+    for name in "ab":
+        (tmp_path / "book" / name).write_bytes(b"x" * 100)
+
+    def run(options):
+        with room_for(10):
+            shutil.copytree(tmp_path / "book", tmp_path / "copy")  # as the folder of the book is, to render a page
+
+    monkeypatch.setattr("labelnoise.book.commands.data.run", run)
+    assert cli.main(["data"]) == 2
+    said = rf"labelnoise: {tmp_path}/copy/[ab] can't be read or written: [^\n]*File too large[^\n]*\.\n"
+    assert re.fullmatch(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(OSError("two\nlines"), "OSError: two"), (shutil.Error("same file"), "Error: same file")]
+)
+def test_an_error_of_files_without_words_of_the_system_is_told_in_its_own(error, said, monkeypatch, capsys):
+    monkeypatch.setattr("labelnoise.book.commands.data.run", Mock(side_effect=error))
+    assert cli.main(["data"]) == 2
+    assert capsys.readouterr().err == f"labelnoise: A file can't be read or written: {said}.\n"
 
 
 def test_the_page_on_what_was_tried_has_their_numbers():
