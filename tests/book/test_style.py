@@ -23,6 +23,15 @@ def test_a_colour_that_stands_out_is_left_as_it_is():
     assert style.legible("0.2") == to_rgb("0.2")
 
 
+def test_an_axis_is_not_cut_to_rows_that_are_all_zero():
+    gains = {"gain": [-30.0, 0.0], "low": [-60.0, 0.0], "high": [0.0, 0.0]}
+    cell = pd.DataFrame({"method": ["forward", "mixup"], "transition": ["true", None], **gains})
+    _, axes = style.new_axes(cell, 1, 1, 4, 3)
+    before = axes[0, 0].get_xlim()
+    style.cut_wide(axes[0, 0], cell, [("forward", "true"), ("mixup", None)])  # a warning would fail
+    assert axes[0, 0].get_xlim() == before
+
+
 def test_many_panels_make_no_figure_wider_than_the_page():
     figure, _ = style.new_axes(pd.DataFrame(), 1, 5, 20, 3)
     assert figure.get_figwidth() == style.WIDEST

@@ -92,6 +92,8 @@ def cut_wide(ax: Axes, cell: pd.DataFrame, arms: list[Any]) -> None:
         return
     told = cell.loc[~wide, ["gain", "low", "high"]].to_numpy()
     low, high = min(0.0, np.nanmin(told)), max(0.0, np.nanmax(told))
+    if low == high:  # all others are 0: there is nothing to scale to, and matplotlib would warn
+        return
     low, high = low - 0.25 * (high - low), high + 0.05 * (high - low)
     ax.set_xlim(low, high)
     for row in cell[(cell["gain"] < low) | (cell["gain"] > high)].to_dict("records"):
