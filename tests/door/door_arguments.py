@@ -18,6 +18,8 @@ FEATURES = GENERATOR.standard_normal((N, 4))
 IMAGES = GENERATOR.integers(256, size=(N, 4, 4))
 SET = labelnoise.NoisySet(torch.as_tensor(IMAGES[:, None], dtype=torch.uint8), LABELS)
 MATRIX = np.full((3, 3), 0.1) + 0.7 * np.eye(3)
+ABOUT = {"in_channels": 1, "image_size": 4, "mean": 0, "deviation": 1, "class_names": ["0", "1"]}
+NETWORK = labelnoise.TrainedNetwork(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2)), ABOUT)
 HUGE = 10**10
 
 
@@ -362,7 +364,7 @@ FUNCTIONS = {
         for name in ("l1_error", "frobenius_error")
     },
     "noise_rate": ({"transition_matrix": MATRIX}, {"transition_matrix": matrix, "class_priors": priors}),
-    "validate": ({"transition_matrix": MATRIX}, {"transition_matrix": matrix}),
+    "validate": ({"transition_matrix": MATRIX}, {"transition_matrix": matrix, "n_classes": whole(-1, 0)}),
     **{
         name: ({"n_classes": 3, "rate": 0.2}, {"n_classes": n_classes, "rate": rate})
         for name in ("symmetric", "pair_flip")
@@ -389,7 +391,15 @@ FUNCTIONS = {
     "read_npz": ({"path": "set.npz"}, {"path": PATHS, "n_classes": whole(-1, 0, 1)}),
     "write_npz": ({"path": "set.npz", "noisy_set": SET}, {"path": NO_TARGETS, "noisy_set": NO_ARRAYS}),
     "load_network": ({}, {"path": PATHS}),
-    "TrainedNetwork.save": ({"self": labelnoise.TrainedNetwork(torch.nn.Linear(1, 1), {})}, {"path": NO_TARGETS}),
+    "TrainedNetwork.save": ({"self": NETWORK}, {"path": NO_TARGETS}),
+    **{
+        f"TrainedNetwork.{name}": ({"self": NETWORK, "images": IMAGES}, {"images": but(PIXELS, "an image more")})
+        for name in ("predict", "predict_proba")
+    },
+    "Bounds.covers": (
+        {"self": labelnoise.Bounds(MATRIX, MATRIX, MATRIX), "transition_matrix": MATRIX},
+        {"transition_matrix": of_three},
+    ),
     "estimate": (
         {"pred_probs": PROBS, "labels": LABELS},
         {
