@@ -269,8 +269,9 @@ def test_what_was_spent_is_of_the_records_of_each_chapter_and_of_all_tries():
         name for name in project.as_listed() if name in NUMBERED and name not in ("related", "status")
     ]
     results = project.root() / "results"
-    lines = {name: (results / f"{name}.jsonl").read_text().splitlines() for name in ("tuning", "trials")}
+    lines = {name: (results / f"{name}.jsonl").read_text().splitlines() for name in ("tuning", "trials", "rates")}
     assert len(spent["07_tuning"]) == sum('"status": "done"' in line for line in lines["tuning"])
+    assert len(spent["alexnet"]) == len(parameters.planned("alexnet").trials) + len(lines["rates"])
     # LeNet without noise and, on each of two noises, cross-entropy and forward correction by three T, 40 seeds each.
     assert len(spent["03_correction"]) == (1 + 2 * (1 + 3)) * 40
     seconds = {values["key"]: values["seconds"] for values in map(json.loads, lines["trials"])}
@@ -380,6 +381,19 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
 def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, capsys, name, values):
     asked, _ = run_cells(name, monkeypatch, made_up, lambda trial: 0.7, **values)
     assert set(asked) == set(parameters.planned(name, values).trials)
+
+
+@pytest.mark.parametrize("name", ["05_robustness", "ten_classes"])
+@pytest.mark.parametrize("noise", ["random-0.3-7", "instance-raw-0.3", "clean", "[[0.5, 0.5], [0.4, 0.6]]"])
+def test_a_chapter_over_rates_refuses_noise_without_one_before_anything_is_trained(name, noise):
+    with pytest.raises(InputError, match=r"has no rate to be drawn at; use symmetric-RATE, "):
+        parameters.planned(name, {"noises": ["symmetric-0.2", noise]})
+
+
+@pytest.mark.parametrize("name", ["03_correction", "methods", "06_when_to_correct", "05_robustness"])
+def test_what_methods_are_compared_with_is_none_of_them(name):
+    with pytest.raises(InputError, match="cross-entropy is what every method is compared with"):
+        parameters.planned(name, {"methods": ["forward, true", "cross-entropy"]})
 
 
 VARIED = [name for name in NUMBERED if "noise_kind" in parameters.declared(name)]

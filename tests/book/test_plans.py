@@ -178,9 +178,10 @@ def test_every_trial_with_settings_of_its_own_has_its_partner(settings, model):
     assert {(t.method, t.transition) for t in trials} == {("cross-entropy", None), ("forward", "true")}
 
 
-def test_the_gentle_rate_is_half_the_published_one_and_the_rest_but_the_epochs_is_the_same():
+def test_the_gentle_setting_has_half_the_default_rate_a_later_peak_and_more_epochs():
     published = PROTOCOL["alexnet"]
-    assert replace(published, learning_rate=published.learning_rate / 2, epochs=plans.GENTLE.epochs) == plans.GENTLE
+    gentle = replace(published, learning_rate=published.learning_rate / 2, schedule="one-cycle-late", epochs=10)
+    assert gentle == plans.GENTLE
 
 
 def test_estimation_asks_for_cross_entropy_on_each_noise_and_seed():

@@ -13,6 +13,7 @@ from labelnoise.training import (
     Pair,
     Settings,
     Split,
+    _loop,
     _precision,
     as_columns,
     build,
@@ -291,9 +292,21 @@ def test_a_first_step_is_as_worked_by_hand(optimizer):
         torch.testing.assert_close(after, expected, atol=2e-5, rtol=1e-4)
 
 
+def test_the_rate_of_a_late_peak_is_highest_after_half_of_the_steps_and_else_after_three_tenths():
+    for schedule, peak in (("one-cycle", 0.3), ("one-cycle-late", 0.5)):
+        rates = []
+        steps = _loop._Steps(network(), CrossEntropy(), settings(schedule=schedule), 200)
+        for _ in range(200):
+            rates.append(steps._optimizer.param_groups[0]["lr"])
+            steps._optimizer.step()
+            steps._schedule.step()
+        assert np.argmax(rates) == pytest.approx(200 * peak, abs=1)
+        assert max(rates) == pytest.approx(settings().learning_rate)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_a_training_of_few_steps_runs_with_either_schedule(n):
-    for schedule in ("one-cycle", "constant"):
+    for schedule in ("one-cycle", "one-cycle-late", "constant"):
         done = train(train=toy(n, 0), chosen=settings(epochs=1, batch_size=1, schedule=schedule))
         assert len(done.history) == 1
         assert done.best_epoch == 0
@@ -346,7 +359,7 @@ def test_an_empty_training_split_is_refused():
         ({"augmentation": "noise"}, "Unknown augmentation 'noise'; use one of: None, shift-flip."),
         ({"averaging": 1.0}, "averaging must be a float between 0 and 1, or None, not 1.0."),
         ({"averaging": 1}, "averaging must be a float between 0 and 1, or None, not 1."),
-        ({"schedule": "cosine"}, "Unknown schedule 'cosine'; use one of: one-cycle, constant."),
+        ({"schedule": "cosine"}, "Unknown schedule 'cosine'; use one of: one-cycle, one-cycle-late, constant."),
         ({"precision": "float16"}, "Unknown precision 'float16'; use one of: float32, bfloat16."),
         ({"epochs": 0}, "epochs must be a whole number from 1 up, not 0."),
         ({"batch_size": -1}, "batch_size must be a whole number from 1 up, not -1."),

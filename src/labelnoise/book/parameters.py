@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin
 
 from labelnoise._checks import check_whole
 from labelnoise.book.plan import Plan, merged
-from labelnoise.book.project import as_listed, notebook_names, notebook_path, recorded, tries
+from labelnoise.book.project import as_listed, every, notebook_names, notebook_path, recorded, tries
 from labelnoise.errors import InputError
 from labelnoise.trials import Record, Trial
 
@@ -150,9 +150,9 @@ def planned_by_all() -> list[Trial]:
 
 
 def spent() -> dict[str, list[Record]]:
-    """Each chapter's records with its default parameters: those it shows, and of the one on tuning those of all tries.
+    """Each chapter's records with its default parameters: those it shows, and those by which it tells settings chosen.
 
     Trials that are not on record are left out.
     """
     records = {name: recorded(planned(name).trials) for name in as_listed() if _cell(name, "trials")}
-    return records | {"07_tuning": tries()}
+    return records | {"07_tuning": tries(), "alexnet": records["alexnet"] + every("rates")}

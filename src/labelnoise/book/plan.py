@@ -107,6 +107,30 @@ def drawn(noises: Sequence[str], noise_rates: Sequence[float], noise_kind: str) 
     return [f"{noise_kind}-{check_rate(rate)}" for rate in noise_rates] or list(noises)
 
 
+def rated(noises: Iterable[str]) -> list[str]:
+    """The noises, each of which has a rate that it can be drawn at.
+
+    Raises:
+        InputError: one of another kind.
+    """
+    noises = list(noises)
+    for noise in noises:
+        if noise.rpartition("-")[0] not in KINDS:
+            kinds = ", ".join(f"{kind}-RATE" for kind in KINDS)
+            raise InputError(f"Noise {noise} has no rate to be drawn at; use {kinds}.")
+    return noises
+
+
+def check_compared(methods: Sequence[str]) -> None:
+    """Refuse cross-entropy among the methods that are compared with it.
+
+    Raises:
+        InputError: it is.
+    """
+    if "cross-entropy" in methods:
+        raise InputError("cross-entropy is what every method is compared with; leave it out of methods.")
+
+
 def check_tuned(noises: Sequence[str], models: Sequence[str]) -> None:
     """Refuse networks and noises whose tries are not on record.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from labelnoise import data, transitions
+from labelnoise.book.plan import rated
 from labelnoise.data import corruption
 from labelnoise.errors import InputError
 from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
@@ -146,9 +147,6 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     return measured.assign(n=cells["seed"].nunique()).reset_index()
 
 
-WITH_RATES = ("symmetric", "pair-flip", "instance")
-
-
 def by_rate(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the ``family`` and the ``rate`` of each noise; runs without noise stand at 0 in every family.
 
@@ -159,11 +157,8 @@ def by_rate(table: pd.DataFrame) -> pd.DataFrame:
         InputError: a noise of another kind.
     """
     noisy = table[table["noise"] != "clean"]
+    rated(noisy["noise"])
     named = noisy["noise"].str.rpartition("-")
-    other = noisy["noise"][~named[0].isin(WITH_RATES)]
-    if len(other):
-        kinds = ", ".join(f"{family}-RATE" for family in WITH_RATES)
-        raise InputError(f"Noise {other.iloc[0]} has no rate to be drawn at; use {kinds}.")
     noisy = noisy.assign(family=named[0], rate=named[2].astype(float))
     clean = table[table["noise"] == "clean"]
     families = [clean.assign(family=family, rate=0.0) for family in noisy["family"].unique()]

@@ -20,7 +20,7 @@ from labelnoise.training._augmentation import shifted_and_flipped
 from labelnoise.training._networks import seeded
 from labelnoise.training._optimizers import optimizer
 from labelnoise.training._precision import autocast
-from labelnoise.training._settings import Settings
+from labelnoise.training._settings import PEAKS, Settings
 from labelnoise.training._splits import Split
 
 EVALUATION_BATCH = 256  # images; it changes speed and memory only
@@ -90,9 +90,11 @@ class _Steps:
         )
         self._optimizer = optimizer(model, loss, settings)
         self._schedule, self._average = None, None
-        if settings.schedule == "one-cycle" and n_steps > 1:
+        if settings.schedule in PEAKS and n_steps > 2:  # fewer have no way up
             peaks = [group["lr"] for group in self._optimizer.param_groups]
-            self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, peaks, total_steps=n_steps)
+            self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+                self._optimizer, peaks, total_steps=n_steps, pct_start=PEAKS[settings.schedule]
+            )
         if settings.averaging:
             kept = get_ema_multi_avg_fn(settings.averaging)
             self._average = AveragedModel(model, multi_avg_fn=kept, use_buffers=True)

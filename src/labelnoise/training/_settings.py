@@ -10,6 +10,8 @@ from labelnoise.errors import InputError
 from labelnoise.training._methods import METHODS
 from labelnoise.training._models import model as checked_model
 
+PEAKS = {"one-cycle": 0.3, "one-cycle-late": 0.5}  # of a schedule: after which share of the steps the rate is highest
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -20,7 +22,7 @@ class Settings:
     learning_rate: float  # the peak of the one-cycle schedule, or the constant rate
     weight_decay: float  # decoupled with adamw, added to the gradient with sgd
     optimizer: str = "adamw"  # adamw | sgd (with momentum 0.9)
-    schedule: str = "one-cycle"  # one-cycle | constant
+    schedule: str = "one-cycle"  # one-cycle | one-cycle-late (its peak after half of the steps) | constant
     precision: str = "float32"  # float32 | bfloat16 (autocast; weights stay float32)
     augmentation: str | None = None  # shift-flip (see shifted_and_flipped), or none
     averaging: float | None = None  # of the weights, exponential: what is kept of the mean at each step; or none
@@ -28,7 +30,7 @@ class Settings:
     def __post_init__(self) -> None:
         for field, choices in (
             ("optimizer", ("adamw", "sgd")),
-            ("schedule", ("one-cycle", "constant")),
+            ("schedule", (*PEAKS, "constant")),
             ("precision", ("float32", "bfloat16")),
             ("augmentation", (None, "shift-flip")),
         ):
