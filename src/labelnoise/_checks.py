@@ -100,6 +100,12 @@ def is_bfloat16(values: Any) -> bool:
     return str(getattr(values, "dtype", None)) == "torch.bfloat16"
 
 
+def check_unmasked(values: Any, name: str) -> None:
+    """Refuse a masked array with values masked, which most code takes as if nothing were."""
+    if np.ma.is_masked(values):
+        raise InputError(f"{name} has masked values; fill them in, or drop their rows everywhere.")
+
+
 def as_array(values: Any, name: str, form: str = "an array") -> NDArray[Any]:
     """An array or a tensor, on any device and with or without gradient, as a NumPy array; copied only if need be."""
     try:
@@ -109,8 +115,7 @@ def as_array(values: Any, name: str, form: str = "an array") -> NDArray[Any]:
         array = np.empty(())
     if not array.ndim:
         raise InputError(f"{name} must be {form}, not {shown(values)}.")
-    if np.ma.is_masked(values):
-        raise InputError(f"{name} has masked values; fill them in, or drop their rows everywhere.")
+    check_unmasked(values, name)
     return array
 
 

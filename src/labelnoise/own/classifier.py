@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise._checks import check_choice, check_whole
+from labelnoise._checks import check_choice, check_unmasked, check_whole
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS
 from labelnoise.transitions import Matrix, validate
@@ -52,7 +52,7 @@ class ReweightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         estimator_: the classifier that was trained with these weights.
 
     Raises:
-        InputError: by ``fit``, a classifier without probabilities or weights, or no transition matrix.
+        InputError: by ``fit``, a classifier without probabilities or weights, or no transition matrix; masked values.
 
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.naive_bayes import GaussianNB
@@ -78,6 +78,8 @@ class ReweightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         classifier = self._classifier()
         if y is None:
             raise ValueError("This ReweightedClassifier estimator requires y to be passed, but the target y is None.")
+        check_unmasked(X, "X")
+        check_unmasked(y, "y")
         labels = column_or_1d(y, warn=True)
         if not len(labels):
             raise InputError("There are no samples to train on; pass at least two classes of them.")
@@ -100,6 +102,7 @@ class ReweightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """P(clean | x), shape (n_samples, n_classes), in the order of ``classes_``."""
         check_is_fitted(self)
+        check_unmasked(X, "X")
         found: NDArray[np.float64] = self.estimator_.predict_proba(X)
         return found
 
@@ -112,6 +115,7 @@ class ReweightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def decision_function(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """That of the classifier, where it has one."""
         check_is_fitted(self)
+        check_unmasked(X, "X")
         found: NDArray[np.float64] = self.estimator_.decision_function(X)
         return found
 
