@@ -158,9 +158,10 @@ def test_a_coverage_is_a_share(coverage):
         selective_costs(np.eye(2), [0, 1], coverage=coverage)
 
 
-@pytest.mark.parametrize("spacing", [0, 0.6, float("nan")])
+@pytest.mark.parametrize("spacing", [0, 1e-7, 0.6, float("nan")])
 def test_costs_are_spaced_within_one(spacing):
-    with pytest.raises(InputError, match=re.escape(f"spacing must lie in (0, 0.5], not {spacing!r}.")):
+    message = f"spacing must lie in [0.0001, 0.5], for 10,000 costs at most, not {spacing!r}."
+    with pytest.raises(InputError, match=re.escape(message)):
         selective_costs(np.eye(2), [0, 1], spacing=spacing)
 
 
