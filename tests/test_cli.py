@@ -248,6 +248,19 @@ def test_a_dry_run_of_reproduce_says_what_would_be_trained_and_does_nothing(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("data", "said"), [("mine.npz", "networks are trained on your images"), ("''", "")])
+def test_a_dry_run_says_of_the_chapter_on_own_data_that_it_trains_besides_trials(
+    checkout, capsys, tmp_path, data, said
+):
+    (tmp_path / "mine.npz").touch()
+    value = str(tmp_path / data) if said else data
+    assert cli.main(["chapter", "09_your_data", "-p", "data", value, "--dry-run"]) == 0
+    trials, *besides = capsys.readouterr().out.splitlines()
+    assert trials.startswith("0 of 0 trials are on record in ")
+    assert len(besides) == bool(said)
+    assert said in "".join(besides)
+
+
 def test_the_headline_has_one_training_of_each_method_and_ten_runs_of_it():
     asked = _headline.trials()
     trainings = {(trial.noise, trial.method): trial.settings for trial in asked}

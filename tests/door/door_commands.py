@@ -177,7 +177,6 @@ ITEMS = {
 }
 # Names that no trial has; their page alone looks at them, when it is drawn.
 ON_THE_PAGE = {
-    "09_your_data": ("network", "method", "estimator"),
     "related": ("noises", "models"),
     "status": ("ledgers", "benchmarks"),
 }

@@ -25,10 +25,12 @@ class Plan:
     Attributes:
         groups: what trials are for, to the trials; a trial that is named twice in a group counts once.
         estimators: those whose T the chapter reads from its cross-entropy trials.
+        besides: what it trains that is no trial, as a sentence; empty if nothing.
     """
 
     groups: Mapping[str, Sequence[Trial]] = field(default_factory=dict)
     estimators: Sequence[str] | None = None
+    besides: str = ""
 
     def __post_init__(self) -> None:
         if self.estimators is not None:

@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 Make = Callable[[int], "nn.Module"]
 
 
+def check_network(name: str) -> str:
+    """The name of a network that `network_maker` takes; whether it can be made of images is seen there.
+
+    Raises:
+        InputError: there is none, or it can't be imported.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"network must be a name or module:function, not {shown(name)}.")
+    if is_own(name):
+        imported(name, "network")
+    elif name not in training.MODELS and name not in torchvision_names():
+        training.model(name)
+    return name
+
+
 def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int) -> Make:
     """A function that makes networks with fresh weights, each by a number.
 
@@ -33,9 +48,7 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
         InputError: no such network, or one that does not give logits of shape (n, n_classes).
     """
     make_one: Callable[..., Any]
-    if not isinstance(name, str):
-        raise InputError(f"network must be a name or module:function, not {shown(name)}.")
-    if is_own(name):
+    if is_own(check_network(name)):
         make_one = imported(name, "network")
     elif name not in training.MODELS and name in torchvision_names():
         from labelnoise.own._torchvision import classifier

@@ -15,7 +15,7 @@ from labelnoise._imports import is_own, reason
 from labelnoise.errors import InputError
 from labelnoise.own import images as image_files
 from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_method, compared
-from labelnoise.own._networks import network_maker
+from labelnoise.own._networks import check_network, network_maker
 from labelnoise.own._outputs import check_folder, write_folder
 from labelnoise.own._settings import scaled_settings
 from labelnoise.own._terminal import lines
@@ -52,6 +52,19 @@ NOTES = (
     "A suggestion is the likeliest clean class by Bayes' rule from a network's P(clean | x) and T. They are ranked by "
     "how many times as likely as the label the likeliest other class is.",
 )
+
+
+def check_names(network: str, name: str) -> None:
+    """Refuse what can't be had on any set, before one is read.
+
+    Args:
+        network, name: as `trained_report` takes them.
+
+    Raises:
+        InputError: an unknown network or method.
+    """
+    check_network(network)
+    check_method(name)
 
 
 def suggestions(own: OwnSet, found: Findings) -> pd.DataFrame:

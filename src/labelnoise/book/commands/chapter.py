@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         for trials, estimators in groups:
             print(forecast(trials, ledger, estimators, options.workers))
+        for sentence in filter(None, (plan.besides for plan in plans.values())):
+            print(sentence)
         return 0
     from labelnoise.book import chapters  # papermill and torch, after what may be wrong
     from labelnoise.trials import on_terminal
