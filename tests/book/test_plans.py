@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from labelnoise.book import plans
 from labelnoise.book.plan import by_estimators
 from labelnoise.errors import InputError
-from labelnoise.training import OURS, PROTOCOL, WITH_GRAPH, protocol
+from labelnoise.training import METHODS, OURS, PROTOCOL, WITH_GRAPH, protocol
 from labelnoise.trials import SMOKE_IMAGES, tuning
 
 PAPER = ["paper-0.5", "paper-0.6"]
@@ -342,6 +342,20 @@ def test_held_out_trials_have_the_labels_of_the_plain_ones():
 )  # fmt: skip
 def test_rates_stand_in_place_of_noises_by_name(rates, kind, expected):
     assert plans.drawn(PAPER, rates, kind) == expected
+
+
+@pytest.mark.parametrize("kind", ["pair-flip", "instance"])
+def test_a_kind_of_noise_that_no_rate_draws_is_refused(kind):
+    with pytest.raises(InputError, match=rf"^The noise_kind {kind} is drawn at noise_rates, .*; pass some, such as "):
+        plans.drawn(PAPER, [], kind)
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in METHODS.items() if not recipe.learns_transition])
+def test_a_learner_that_learns_no_t_is_refused(name):
+    with pytest.raises(
+        InputError, match=f"^{name} learns no T and can't be among the learners; use some of: .*t-revis"
+    ):
+        plans.estimation(**ESTIMATION | {"learners": [*LEARNERS, name]})
 
 
 def test_trainings_of_other_chapters_keep_forward_correction_and_its_partner():

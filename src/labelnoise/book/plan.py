@@ -10,7 +10,7 @@ from pathlib import Path
 from labelnoise._imports import without_hash
 from labelnoise.errors import InputError
 from labelnoise.estimators import try_estimator
-from labelnoise.training import METHODS
+from labelnoise.training import METHODS, method
 from labelnoise.transitions import check_rate
 from labelnoise.trials import Trial, ideas, tuning
 
@@ -102,10 +102,14 @@ def drawn(noises: Sequence[str], noise_rates: Sequence[float], noise_kind: str) 
     """The noises by name: those that are named or, where rates are given, noise of a kind at these rates.
 
     Raises:
-        InputError: a rate outside [0, 1], or an unknown kind.
+        InputError: a rate outside [0, 1], an unknown kind, or one other than the default without a rate.
     """
     if noise_kind not in KINDS:
         raise InputError(f"Unknown noise_kind {noise_kind!r}; use one of: {', '.join(KINDS)}.")
+    if noise_kind != KINDS[0] and not noise_rates:  # the first is the default, which nobody may have asked for
+        raise InputError(
+            f"The noise_kind {noise_kind} is drawn at noise_rates, of which there are none; pass some, such as [0.2]."
+        )
     return [f"{noise_kind}-{check_rate(rate)}" for rate in noise_rates] or list(noises)
 
 
@@ -131,6 +135,19 @@ def check_compared(methods: Sequence[str]) -> None:
     """
     if "cross-entropy" in methods:
         raise InputError("cross-entropy is what every method is compared with; leave it out of methods.")
+
+
+def check_learners(names: Sequence[str]) -> Sequence[str]:
+    """The names of methods that learn T.
+
+    Raises:
+        InputError: one that learns none, or an unknown method.
+    """
+    for name in names:
+        if not method(name).learns_transition:
+            known = ", ".join(each for each, recipe in METHODS.items() if recipe.learns_transition)
+            raise InputError(f"{name} learns no T and can't be among the learners; use some of: {known}.")
+    return names
 
 
 def check_tuned(noises: Sequence[str], models: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from labelnoise.book.plan import Plan as Plan
-from labelnoise.book.plan import check, check_compared
+from labelnoise.book.plan import check, check_compared, check_learners
 from labelnoise.book.plan import check_path as check_path
 from labelnoise.book.plan import check_tuned as check_tuned
 from labelnoise.book.plan import drawn as drawn
@@ -51,7 +51,7 @@ def estimation(
         for noise in noises
         for seed in range(seeds)
     ]
-    return [*plain, *(learner(asked, name) for name in learners for asked in plain)]
+    return [*plain, *(learner(asked, name) for name in check_learners(learners) for asked in plain)]
 
 
 def of_sizes(images: Sequence[int], **common: Any) -> list[Trial]:
