@@ -48,15 +48,9 @@ def main() -> None:
     workers = int(sys.argv[1]) if sys.argv[1:] else None
     asked = [trial for cell in cells.values() for trial in cell]
     found = {r.trial: r for r in trials.sweep(asked, ledger, workers=workers, progress=trials.on_terminal)}
-    rows = [
-        {
-            "method": method,
-            "transition": source,
-            "settings": name,
-            "score": round(tuning.score(map(found.get, cell)), 6),
-        }
-        for (method, source, name), cell in cells.items()
-    ]
+    scores = {arm: tuning.score(found[trial] for trial in cell) for arm, cell in cells.items()}
+    fields = ("method", "transition", "settings", "score")
+    rows = [dict(zip(fields, (*arm, round(score, 6)), strict=True)) for arm, score in scores.items()]
     (RESULTS / "benchmarks" / "alexnet_rate.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n")
 
 
