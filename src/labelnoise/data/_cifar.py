@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from labelnoise.data import sources
 from labelnoise.data._registry import HUMAN_LABELS
@@ -45,21 +48,62 @@ def read(*, train: bool) -> CIFAR10:
         ) from None
 
 
-def _unpickled(path: Path) -> object:
-    """The content of a file of `torch.save`; only arrays of integers, tensors and plain containers are made from it."""
-    reconstruct = np.empty(0).__reduce__()[0]  # by which NumPy pickles an array
-    allowed: list[Any] = [
-        np.ndarray,
-        np.dtype,
-        *{type(np.dtype(code)) for code in np.typecodes["AllInteger"]},
-        # NumPy 2 has moved it, and the authors' file is older.
-        *((reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
-    ]
+class _Kind:
+    """Stands for a type of NumPy's: its code, and the order of its bytes."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+
+class _Array:
+    """Stands for an array of integers: NumPy would trust the bytes, and damaged ones can end the process."""
+
+    def __init__(self, *_: object) -> None:
+        self.values = np.empty(0, dtype=np.int64)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, by_columns, content = state
+        if kind.code[:1] not in ("i", "u"):
+            raise pickle.UnpicklingError(f"values of type {kind.code}")
+        values = np.frombuffer(content, np.dtype(kind.order + kind.code))
+        self.values = values.reshape(shape, order="F" if by_columns else "C")
+
+
+class _Plain(pickle.Unpickler):
+    """Makes plain containers, and what stands for arrays."""
+
+    KNOWN: Mapping[str, Callable[..., object]] = {
+        "numpy.core.multiarray._reconstruct": _Array,  # NumPy 2 has moved it, and the authors' file is older
+        "numpy._core.multiarray._reconstruct": _Array,
+        "numpy.ndarray": _Array,
+        "numpy.dtype": _Kind,
+        "_codecs.encode": lambda text, _: text.encode("latin1"),  # as the oldest protocols write bytes
+    }
+
+    def find_class(self, module: str, name: str) -> Callable[..., object]:
+        return self.KNOWN[f"{module}.{name}"]
+
+
+def _tables(path: Path) -> object:
+    """The content of a file of `torch.save`, in its form of now, an archive, or the former one; nothing is run."""
     try:
-        with torch.serialization.safe_globals(allowed):
-            return torch.load(path, weights_only=True)
+        with path.open("rb") as whole:
+            file = io.BytesIO(whole.read(sources.MOST_UNPACKED))
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror}).") from None
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                (name,) = (each for each in archive.namelist() if each.endswith("/data.pkl"))
+                with archive.open(name) as member:
+                    return _Plain(io.BytesIO(member.read(sources.MOST_UNPACKED))).load()
+        file.seek(0)
+        for _ in range(3):  # a number, a version, and the machine that it was written on
+            _Plain(file).load()
+        return _Plain(file).load()
     except Exception:  # of any kind, as the bytes of a damaged file can say anything
         raise InputError(
             f"{path} is damaged or holds more than arrays, so nothing in it was run; fetch it again from {HUMAN_URL}."
@@ -82,11 +126,12 @@ def human_labels(labels: str, clean_labels: Labels) -> Labels:
 
 def labels_in(path: Path, labels: str, clean_labels: Labels) -> Labels:
     """The labels of a file, as `human_labels` gives them."""
-    tables, found = _unpickled(path), []
+    tables, found = _tables(path), []
     for key in ("clean_label", HUMAN_LABELS[labels]):
         if not isinstance(tables, dict) or key not in tables:
             raise InputError(f"{path} has no {key}; fetch it again from {HUMAN_URL}.")
-        found.append(check_labels(np.asarray(tables[key]), 10, f"{key} in {path}"))
+        values = tables[key].values if isinstance(tables[key], _Array) else np.asarray(tables[key])
+        found.append(check_labels(values, 10, f"{key} in {path}"))
         if len(found[-1]) != len(clean_labels):
             raise InputError(f"{key} in {path} has {len(found[-1])} labels, but there are {len(clean_labels)} images.")
     clean, noisy = found
