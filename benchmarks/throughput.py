@@ -55,7 +55,7 @@ RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "throughput.json
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """The network with PyTorch's own layers in place of those of `labelnoise.fast`."""
+    """The network with PyTorch's own layers in place of those of `labelnoise.training`."""
     layers = network.features
     assert isinstance(layers, nn.Sequential)
     for i, layer in enumerate(layers):

@@ -396,6 +396,15 @@ def test_what_methods_are_compared_with_is_none_of_them(name):
         parameters.planned(name, {"methods": ["forward, true", "cross-entropy"]})
 
 
+COMPARED = ["03_correction", "methods", "06_when_to_correct", "modern_training", "modern_alexnet"]
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_what_noisy_labels_are_compared_with_is_no_noise(name):
+    with pytest.raises(InputError, match="clean is what noisy labels are compared with"):
+        parameters.planned(name, {"noises": ["paper-0.5", "clean"]})
+
+
 VARIED = [name for name in NUMBERED if "noise_kind" in parameters.declared(name)]
 ON_TEN = {
     "noises": ["pair-flip-0.45", "instance-0.3"], "gentle_noises": ["symmetric-0.5"], "dataset": "fashion-mnist",

@@ -11,7 +11,7 @@ import scipy.stats
 from distributed.scheduler import dask
 
 from labelnoise import cli, data, statistics
-from labelnoise.book import costs, drawn, figures, parameters, plans, tables
+from labelnoise.book import costs, drawn, figures, parameters, plans, project, tables
 from labelnoise.book.matrix_tables import LEVEL
 from labelnoise.data import sources
 from labelnoise.estimators import rule
@@ -21,6 +21,7 @@ from labelnoise.own import suggestions
 from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, LeNet
 from labelnoise.training import _graph as graph
 from labelnoise.training import _optimizers as optimizers
+from labelnoise.training._settings import PEAKS
 from labelnoise.transitions import l1_error, noise_rate
 from labelnoise.trials import tuning
 
@@ -115,6 +116,14 @@ STATED = {
     r"a hundredth of the information": [round(1 - scipy.stats.entropy(TRUTH[0], base=3), 2)],
     r"ten nearest neighbours": [graph.NEIGHBOURS],
     r"\b100 principal components": [graph.COMPONENTS],
+    r"with four methods on four": [
+        len({record.trial.method + str(record.trial.transition) for record in project.every("rates")}),
+        len({record.trial.seed for record in project.every("rates")}),
+    ],
+    r"The four methods share": [
+        len({record.trial.method + str(record.trial.transition) for record in project.every("rates")})
+    ],
+    r"after half of the steps, in place of three tenths": [PEAKS["one-cycle-late"], 10 * PEAKS["one-cycle"]],
     r"half the default rate, and 10 epochs in place of 8": [
         plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate,
         plans.GENTLE.epochs,
@@ -168,7 +177,7 @@ OTHER = {
     r"within fifteen minutes on two cores": "the promise of a command, which took ten",
     r"[Tt]en images": "of a worked example, which the table below lists",
     r"Four lines, one|three of them, and a bar": "what a figure shows, for those who don't see it",
-    r"tried on five seeds that are neither": "a small trial that set the number of runs, not on record",
+    r"Four settings were tried": "the table below has them",
     r"worked out on three seeds": "told of a study before this protocol, not on record",
 }
 

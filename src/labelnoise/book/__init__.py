@@ -1,4 +1,4 @@
-"""book"""
+"""The book's machinery: what chapters ask for, their tables, figures and claims, and how pages are made."""
 
 import logging
 

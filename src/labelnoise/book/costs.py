@@ -20,7 +20,7 @@ from labelnoise.trials import Record, Trial, trial
 WAYS = {
     "loader": "(a) DataLoader loop",
     "one": "(b) ours, one trial",
-    "all": "(c) ours, a trial a core",
+    "all": "(c) ours, a trial per core",
 }
 
 

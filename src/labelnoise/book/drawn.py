@@ -49,7 +49,7 @@ def entries(arrays: Mapping[str, Any], names: Sequence[str], classes: Sequence[s
 
     Args:
         arrays: key to array, or to another such mapping.
-        names: of the columns: one a level of keys, one an axis of the arrays, then the entry's.
+        names: of the columns: one per level of keys, one per axis of the arrays, then the entry's.
         classes: what stands for an index in the first two axes, if they are of classes.
     """
 

@@ -127,12 +127,14 @@ def rated(noises: Iterable[str]) -> list[str]:
     return noises
 
 
-def check_compared(methods: Sequence[str]) -> None:
-    """Refuse cross-entropy among the methods that are compared with it.
+def check_compared(noises: Sequence[str], methods: Sequence[str]) -> None:
+    """Refuse what every comparison has by itself: clean labels, and cross-entropy.
 
     Raises:
-        InputError: it is.
+        InputError: they are among the noises or the methods.
     """
+    if "clean" in noises:
+        raise InputError("clean is what noisy labels are compared with; leave it out of noises.")
     if "cross-entropy" in methods:
         raise InputError("cross-entropy is what every method is compared with; leave it out of methods.")
 

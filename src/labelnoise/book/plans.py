@@ -114,7 +114,7 @@ def correction(
         InputError: a list is empty, there are too few seeds, or a name is not known.
     """
     check(seeds, noises=noises, models=models, methods=methods)
-    check_compared(methods)
+    check_compared(noises, methods)
     plain: MethodAndT = ("cross-entropy", None)
     cells = [("clean", plain), *itertools.product(noises, (plain, *map(arm, methods)))]
     return [

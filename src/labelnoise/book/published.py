@@ -131,7 +131,7 @@ def on_the_papers_sets(errors: pd.DataFrame, network: str) -> pd.DataFrame:
 
     Args:
         errors: as `matrix_tables.errors` gives it.
-        network: that they are of, by its name in `models.MODELS`.
+        network: that they are of, by its name in `training.MODELS`.
     """
     noises = ["paper-0.5", "paper-0.6"]
     rows = [[*row[:2], *row[2:4], row[4]] for row in ON_THE_PAPERS_SETS]

@@ -34,7 +34,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     gains = tables.gains(noisy).drop(columns="n")
     rows = tables.accuracies(noisy).merge(gains, how="left", on=tables.ARM_COLUMNS)
     rows = rows.merge(failures(noisy), on=tables.ARM_COLUMNS)
-    noises = list(dict.fromkeys(rows["noise"]))
+    noises = rows["noise"].unique().tolist()
     rows = rows.assign(cell=rows["noise"].map(noises.index), order=-rows["gain"].fillna(0.0))
     rows = rows.sort_values(["cell", "order"])
     plain = rows["gain"].isna()

@@ -1,4 +1,4 @@
-"""What the rules of `labelnoise.rule` say of recorded trainings, beside what came of them."""
+"""What the rules of `labelnoise.estimators.rule` say of recorded trainings, beside what came of them."""
 
 from __future__ import annotations
 

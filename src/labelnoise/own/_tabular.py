@@ -140,7 +140,7 @@ def read_labels(path: Path, wanted: str | None = None, taken: Collection[int] = 
         else:
             values, codes, said = _column_labels(open_table(path), wanted, taken)
     if not len(codes):
-        raise InputError(f"{path} has no labels, a header at most; write one label a row.")
+        raise InputError(f"{path} has no labels, a header at most; write one label per row.")
     return label_column(values, codes, str(path), said)
 
 

@@ -141,7 +141,7 @@ def study(
         arms: what to tune, side by side.
         ledger: where the trials are recorded.
         tries: configurations of each arm.
-        progress: as `sweep.sweep` takes it, once a round.
+        progress: as `trials.sweep` takes it, once a round.
     """
     import optuna  # an extra of the package; only a new study needs it
 

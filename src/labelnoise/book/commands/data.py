@@ -8,7 +8,7 @@ DESCRIPTION = EXAMPLE = None
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """None."""
+    """It takes none."""
 
 
 def run(_: argparse.Namespace) -> int:
