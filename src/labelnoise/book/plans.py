@@ -74,15 +74,15 @@ def held_out(**common: Any) -> list[Trial]:
 def learner(plain: Trial, name: str) -> Trial:
     """The trial in which the method `name` learns T from the labels that a cross-entropy trial has.
 
-    T-Revision goes on from that trial's fit for half as many epochs, from the anchors' T; alternating likelihood
-    starts from its confident learning's.
+    One that begins with T from an estimator reads it from that trial's fit; one with a warm start, as T-Revision has,
+    goes on from that fit for half as many epochs.
     """
-    if name == "alternating":
-        return dataclasses.replace(plain, method=name, transition="confident-learning")
-    if name == "t-revision":
-        half = dataclasses.replace(plain.settings, epochs=-(-plain.settings.epochs // 2))
-        return dataclasses.replace(plain, method=name, transition="anchor-97", settings=half, base=plain.settings)
-    return dataclasses.replace(plain, method=name)
+    recipe = method(name)
+    asked = dataclasses.replace(plain, method=name, transition=recipe.starts_from)
+    if not recipe.warm_start:
+        return asked
+    half = dataclasses.replace(plain.settings, epochs=-(-plain.settings.epochs // 2))
+    return dataclasses.replace(asked, settings=half, base=plain.settings)
 
 
 def arm(text: str) -> MethodAndT:

@@ -41,6 +41,8 @@ class Method:
             graph.
         warm_start: whether it starts from the best epoch of a cross-entropy fit, in place of random weights.
         learns_transition: whether it estimates T while it trains.
+        starts_from: the estimator whose T it begins with, if it learns T from one.
+        gives_transition: whether the T that it learns can be given to other methods.
         folds: how many networks it trains, each without a fold (see `cross_fit`); 0 for one fit on all.
         pair: whether two networks learn from each other.
         options: by name.
@@ -52,6 +54,8 @@ class Method:
     compared: str | None = None
     warm_start: bool = False
     learns_transition: bool = False
+    starts_from: str | None = None
+    gives_transition: bool = False
     folds: int = 0
     pair: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
@@ -130,9 +134,11 @@ METHODS: dict[str, Method] = {
     "backward": Method("backward", "Backward", _T),
     "reweighting": Method("reweighting", "Reweighted", _T),
     "resampling": Method("resampling", "Resampled", _T),
-    "t-revision": Method("T-Revision", "Revised", _T, warm_start=True, learns_transition=True),
+    "t-revision": Method(
+        "T-Revision", "Revised", _T, warm_start=True, learns_transition=True, starts_from="anchor-97"
+    ),
     "volminnet": Method(
-        "VolMinNet", "VolumeMinimised", ("n_classes",), learns_transition=True,
+        "VolMinNet", "VolumeMinimised", ("n_classes",), learns_transition=True, gives_transition=True,
         options={"weight": Option(1e-5, 1e-2, 1e-4)},
     ),
     "volminnet-sigmoid": Method(
@@ -140,7 +146,7 @@ METHODS: dict[str, Method] = {
         options={"weight": Option(1e-5, 1e-2, 1e-4)},
     ),
     "total-variation": Method(
-        "total variation", "TotalVariation", ("n_classes",), learns_transition=True,
+        "total variation", "TotalVariation", ("n_classes",), learns_transition=True, gives_transition=True,
         options={"weight": Option(0.01, 1.0, 0.1)},
     ),
     "generalised": Method(
@@ -160,7 +166,10 @@ METHODS: dict[str, Method] = {
         options={"forget": Option(0.05, 0.8, 0.2), "ramp": Option(0.1, 1.0, 0.5)},
     ),
     "cross-fitting": Method("cross-fitted cross-entropy", "CrossEntropy", folds=3),
-    "alternating": Method("alternating likelihood", "Forward", _T, learns_transition=True, folds=3),
+    "alternating": Method(
+        "alternating likelihood", "Forward", _T, learns_transition=True, starts_from="confident-learning",
+        gives_transition=True, folds=3,
+    ),
 }  # fmt: skip
 
 

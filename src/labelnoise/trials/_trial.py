@@ -16,7 +16,7 @@ from labelnoise._imports import is_own, pinned, without_hash
 from labelnoise.data import DATASETS, entry
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, try_estimator
-from labelnoise.training import FUNCTIONS, Method, Settings, method, model, protocol, try_method
+from labelnoise.training import FUNCTIONS, METHODS, Method, Settings, method, model, protocol, try_method
 
 # Raise it with every change that alters what a trial computes; records of another protocol are not read.
 PROTOCOL_VERSION = 2
@@ -24,7 +24,7 @@ PROTOCOL_VERSION = 2
 SMOKE_IMAGES = 600
 
 # Methods that give their T to others, each with where it takes the T that it starts from.
-GIVEN_BY_METHODS = {"alternating": "confident-learning", "volminnet": None, "total-variation": None}
+GIVEN_BY_METHODS = {name: recipe.starts_from for name, recipe in METHODS.items() if recipe.gives_transition}
 
 
 @dataclass(frozen=True, kw_only=True)
