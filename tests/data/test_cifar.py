@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import tarfile
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -171,6 +172,17 @@ def test_a_damaged_file_is_named(own, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=re.escape(f"{path} is damaged")):
         data.cifar10n()
+
+
+def test_a_number_in_the_file_takes_no_memory(own):
+    # Found by the fuzzer: a number of four bytes says where a value is kept, and a list as long was made.
+    path = own / cifar.HUMAN
+    path.write_bytes(b"\x80\x02]r\xff\xff\xff\x07.")
+    tracemalloc.start()
+    with pytest.raises(InputError, match="is damaged"):
+        data.cifar10n()
+    assert tracemalloc.get_traced_memory()[1] < 2 * sources.MOST_UNPACKED
+    tracemalloc.stop()
 
 
 def test_an_array_whose_bytes_are_not_those_of_its_type_is_refused(own):

@@ -72,7 +72,7 @@ class _Array:
         self.values = values.reshape(shape, order="F" if by_columns else "C")
 
 
-class _Plain(pickle.Unpickler):
+class _Plain(pickle._Unpickler):  # the other one, in C, takes as much memory as a number in the file says
     """Makes plain containers, and what stands for arrays."""
 
     KNOWN: Mapping[str, Callable[..., object]] = {
