@@ -13,6 +13,7 @@ from PIL import Image
 from labelnoise import _files
 from labelnoise.errors import InputError
 from labelnoise.own._samples import read_samples
+from labelnoise.own._tabular import read_labels
 from labelnoise.own.images import read_images
 
 PIECE, PIECES = 2**16, 2**8  # bytes of zeros, 16 MiB in all
@@ -49,7 +50,6 @@ def parquet(column, pieces, **how):
 ONE = pyarrow.array(np.zeros(PIECE, np.int64))
 PARQUET = {
     "rows of one value": lambda: parquet(ONE, 32),
-    "a row with a list of one value": lambda: parquet(pyarrow.ListArray.from_arrays([0, PIECE], ONE), 32),
     "zeros that are packed": lambda: parquet(ONE, 32, use_dictionary=False, compression="zstd"),
 }
 
@@ -72,6 +72,17 @@ def test_of_parquet_no_column_is_read_that_is_far_larger_than_what_is_stored(low
     np.save("probs.npy", np.full((32 * PIECE, 2), 0.5, np.float16))
     with pytest.raises(InputError, match=r"^own\.parquet would unpack to 16,7\d\d,\d{3} bytes, more than 100 times"):
         read_samples(Path("own.parquet"), Path("probs.npy"))
+
+
+def test_statistics_that_do_not_fit_their_column_are_told_in_a_sentence():
+    # Found by the fuzzer: to ask such a column for its number of values ended the process.
+    parquet(pyarrow.array(LABELS), 1)
+    path = Path("own.parquet")
+    optional, required = (b"\x25" + each + b"\x18\x05label" for each in (b"\x02", b"\x00"))
+    assert path.read_bytes().count(optional) == 1
+    path.write_bytes(path.read_bytes().replace(optional, required))
+    with pytest.raises(InputError, match=r"own\.parquet"):
+        read_labels(path)
 
 
 def test_of_parquet_no_column_is_read_that_no_memory_holds(monkeypatch):
