@@ -1,7 +1,7 @@
 """Trains recorded trials of the book again, and writes which of them agree.
 
-    python benchmarks/replay.py       # one in fifty of each ledger, an hour; writes results/benchmarks/replay.json
-    python benchmarks/replay.py 10    # as many of each as you like
+    python benchmarks/replay.py       # one in fifty of all, an hour; writes results/benchmarks/replay.json
+    python benchmarks/replay.py 10    # as many as you like
 
 Which ones is drawn at random; `labelnoise replay` compares without writing.
 """
@@ -11,22 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from labelnoise.book import project
 from labelnoise.trials import Ledger, Record, provenance, replay
 
 SEED = 2
 SHARE = 0.02
-RESULTS = Path(__file__).parents[1] / "results"
-LEDGERS = ("trials", "tuning", "rates")
-
-
-def drawn(n: int | None = None) -> list[tuple[Record, Ledger]]:
-    """Some records of each ledger, each with its ledger."""
-    found = []
-    for name in LEDGERS:
-        ledger = Ledger(RESULTS / f"{name}.jsonl")
-        number = n or round(SHARE * len(list(ledger)))
-        found += [(record, ledger) for record in replay.choose(ledger, number, SEED)]
-    return found
+RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "replay.json"
 
 
 def compared(record: Record, ledger: Ledger) -> dict[str, Any]:
@@ -41,12 +31,12 @@ def compared(record: Record, ledger: Ledger) -> dict[str, Any]:
 
 def write(trials: list[dict[str, Any]]) -> None:
     result = {"provenance": provenance.here(), "tolerance": replay.LOSS_TOLERANCE, "trials": trials}
-    (RESULTS / "benchmarks" / "replay.json").write_text(json.dumps(result, indent=1) + "\n")
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def main(n: int | None = None) -> None:
-    trials = []
-    for record, ledger in drawn(n):
+    ledger, trials = project.published_ledger(), []
+    for record in replay.choose(ledger, n or round(SHARE * len(list(ledger))), SEED):
         trials.append(compared(record, ledger))
         print(trials[-1], flush=True)
     write(trials)
