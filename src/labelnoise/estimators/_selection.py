@@ -93,9 +93,9 @@ def _whitened(features: Floats, learn: NDArray[np.int64]) -> Floats:
     """
     features = in_range(features, axis=0)
     deviation = features[learn].std(axis=0)
-    centred = features - features[learn].mean(axis=0)
-    # What is the same in all of these says nothing of the others, however far these are from it.
-    centred = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0).astype(np.float32)
+    centred = (features - features[learn].mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    # What does not vary in these samples has no unit here, and may be beyond float32 in others.
+    centred = np.where(np.abs(centred) > np.finfo(np.float32).max, 0, centred).astype(np.float32)
     covariance = (centred[learn].T @ centred[learn]).astype(np.float64) / len(learn)
     variances, directions = np.linalg.eigh(covariance)
     kept = variances > 1e-6 * max(variances[-1], 1e-30)
