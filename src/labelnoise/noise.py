@@ -214,6 +214,10 @@ def count_transitions(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classe
 
     Raises:
         InputError: labels outside the classes, or two lengths that differ.
+
+    >>> count_transitions([0, 0, 0, 1], [0, 0, 1, 1], n_classes=2)
+    array([[2, 1],
+           [0, 1]])
     """
     n_classes = check_n_classes(n_classes)
     clean = check_labels(clean_labels, n_classes, "clean_labels")

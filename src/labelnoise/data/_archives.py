@@ -47,6 +47,13 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
 
     Raises:
         InputError: not such a file; the message names the key and what is wrong with it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/mine.npz", Xtr=np.zeros((3, 28, 28), dtype=np.uint8), Str=np.array([0, 1, 1]))
+    ...     found = read_npz(f"{folder}/mine.npz")
+    >>> tuple(found.train_images.shape), found.noisy_labels.tolist()
+    ((3, 1, 28, 28), [0, 1, 1])
     """
     known = None if n_classes is None else check_whole(n_classes, "n_classes", 2)
     found = _checked(_arrays(path), path, known)
@@ -65,6 +72,13 @@ def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
     Raises:
         InputError: `read_npz` would refuse the file, or the path is that of no file; nothing is written.
         OSError: the file can't be written, such as to a full disk.
+
+    >>> import tempfile, torch
+    >>> images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_npz(f"{folder}/mine.npz", NoisySet(images, np.array([0, 1, 1])))
+    ...     read_npz(f"{folder}/mine.npz").noisy_labels.tolist()
+    [0, 1, 1]
     """
     path = check_target(path)
     if not isinstance(noisy_set, NoisySet):

@@ -160,6 +160,13 @@ def hoc(features: ArrayLike, noisy_labels: ArrayLike, *, queries: int = 15_000, 
     Raises:
         InputError: as `check_features`, fewer than 3 samples, fewer than 1 query, or more classes than there is memory
             for.
+
+    >>> clean = np.repeat([0, 1], 200)
+    >>> features = np.eye(2)[clean] + 0.1 * np.random.default_rng(0).standard_normal((400, 2))
+    >>> noisy = np.where(np.arange(400) % 4 == 0, 1 - clean, clean)  # a quarter of each class
+    >>> hoc(features, noisy).round(1)
+    array([[0.8, 0.2],
+           [0.3, 0.7]])
     """
     array, labels, n_classes = check_features(features, noisy_labels)
     if len(array) < 3:

@@ -80,6 +80,10 @@ def clean_posterior(clean_probs: Floats, noisy_labels: Labels, transition_matrix
     """P(clean | x, noisy), from P(clean | x) and T by Bayes' rule: shape (n_samples, n_classes), rows sum to 1.
 
     In proportion to ``clean_probs[n, i] * T[i, noisy_labels[n]]``, of which one must be above 0 in each row.
+
+    >>> T = np.array([[0.8, 0.2], [0.4, 0.6]])
+    >>> clean_posterior(np.array([[0.5, 0.5]]), np.array([1]), T).round(2)  # in proportion to 0.2 and 0.6
+    array([[0.25, 0.75]])
     """
     joint = clean_probs * transition_matrix[:, noisy_labels].T
     posterior: Floats = joint / joint.sum(axis=1, keepdims=True)

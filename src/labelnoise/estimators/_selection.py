@@ -167,6 +167,13 @@ def selective_costs(
 
     Raises:
         InputError: as `check_features`, or a coverage or spacing outside its range.
+
+    >>> clean = np.repeat([0, 1], 200)
+    >>> features = np.eye(2)[clean] + 0.1 * np.random.default_rng(0).standard_normal((400, 2))
+    >>> noisy = np.where(np.arange(400) % 4 == 0, 1 - clean, clean)  # a quarter of each class
+    >>> selective_costs(features, noisy).round(1)
+    array([[0.8, 0.2],
+           [0.2, 0.8]])
     """
     array, labels, n_classes = check_features(features, noisy_labels)
     rule = f"spacing must lie in [{1 / MOST_COSTS}, 0.5], for {MOST_COSTS:,} costs at most"

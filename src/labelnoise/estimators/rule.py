@@ -28,6 +28,9 @@ def leads(transition_matrix: ArrayLike) -> NDArray[np.float64]:
 
     Raises:
         InputError: no transition matrix.
+
+    >>> leads([[0.6, 0.3, 0.1], [0.2, 0.4, 0.4], [0, 0, 1]]).round(1)
+    array([0.3, 0. , 1. ])
     """
     matrix = validate(transition_matrix)
     others = np.where(np.eye(len(matrix), dtype=bool), -np.inf, matrix).max(axis=1)
@@ -120,7 +123,11 @@ def predicted_gain(
 
 
 def verdict(predicted: float, resolution: float) -> str:
-    """``gain`` or ``loss`` where what is predicted is further from 0 than its resolution, else ``can't tell``."""
+    """``gain`` or ``loss`` where what is predicted is further from 0 than its resolution, else ``can't tell``.
+
+    >>> verdict(0.03, 0.01), verdict(-0.03, 0.01), verdict(0.03, 0.05)
+    ('gain', 'loss', "can't tell")
+    """
     if abs(predicted) <= resolution:
         return "can't tell"
     return "gain" if predicted > 0 else "loss"

@@ -222,6 +222,11 @@ class Resampled(Reweighted):
 
     Raises:
         InputError: it is no transition matrix.
+
+    >>> loss = Resampled([[0.8, 0.2], [0.3, 0.7]])
+    >>> sure = torch.tensor([[100.0, 0.0], [100.0, 0.0]])
+    >>> loss(sure, torch.tensor([0, 1])).item()  # the second label it takes for wrong, and does not draw
+    0.0
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:

@@ -143,6 +143,11 @@ class TotalVariation(_Learned):
 
     Raises:
         InputError: an argument is out of its range.
+
+    >>> loss, labels = TotalVariation(2, weight=1.0), torch.tensor([0, 1])
+    >>> apart = torch.tensor([[100.0, 0.0], [0.0, 100.0]])
+    >>> round((loss.eval()(apart, labels) - loss.train()(apart, labels)).item(), 3)  # TV of two that share no class
+    1.0
     """
 
     def __init__(self, n_classes: int, weight: float = 0.1, start_diagonal: float | None = None) -> None:
@@ -170,6 +175,12 @@ class Revised(nn.Module):
 
     Raises:
         InputError: it is no transition matrix.
+
+    >>> loss = Revised([[0.8, 0.2], [0.3, 0.7]])
+    >>> loss.delta.data[0] = torch.tensor([-0.1, 0.1])  # as training would
+    >>> loss.transition_matrix.detach()
+    tensor([[0.7000, 0.3000],
+            [0.3000, 0.7000]])
     """
 
     relative_rate = 0.03  # of learning, to the network's

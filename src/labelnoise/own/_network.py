@@ -100,6 +100,14 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
 
     Raises:
         InputError: no such file, of something else, or changed since it was written.
+
+    >>> import tempfile
+    >>> about = {"network": "lenet", "in_channels": 1, "image_size": 28, "mean": 0.5, "deviation": 0.2}
+    >>> network = TrainedNetwork(network_maker("lenet", 2, 1, 28, 0)(0), about | {"class_names": ["cat", "dog"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     network.save(f"{folder}/network.safetensors")
+    ...     load_network(f"{folder}/network.safetensors").class_names
+    ('cat', 'dog')
     """
     about = described(check_file(path))
     try:
