@@ -1,5 +1,5 @@
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from labelnoise.book import plans
 from labelnoise.book.plan import by_estimators
 from labelnoise.errors import InputError
 from labelnoise.training import METHODS, OURS, PROTOCOL, WITH_GRAPH, protocol
-from labelnoise.trials import SMOKE_IMAGES, tuning
+from labelnoise.trials import tuning
 
 PAPER = ["paper-0.5", "paper-0.6"]
 CORRECTION = {
@@ -133,8 +133,8 @@ def test_each_part_of_our_recipe_is_left_out_in_turn():
     assert len(found) == 4 * len(PAPER) * 2
     for whole, of_pixels, on_training_images, bare in zip(*[iter(found)] * 4, strict=True):
         assert (whole.method, whole.refit) == ("hog-forward", True)
-        options = tuning.untuned(tuning.Arm("fashion-mnist-3", "", "lenet", whole.method)).options
-        assert of_pixels == replace(whole, method="graph-forward", options=options)
+        # The share of the whole recipe, and not the 0.5 that is the default with a graph of pixels.
+        assert of_pixels == replace(whole, method="graph-forward", options=(("share", 0.75),))
         assert on_training_images == replace(whole, refit=None)
         assert bare == replace(whole, settings=replace(whole.settings, augmentation=None, averaging=None))
 
@@ -205,15 +205,23 @@ def test_more_seeds_keep_the_trials_of_fewer(p):
 @every
 def test_a_smoke_run_shares_no_key_with_a_full_one(name):
     full, smoke = asked(name), asked(name, profile="smoke")
-
-    def small(settings):
-        return settings and replace(settings, epochs=1)
-
-    assert smoke == list(
-        dict.fromkeys(replace(t, images=SMOKE_IMAGES, settings=small(t.settings), base=small(t.base)) for t in full)
-    )
+    assert {(t.images, t.settings.epochs) for t in smoke} == {(600, 1)}
+    assert {t.base.epochs for t in smoke if t.base} <= {1}
     assert not {t.key for t in full} & {t.key for t in smoke}
-    assert SMOKE_IMAGES not in {t.images for t in full}
+    assert 600 not in {t.images for t in full}
+
+
+@every
+def test_a_smoke_run_has_all_that_a_full_one_has_but_images_and_epochs(name):
+    def rest(trial):
+        fields = asdict(trial)
+        del fields["images"]
+        for each in (fields["settings"], fields["base"] or {"epochs": None}):
+            del each["epochs"]
+        return repr(fields)
+
+    smoke = [rest(trial) for trial in asked(name, profile="smoke")]
+    assert smoke == list(dict.fromkeys(rest(trial) for trial in asked(name)))
 
 
 @every

@@ -1,4 +1,7 @@
 import dataclasses
+import itertools
+import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -227,5 +230,14 @@ def test_what_is_chosen_is_read_as_it_was_written(choices):
 
 
 def test_the_package_has_what_was_chosen():
-    for arm, choice in read_chosen(tuning.CHOSEN.read_text()).items():
-        assert choice.trial(arm, 0).method == arm.method
+    text = tuning.CHOSEN.read_text()
+    found, stored = read_chosen(text), json.loads(text)
+    assert len(found) == len(stored)
+    cells = Counter((entry["arm"]["noise"], entry["arm"]["model"]) for entry in stored)
+    assert cells == dict.fromkeys(itertools.product(["paper-0.5", "paper-0.6"], ["lenet", "alexnet"]), 14)
+    for entry in stored:
+        arm = Arm(**entry["arm"])
+        trial = dataclasses.asdict(found[arm].trial(arm, 3))
+        assert {name: trial[name] for name in entry["arm"]} == entry["arm"]
+        assert (trial["seed"], trial["settings"]) == (3, entry["settings"])
+        assert dict(trial["options"] or ()) == dict(entry["options"])
