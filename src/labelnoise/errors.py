@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises."""
+"""The exception that a user's mistake raises, and a kind of it."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(" ".join(message.splitlines()))  # a name in a file may go over several
+
+
+class MismatchError(InputError):
+    """Labels that are not one for each row of the logits: what gave the logits may be to blame."""

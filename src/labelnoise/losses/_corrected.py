@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from labelnoise._checks import check_labels, shown
-from labelnoise.errors import InputError
+from labelnoise.errors import InputError, MismatchError
 from labelnoise.transitions import Matrix, validate
 
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -62,11 +62,12 @@ def checked(noisy_labels: Tensor, logits: Tensor) -> Tensor:
         logits: shape (n, n_classes).
 
     Raises:
-        InputError: they are none, or not one for each row of the logits.
+        MismatchError: they are not one for each row of the logits.
+        InputError: one is no class.
     """
     whole = isinstance(noisy_labels, Tensor) and noisy_labels.dtype in WHOLE
     if not whole or logits.ndim != 2 or noisy_labels.shape != logits.shape[:1]:
-        raise InputError(
+        raise MismatchError(
             f"noisy_labels must be a tensor of one integer for each row of the logits, which have shape "
             f"{tuple(logits.shape)}, not {shown(noisy_labels)}."
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from labelnoise._checks import check_whole
 from labelnoise._imports import is_own, reason
-from labelnoise.errors import InputError
+from labelnoise.errors import InputError, MismatchError
 from labelnoise.own import images as image_files
 from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_method, compared
 from labelnoise.own._networks import check_network, network_maker
@@ -113,8 +113,8 @@ def trained_report(
             workers=team_size(network, n) if workers is None else workers, progress=told,
         )  # fmt: skip
     except (Exception, SystemExit) as error:
-        # Of an own network a part ran that was not tried before; what a loss says of its logits is about it.
-        if not is_own(network) or (isinstance(error, InputError) and "the logits" not in str(error)):
+        known = isinstance(error, InputError) and not isinstance(error, MismatchError)
+        if known or not is_own(network):  # of an own network a part ran that was not tried before
             raise
         raise InputError(f"The network {network} fails in training: {reason(error)}.") from error
     return trained, report_of(own, trained, network, name)

@@ -58,18 +58,21 @@ def run(options: argparse.Namespace) -> int:
         check_publishable(plan)
     groups = by_estimators(plans.values())
     ledger = project.published_ledger() if options.publish else project.ledger()
-    if options.dry_run:
+
+    def announce() -> None:
         for trials, estimators in groups:
-            print(forecast(trials, ledger, estimators, options.workers))
+            print(forecast(trials, ledger, estimators, options.workers), flush=True)
         for sentence in filter(None, (plan.besides for plan in plans.values())):
-            print(sentence)
+            print(sentence, flush=True)
+
+    if options.dry_run:
+        announce()
         return 0
     from labelnoise.book import chapters  # papermill and torch, after what may be wrong
     from labelnoise.trials import on_terminal
 
     with where_to_run(options) as where:
-        for trials, estimators in groups:
-            print(forecast(trials, ledger, estimators, options.workers), flush=True)
+        announce()
         chapters.train(plans.values(), publish=options.publish, progress=on_terminal, **where)
     for name, path in chapters.draw(list(plans), changed, publish=options.publish):
         print(f"{name}: {os.path.relpath(path)}", flush=True)
