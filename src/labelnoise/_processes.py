@@ -9,15 +9,15 @@ import signal
 import threading
 from concurrent.futures import Executor
 
+from labelnoise._threads import take_one
+
 
 def begin() -> None:
-    """To be called in a worker before its first task; torch takes one thread there."""
+    """To be called in a worker before its first task; torch and BLAS take one thread there."""
     # Ctrl-C reaches the whole process group; only the parent answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
+    take_one()
 
 
 def stop(pool: Executor) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch.nn.functional as F
-from threadpoolctl import threadpool_limits
 from torch import nn
 
+from labelnoise._threads import one_thread
 from labelnoise.estimators import Floats, clean_posterior
 from labelnoise.noise import derive_seed
 from labelnoise.own._workers import Images
@@ -24,7 +24,7 @@ def graph_of(images: Images, _: Callable[[nn.Module], None], seed: int) -> Smoot
     pixels = images.noisy.images
     if pixels.shape[2] > LARGEST:
         pixels = F.adaptive_avg_pool2d(pixels, LARGEST)
-    with threadpool_limits(1, user_api="blas"):  # its sums depend on the number of threads
+    with one_thread():
         return smooth_functions(oriented_gradients(pixels).cpu().numpy(), seed=seed)
 
 
@@ -39,6 +39,6 @@ def soft_labels(
     labels = images.noisy.noisy_labels.cpu().numpy()
     generator = np.random.default_rng(derive_seed("own graph", seed))
     rows = np.sort(generator.permutation(images.n_learned)[:MOST_LABELS])
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         probs = smooth_probs(smooth, rows, labels[rows], np.eye(n_classes) if matrix is None else matrix)
     return probs if matrix is None else clean_posterior(probs, labels, matrix)

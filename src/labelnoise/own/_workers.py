@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from torch import multiprocessing, nn
 
 from labelnoise import _processes
 from labelnoise._imports import imported, is_own
+from labelnoise._threads import one_thread
 from labelnoise.errors import InputError
 from labelnoise.training import Split, Splits
 
@@ -121,13 +122,8 @@ def side_by_side(images: Images, network: str, workers: int, after_epoch: Callab
         with _pool(images, network, workers, after_epoch) as submit:
             yield submit
         return
-    threads = torch.get_num_threads()
-    if images.noisy.images.device.type == "cpu":
-        torch.set_num_threads(1)  # networks of this size gain nothing from more, and round differently
-    try:
+    with one_thread() if images.noisy.images.device.type == "cpu" else nullcontext():
         yield lambda task, *given: _Now(task(images, lambda _: after_epoch(), *given))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _fits(images: Images) -> bool:

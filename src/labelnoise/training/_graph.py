@@ -10,9 +10,9 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 import torch
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from labelnoise._threads import one_thread
 from labelnoise.errors import InputError
 from labelnoise.estimators import Floats, clean_posterior
 from labelnoise.training._methods import FUNCTIONS
@@ -141,8 +141,7 @@ def by_graph(
     """
     labels = labelled.noisy_labels.cpu().numpy()
     compared = features(torch.cat([labelled.images, others])).cpu().numpy()
-    # Its sums depend on the number of threads, and those of BLAS are not torch's.
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         smooth = smooth_functions(compared, seed=seed)
         to_noisy = np.eye(n_classes) if matrix is None else matrix
         probs = smooth_probs(smooth, np.arange(len(labels)), labels, to_noisy)[: len(labels)]

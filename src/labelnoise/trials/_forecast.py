@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from labelnoise._threads import one_thread
+
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial
 
@@ -72,15 +74,11 @@ def relative_speed(model: str, records: Iterable[Record]) -> float:
     images = torch.randn(IMAGES, 1, 28, 28, generator=generator)
     labels = torch.randint(3, (IMAGES,), generator=generator)
     whole = Split(images, labels, labels)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         spent = []
         for _ in range(2):  # the first warms up
             network, started = build(model, 3, seed=0), time.perf_counter()
             settings = dataclasses.replace(PROTOCOL[model], epochs=1)
             fit(network, CrossEntropy(), whole, whole[: IMAGES // 4], whole[: IMAGES // 5], settings, seed=0)
             spent.append(time.perf_counter() - started)
-    finally:
-        torch.set_num_threads(threads)
     return spent[-1] * 14_400 / IMAGES / statistics.median(on_record)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load
 from torch import Tensor, nn
 
+from labelnoise._threads import one_thread
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, scaled, temperature
 from labelnoise.noise import Labels, derive_seed
@@ -153,7 +153,7 @@ def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Recor
     """
     started = time.perf_counter()
     trace: dict[str, list[list[list[float]]]] = {name: [] for name in ESTIMATORS if trial.trace}
-    with _one_thread():
+    with one_thread():
         prepared = prepare(trial, device)
         noisy = prepared.noisy
 
@@ -192,7 +192,7 @@ def reread(record: Record, device: str = "cpu") -> Record:
     Raises:
         InputError: the data can't be found.
     """
-    with _one_thread():
+    with one_thread():
         read = read_noise(record.trial, prepare(record.trial, device).noisy, _fit_of(record, device))
     return dataclasses.replace(record, **read)
 
@@ -210,7 +210,7 @@ def probs_of(record: Record, device: str = "cpu") -> tuple[NDArray[np.float64], 
     Raises:
         InputError: the data can't be found.
     """
-    with _one_thread():
+    with one_thread():
         model, noisy = _fit_of(record, device), prepare(record.trial, device).noisy
         return predict_probs(model, noisy.images), noisy.noisy_labels.cpu().numpy()
 
@@ -221,13 +221,3 @@ def _fit_of(record: Record, device: str) -> nn.Module:
     model = initial_model(record.trial, device).to(memory_format=torch.channels_last)
     model.load_state_dict(load(record.weights))
     return model
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
