@@ -35,3 +35,12 @@ def test_an_axis_is_not_cut_to_rows_that_are_all_zero():
 def test_many_panels_make_no_figure_wider_than_the_page():
     figure, _ = style.new_axes(pd.DataFrame(), 1, 5, 20, 3)
     assert figure.get_figwidth() == style.WIDEST
+
+
+def test_names_of_curves_stand_as_near_to_their_ends_as_they_can_be_read():
+    _, axes = style.new_axes(pd.DataFrame(), 1, 1, 4, 3)
+    axes[0, 0].set_ylim(0, 10)
+    style.name_ends(axes[0, 0], [(9, "far", "0.2"), (2, "b", "0.2"), (2, "c", "0.2"), (2, "a", "0.2")])
+    heights = {text.get_text(): text.xy[1] for text in axes[0, 0].texts}
+    assert [heights[name] for name in "bca"] == pytest.approx([1.25, 2, 2.75])
+    assert heights["far"] == 9

@@ -331,3 +331,16 @@ def test_the_rule_stands_beside_correcting_always_in_long_training_and_never():
     assert found["better"].tolist() == [3, 3, 3, 2]
     assert found["misses"].tolist() == [1, 1, 0, 1]
     assert found["gives away"].tolist() == pytest.approx([2.1 / 5, 2.5 / 5, 0.6 / 5, 5.5 / 5])
+
+
+def test_how_far_a_setting_is_behind_is_told_for_each_method_of_one_training():
+    scores = [
+        {"training": "plain", "method": "forward", "transition": "true", "settings": "default", "score": 1.002},
+        {"training": "plain", "method": "forward", "transition": "true", "settings": "late", "score": 1.0},
+        {"training": "plain", "method": "cross-entropy", "transition": None, "settings": "default", "score": 0.9},
+        {"training": "plain", "method": "cross-entropy", "transition": None, "settings": "late", "score": 0.9005},
+        {"training": "modern", "method": "cross-entropy", "transition": None, "settings": "default", "score": 9.0},
+    ]
+    found = tuning_tables.behind(scores, "plain")
+    assert found.index.tolist() == ["forward, true T", "cross-entropy"]
+    np.testing.assert_allclose(found[["default", "late"]], [[2, 0], [0, 0.5]], atol=1e-9)

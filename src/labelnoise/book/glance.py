@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from labelnoise.book.style import GREY, PALETTE, legible, new_axes, styled
+from labelnoise.book.style import GREY, PALETTE, new_axes, styled
 from labelnoise.book.tables import where
 from labelnoise.book.titles import MODEL_TITLES, noise_title
 
@@ -70,10 +70,10 @@ def runs(rows: pd.DataFrame, by: str, limits: Mapping[str, float] = NONE) -> Fig
             ax.plot(values, [y] * len(values), "o", color=colours[kind], alpha=0.4, markersize=4)
             ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=colours[kind])
         for name, limit in limits.items():
-            colour = colours.get(name, "0.2")
-            ax.axvline(limit, color=colour, linewidth=1, linestyle=":")
+            ax.axvline(limit, color=colours.get(name, "0.2"), linewidth=1, linestyle=":")
+        if limits:  # named once, as they may lie close together
             said = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "fontsize": 8}
-            ax.annotate("clean labels", (limit, 0.02), color=legible(colour), **said)
+            ax.annotate("clean labels", (min(limits.values()), 0.02), color="0.2", **said)
         ax.set(title=f"{noise_title(noise)}, n = {cells.size().max()}", xlabel="clean test accuracy (%)")
         ax.grid(False, axis="y")
     axes[0, 0].set_yticks(range(len(names)), names)

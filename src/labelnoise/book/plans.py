@@ -27,6 +27,8 @@ LONG = Settings(epochs=40, batch_size=256, learning_rate=2.5e-4, weight_decay=1e
 # At AlexNet's default rate a run on "0.6" can stay at chance. Noisy labels prefer this one of four settings, with each
 # method that was tried (benchmarks/alexnet_rate.py).
 GENTLE = dataclasses.replace(PROTOCOL["alexnet"], epochs=10, learning_rate=3e-4, schedule="one-cycle-late")
+# The same for modern training, by the mean over the methods.
+GENTLE_MODERN = dataclasses.replace(protocol("fashion-mnist-3", "alexnet", OURS), learning_rate=6e-4)
 
 MethodAndT = tuple[str, str | None]  # the source of T by name
 
@@ -210,18 +212,15 @@ def warm_starts(*, dataset: str, noises: Sequence[str], epochs: Sequence[int], s
     ]  # fmt: skip
 
 
-def ablation(
-    *, dataset: str = "fashion-mnist-3", noises: Sequence[str], seeds: int, profile: str = "full"
-) -> list[Trial]:
-    """LeNet with graph-guided training by the true T, and with a part of it left out.
+def ablation(*, dataset: str = "fashion-mnist-3", **common: Any) -> list[Trial]:
+    """LeNet with graph-guided training by the true T, and with a part of it left out; `common` as `modern` takes it.
 
     Left out are what the graph compares, with a graph of pixels in its place; the images that it is validated on; and
     augmented images with averaged weights. What it is without the graph, `modern` has.
     """
-    common: dict[str, Any] = {"dataset": dataset, "noises": noises, "seeds": seeds, "profile": profile}
     default = tuning.untuned(tuning.Arm(dataset, "", "lenet", OURS, "true")).options
     trials = []
-    for whole in modern(methods=[f"{OURS}, true"], **common):
+    for whole in modern(dataset=dataset, methods=[f"{OURS}, true"], **common):
         bare = dataclasses.replace(whole.settings, augmentation=None, averaging=None)
         trials += [
             whole,

@@ -42,12 +42,12 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
         {
             "noise": rows["noise"].map(titles.noise_title),
             "method": [titles.method_title(*arm) for arm in zip(rows["method"], rows["transition"], strict=True)],
+            "n": rows["n"],
             "accuracy (%)": rows["last_accuracy"],
             "lowest": rows["lowest"],
             "failed (others)": [_failed(*row) for row in zip(rows["failed"], rows["others"], strict=True)],
             "gain (points)": [titles.spanned(*row) for row in rows[["gain", "low", "high"]].to_numpy()],
             "p": rows["corrected"].map(titles.p_value),
-            "n": rows["n"],
         }
     )
     shown.loc[plain, "gain (points)"] = ""

@@ -6,7 +6,7 @@ Colours are the colour-blind-safe ones of Wong 2011 (Nature Methods 8:441), as s
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
@@ -16,6 +16,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
 from seaborn.utils import relative_luminance
 
 from labelnoise.book.drawn import DataFigure
@@ -75,14 +76,15 @@ def new_axes(
     return figure, axes
 
 
-def name_ends(ax: Axes, ends: list[tuple[float, str, Any]]) -> None:
-    """Write names to the right of the axes at the heights where their curves end, apart enough to be read."""
+def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
+    """Write names to the right of the axes near the heights where their curves end, apart enough to be read."""
+    ends = sorted(ends, key=lambda end: end[0])
     low, high = ax.get_ylim()
-    gap, lowest = 0.075 * (high - low), low
-    for k, (value, name, colour) in enumerate(sorted(ends, key=lambda end: end[0])):
-        lowest = value if k == 0 else max(value, lowest + gap)
+    apart = 0.075 * (high - low) * np.arange(len(ends))
+    heights = isotonic_regression([end[0] for end in ends] - apart).x + apart  # the nearest that are so far apart
+    for height, (_, name, colour) in zip(heights, ends, strict=True):
         looks: Any = {"va": "center", "color": legible(colour), "fontsize": 9}
-        ax.annotate(name, (1.03, lowest), xycoords=("axes fraction", "data"), **looks)
+        ax.annotate(name, (1.03, height), xycoords=("axes fraction", "data"), **looks)
 
 
 def cut_wide(ax: Axes, cell: pd.DataFrame, arms: list[Any]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
+from labelnoise.book import titles
 from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.training import METHODS, MODELS, OURS, protocol
 from labelnoise.trials import tuning
@@ -73,3 +75,20 @@ def settings(dataset: str, models: Mapping[str, str]) -> pd.DataFrame:
             for suffix, method in methods.items()
         }
     )
+
+
+def behind(scores: Sequence[Mapping[str, Any]], training: str) -> pd.DataFrame:
+    """How far the mean loss of each setting lies above the method's best, in millinats.
+
+    Args:
+        scores: mappings with ``training``, ``method``, ``transition``, the name of the ``settings``, ``score`` in nats.
+        training: "plain" or "modern".
+
+    Returns:
+        One row per method, by its title, one column per setting.
+    """
+    table = pd.DataFrame(scores).query("training == @training").fillna({"transition": ""})
+    arms = zip(table["method"], table["transition"], strict=True)
+    table = table.assign(method=[titles.method_title(*arm) for arm in arms])
+    wide = 1000 * table.pivot_table(index="method", columns="settings", values="score", sort=False)
+    return wide.sub(wide.min(axis=1), axis=0)
