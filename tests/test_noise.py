@@ -455,6 +455,7 @@ def test_a_name_has_the_matrix_that_it_says(name, matrix):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("instance", r"Noise 'instance' needs a rate in \[0, 1\], as instance-0.3 has."),
         ("instance-x", r"Noise 'instance-x' needs a rate in \[0, 1\], as instance-0.3 has."),
         ("instance-1.5", r"Noise 'instance-1.5' needs a rate"),
         ("instance-raw-x", r"Noise 'instance-raw-x' needs a rate in \[0, 1\], as instance-raw-0.3 has."),

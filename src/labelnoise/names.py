@@ -30,9 +30,26 @@ PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
 }
 
 FORMS = "clean, paper-0.5, paper-0.6, symmetric-RATE, pair-flip-RATE, random-RATE-SEED, or a matrix [[0.9, 0.1], ...]"
-INSTANCE = "instance-"
-INSTANCE_RAW = "instance-raw-"  # of pixels as they are, as published generators have it
+INSTANCE = "instance"
+INSTANCE_RAW = "instance-raw"  # of pixels as they are, as published generators have it
 HUMAN = "human"  # a label that one person gave, of the votes that a data set has
+WITH_RATE = ("paper", "symmetric", "pair-flip", "random", INSTANCE_RAW, INSTANCE)  # of two that begin alike, the longer
+
+
+def in_parts(noise: str) -> tuple[str, str, str]:
+    """Kind, rate and number of the draw in the name of a noise, as they are written there: the one place that knows.
+
+    What it has no rate or number for is an empty text; a name without both is its own kind. Nothing is checked.
+
+    >>> in_parts("pair-flip-0.25")
+    ('pair-flip', '0.25', '')
+    >>> in_parts("random-0.3-7")
+    ('random', '0.3', '7')
+    """
+    kind = next((kind for kind in WITH_RATE if noise.startswith(f"{kind}-")), noise)
+    rest = noise[len(kind) + 1 :]
+    rate, _, draw = rest.rpartition("-") if kind == "random" else (rest, "", "")
+    return kind, rate, draw
 
 
 def named(noise: str, n_classes: int) -> Matrix:
@@ -62,12 +79,11 @@ def named(noise: str, n_classes: int) -> Matrix:
     try:
         if noise in PAPER or noise.startswith("["):
             return validate(PAPER[noise] if noise in PAPER else json.loads(noise), n_classes)
-        for prefix, build in (("symmetric-", symmetric), ("pair-flip-", pair_flip)):
-            if noise.startswith(prefix):
-                return build(n_classes, float(noise.removeprefix(prefix)))
-        if noise.startswith("random-"):
-            rate, _, seed = noise.removeprefix("random-").rpartition("-")
-            return random(n_classes, float(rate), np.random.default_rng(int(seed)))
+        kind, rate, draw = in_parts(noise)
+        if kind in ("symmetric", "pair-flip"):
+            return (symmetric if kind == "symmetric" else pair_flip)(n_classes, float(rate))
+        if kind == "random":
+            return random(n_classes, float(rate), np.random.default_rng(int(draw)))
     except InputError:
         raise
     except (ValueError, RecursionError):  # the latter of brackets without end
@@ -158,18 +174,18 @@ def instance_rate(name: str) -> float | None:
     Raises:
         InputError: there is no number in [0, 1] behind ``instance-`` or ``instance-raw-``.
     """
-    if not name.startswith(INSTANCE):
+    kind, rate, _ = in_parts(name)
+    if kind not in (INSTANCE, INSTANCE_RAW):
         return None
-    prefix = INSTANCE_RAW if is_raw(name) else INSTANCE
     try:
-        return check_rate(float(name.removeprefix(prefix)))
+        return check_rate(float(rate))
     except ValueError:
-        raise InputError(f"Noise {shown(name)} needs a rate in [0, 1], as {prefix}0.3 has.") from None
+        raise InputError(f"Noise {shown(name)} needs a rate in [0, 1], as {kind}-0.3 has.") from None
 
 
 def is_raw(name: str) -> bool:
     """Whether a noise that depends on the image reads its pixels as they are, not normalised."""
-    return name.startswith(INSTANCE_RAW)
+    return in_parts(name)[0] == INSTANCE_RAW
 
 
 @dataclass(frozen=True)
@@ -201,8 +217,7 @@ def parse(name: str, n_classes: int) -> NamedNoise:
     'class'
     """
     if by_image(_text(name, "noise")):
-        rate, drawn = instance_rate(name), "instance-raw" if is_raw(name) else "instance"
-        return NamedNoise(HUMAN if rate is None else drawn, rate, None)
+        return NamedNoise(in_parts(name)[0], instance_rate(name), None)
     matrix = named(name, n_classes)
     return NamedNoise("class", noise_rate(matrix), matrix)
 

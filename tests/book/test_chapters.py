@@ -384,7 +384,9 @@ def test_a_chapter_asks_for_the_trials_that_were_planned(monkeypatch, made_up, c
 
 
 @pytest.mark.parametrize("name", ["05_robustness", "ten_classes"])
-@pytest.mark.parametrize("noise", ["random-0.3-7", "instance-raw-0.3", "clean", "[[0.5, 0.5], [0.4, 0.6]]"])
+@pytest.mark.parametrize(
+    "noise", ["random-0.3-7", "instance-raw-0.3", "clean", "symmetric-", "[[0.5, 0.5], [0.4, 0.6]]"]
+)
 def test_a_chapter_over_rates_refuses_noise_without_one_before_anything_is_trained(name, noise):
     with pytest.raises(InputError, match=r"has no rate to be drawn at; use symmetric-RATE, "):
         parameters.planned(name, {"noises": ["symmetric-0.2", noise]})

@@ -6,7 +6,6 @@ A cell is a data set, a noise and a network. The page's script and style stand b
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from labelnoise import data
 from labelnoise.book import plans, tables, titles
 from labelnoise.data import true_matrix
+from labelnoise.names import in_parts
 from labelnoise.statistics import interval, paired_difference
 from labelnoise.training import method
 from labelnoise.transitions import Matrix, l1_error
@@ -89,12 +89,12 @@ def states(records: Iterable[Record]) -> dict[str, Any]:
     for key, pairs in estimates(records).items():
         if key in methods:
             dataset, noise, model = key
-            kind, *rate = re.split(r"-(?=\d)", noise, maxsplit=1)
+            kind, *rate = in_parts(noise)
             clean = methods.get((dataset, "clean", model))
             cells.append(
                 {
-                    "dataset": dataset, "noise": noise, "kind": kind, "rate": "".join(rate), "model": model,
-                    "title": titles.noise_title(noise), "methods": methods[key],
+                    "dataset": dataset, "noise": noise, "kind": kind, "rate": "-".join(filter(None, rate)),
+                    "model": model, "title": titles.noise_title(noise), "methods": methods[key],
                     "ceiling": clean[PLAIN]["last"]["accuracy"][0] if clean else None,
                     "estimators": {name: _estimator(of) for name, of in pairs.items()},
                 }
@@ -105,13 +105,14 @@ def states(records: Iterable[Record]) -> dict[str, Any]:
 
 def _choices(cells: list[dict[str, Any]]) -> dict[str, list[tuple[str, str]]]:
     shown = {field: list(dict.fromkeys(one[field] for one in cells)) for field in ("dataset", "kind", "rate", "model")}
-    shown["rate"].sort(key=lambda rate: [float(part) for part in rate.split("-") if part])
+    numbers = {one["rate"]: [part for part in in_parts(one["noise"])[1:] if part] for one in cells}
+    shown["rate"].sort(key=lambda rate: [float(number) for number in numbers[rate]])
     for field in ("method", "estimator"):
         shown[field] = list(dict.fromkeys(name for one in cells for name in one[f"{field}s"]))
     titled = {
         "dataset": titles.dataset_title,
         "kind": lambda kind: KIND_TITLES.get(kind, kind.replace("-", " ")),
-        "rate": lambda rate: rate.replace("-", ", number ") or "fixed",
+        "rate": lambda rate: ", number ".join(numbers[rate]) or "fixed",
         "model": lambda model: titles.MODEL_TITLES.get(model, model),
         "method": lambda name: titles.method_title(*(part or "" for part in plans.arm(name))),
         "estimator": titles.source_title,

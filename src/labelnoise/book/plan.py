@@ -10,6 +10,7 @@ from pathlib import Path
 from labelnoise._imports import without_hash
 from labelnoise.errors import InputError
 from labelnoise.estimators import try_estimator
+from labelnoise.names import in_parts
 from labelnoise.training import METHODS, method
 from labelnoise.transitions import check_rate
 from labelnoise.trials import Trial, ideas, tuning
@@ -121,7 +122,8 @@ def rated(noises: Iterable[str]) -> list[str]:
     """
     noises = list(noises)
     for noise in noises:
-        if noise.rpartition("-")[0] not in KINDS:
+        kind, rate, _ = in_parts(noise)
+        if kind not in KINDS or not rate:
             kinds = ", ".join(f"{kind}-RATE" for kind in KINDS)
             raise InputError(f"Noise {noise} has no rate to be drawn at; use {kinds}.")
     return noises

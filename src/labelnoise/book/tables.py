@@ -11,6 +11,7 @@ from labelnoise import data, transitions
 from labelnoise.book.plan import rated
 from labelnoise.data import corruption
 from labelnoise.errors import InputError
+from labelnoise.names import in_parts
 from labelnoise.statistics import goodness_of_fit, holm, interval, median_interval, paired_difference
 from labelnoise.training import OURS
 from labelnoise.trials import Record, Trial
@@ -158,8 +159,8 @@ def by_rate(table: pd.DataFrame) -> pd.DataFrame:
     """
     noisy = table[table["noise"] != "clean"]
     rated(noisy["noise"])
-    named = noisy["noise"].str.rpartition("-")
-    noisy = noisy.assign(family=named[0], rate=named[2].astype(float))
+    parts = noisy["noise"].map(in_parts).str
+    noisy = noisy.assign(family=parts[0], rate=parts[1].astype(float))
     clean = table[table["noise"] == "clean"]
     families = [clean.assign(family=family, rate=0.0) for family in noisy["family"].unique()]
     return pd.concat([*families, noisy], ignore_index=True)

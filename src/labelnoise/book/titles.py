@@ -30,10 +30,10 @@ def noise_title(noise: str) -> str:
     """How figures and tables name a noise: the paper's as "0.5" and "0.6", in quotes; a data set stands for its own."""
     if noise in DATASET_TITLES:
         return DATASET_TITLES[noise]
-    if noise.startswith("random-"):
-        named, _, draw = noise.rpartition("-")
-        return f"{named.replace('-', ' ', 1)}, draw {draw}"
-    return f"“{noise.removeprefix('paper-')}”" if noise.startswith("paper-") else noise.replace("-", " ")
+    kind, rate, draw = names.in_parts(noise)
+    if kind == "random":
+        return f"random {rate}, draw {draw}"
+    return f"“{rate}”" if kind == "paper" else noise.replace("-", " ")
 
 
 def source_title(transition: str) -> str:

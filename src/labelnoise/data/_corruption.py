@@ -50,7 +50,7 @@ def true_matrix(dataset: str, noise_name: str, seed: int) -> transitions.Matrix:
     """The T of `corruption`. For votes, and for noise that is the same for every image, the data are not read."""
     if noise_name == names.HUMAN and entry(dataset).people == "votes":
         return votes.told(dataset).transition_matrix
-    if noise_name == names.HUMAN or names.instance_rate(noise_name) is not None:
+    if names.by_image(noise_name):
         return corruption(dataset, noise_name, seed)[1]
     return names.named(noise_name, entry(dataset).n_classes)
 
