@@ -28,7 +28,7 @@ def at_a_glance(table: pd.DataFrame) -> Figure:
     noisy = table[table["noise"] != "clean"]
     drawn = table.groupby(["model", "noise", "name"], sort=False)["accuracy"].median().reset_index()
     cells = list(dict.fromkeys(zip(noisy["model"], noisy["noise"], strict=True)))
-    colours = dict(zip(dict.fromkeys(noisy["name"]), [GREY, *PALETTE], strict=False))
+    colours = dict(zip(noisy["name"].unique(), [GREY, *PALETTE], strict=False))
     figure, axes = new_axes(drawn, 1, 1, 7.2, 0.62 * len(cells) + 1.5)
     ax = axes[0, 0]
     for y, (model, noise) in enumerate(cells):
@@ -57,7 +57,7 @@ def runs(rows: pd.DataFrame, by: str, limits: Mapping[str, float] = NONE) -> Fig
         by: the column that names what has a row of its own.
         limits: accuracies in percent by training, each a dotted line; in its colour, if there are runs of it.
     """
-    noises, series = (list(dict.fromkeys(rows[name])) for name in ("noise", "training"))
+    noises, series = (rows[name].unique().tolist() for name in ("noise", "training"))
     means = rows.groupby([by, "training"], sort=False)["last_accuracy"].mean().groupby(by, sort=False).max()
     names = list(means.sort_values(ascending=False, kind="stable").index)
     colours = dict(zip(series, [GREY, PALETTE[0]] if len(series) > 1 else PALETTE, strict=False))

@@ -78,7 +78,7 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: i
         estimators: which to draw; the mean of the oracle is a line besides.
         columns: panels per row.
     """
-    noises = list(dict.fromkeys(table["noise"]))
+    noises = table["noise"].unique().tolist()
     drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", "l1"]]
     means = drawn.groupby(["noise", "estimator"])["l1"].mean()
     ranks = np.log(means.clip(lower=1e-6)).groupby("estimator").mean()

@@ -45,12 +45,12 @@ class Plan:
     @property
     def trials(self) -> list[Trial]:
         """The trials of all groups, each once."""
-        return list(dict.fromkeys(itertools.chain(*self.groups.values())))
+        return merged([self])
 
 
 def merged(plans: Iterable[Plan]) -> list[Trial]:
     """The trials of several plans, each once."""
-    return list(dict.fromkeys(itertools.chain.from_iterable(plan.trials for plan in plans)))
+    return list(dict.fromkeys(trial for plan in plans for group in plan.groups.values() for trial in group))
 
 
 def by_estimators(plans: Iterable[Plan]) -> list[tuple[list[Trial], frozenset[str]]]:
