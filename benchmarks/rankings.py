@@ -42,7 +42,7 @@ RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "rankings.json"
 NOISES = ("symmetric-0.1", "symmetric-0.2", "symmetric-0.4", "pair-flip-0.2", "pair-flip-0.4", "random-0.3-0")
 SEED = 20261129
 THRESHOLDS = (THRESHOLD, 0.7, 0.9)
-LEAST = 1e-9  # in place of a probability of 0
+LEAST_PROB = 1e-9  # in place of a probability of 0
 
 
 def made(n_classes: int, seed: int) -> tuple[Floats, Labels]:
@@ -79,7 +79,7 @@ CLASSIFIERS: dict[str, Callable[[], Any]] = {
 
 def odds(scores: Floats, labels: Labels) -> Floats:
     """How many times as large as that of the label the largest score of another class is."""
-    rows, others = np.arange(len(labels)), np.maximum(scores, LEAST)
+    rows, others = np.arange(len(labels)), np.maximum(scores, LEAST_PROB)
     own = others[rows, labels].copy()
     others[rows, labels] = 0
     ratio: Floats = others.max(axis=1) / own
@@ -88,7 +88,7 @@ def odds(scores: Floats, labels: Labels) -> Floats:
 
 def bayes(clean_probs: Floats, labels: Labels, matrix: Matrix) -> Floats:
     """1 - P(label | x, label) with P(clean | x) as it is given."""
-    posterior = clean_posterior(np.maximum(clean_probs, LEAST), labels, np.maximum(matrix, LEAST))
+    posterior = clean_posterior(np.maximum(clean_probs, LEAST_PROB), labels, np.maximum(matrix, LEAST_PROB))
     return 1 - posterior[np.arange(len(labels)), labels]
 
 
@@ -101,7 +101,7 @@ def ranked(probs: Floats, labels: Labels, matrix: Matrix) -> dict[str, Floats]:
         "Bayes' rule, flips taken out by the inverse": bayes(probs @ np.linalg.pinv(matrix), labels, matrix),
         "Bayes' rule, flips left in": bayes(probs, labels, matrix),
         "odds, flips left in": odds(probs, labels),
-        "odds, mean of flips left in and taken out": odds(np.sqrt(np.maximum(probs, LEAST) * clean), labels),
+        "odds, mean of flips left in and taken out": odds(np.sqrt(np.maximum(probs, LEAST_PROB) * clean), labels),
     }
     theirs = {
         name: -cleanlab.rank.get_label_quality_scores(labels, probs, method=method)

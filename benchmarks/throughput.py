@@ -48,7 +48,7 @@ ROUNDS = 5
 PRECISIONS = tuple(dict.fromkeys(("float32", training.effective("bfloat16"))))
 MODELS = ("lenet", "alexnet")
 # What a processor may have for products, by the names that Linux gives it.
-FEATURES = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16", "svebf16"}
+PROCESSOR_FEATURES = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16", "svebf16"}
 MEAN, DEVIATION = 0.286, 0.353  # of Fashion-MNIST's pixels from 0 to 1
 CORES = os.cpu_count() or 1
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "throughput.json"
@@ -208,7 +208,7 @@ def main() -> None:
     result: dict[str, Any] = {
         "cores": CORES,
         "provenance": provenance.here(),
-        "features": sorted((training.features() or frozenset()) & FEATURES),
+        "features": sorted((training.features() or frozenset()) & PROCESSOR_FEATURES),
         "settings": {
             model: {"batch_size": settings.batch_size, "precision": training.effective(settings.precision)}
             for model, settings in training.PROTOCOL.items()

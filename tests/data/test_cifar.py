@@ -65,8 +65,8 @@ def human(folder, protocol=2, **changed):
     for k, key in enumerate(data.HUMAN_LABELS.values()):
         tables[key] = (clean + k) % 10
     tables = {key: value for key, value in {**tables, **changed}.items() if value is not None}
-    torch.save(tables, folder / cifar.HUMAN, pickle_protocol=protocol)
-    return folder / cifar.HUMAN
+    torch.save(tables, folder / cifar.HUMAN_FILE, pickle_protocol=protocol)
+    return folder / cifar.HUMAN_FILE
 
 
 def unpacked_or_packed(own, packed, monkeypatch):
@@ -154,7 +154,7 @@ class Runs:
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_code_in_the_file_is_refused_and_not_run(own, tmp_path, zipped):
-    path = own / cifar.HUMAN
+    path = own / cifar.HUMAN_FILE
     torch.save({"clean_label": Runs(tmp_path / "ran")}, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(InputError, match=re.escape(f"{path} is damaged or holds more than arrays, so")) as caught:
         data.cifar10n()
@@ -176,7 +176,7 @@ def test_a_damaged_file_is_named(own, damage):
 
 def test_a_number_in_the_file_takes_no_memory(own):
     # Found by the fuzzer: a number of four bytes says where a value is kept, and a list as long was made.
-    path = own / cifar.HUMAN
+    path = own / cifar.HUMAN_FILE
     path.write_bytes(b"\x80\x02]r\xff\xff\xff\x07.")
     tracemalloc.start()
     with pytest.raises(InputError, match="is damaged"):

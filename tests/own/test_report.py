@@ -150,7 +150,7 @@ def test_a_page_has_every_entry_of_a_few_classes_and_of_many_an_image():
 
 
 def test_a_table_of_many_rows_says_how_many_there_are(monkeypatch):
-    monkeypatch.setattr(_page, "LISTED", 10)
+    monkeypatch.setattr(_page, "LISTED_ROWS", 10)
     parsed = Parsed(page(report_of(symmetric(31, 0.1), np.array([100] * 31), tuple(map(str, range(31))))))
     assert "The first 10 of 31 rows." in parsed.texts
     assert sum(tag == "tr" for tag, _ in parsed.tags) == 11

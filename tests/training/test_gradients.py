@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from labelnoise.training import oriented_gradients
-from labelnoise.training._gradients import AT_ONCE, CELL, ORIENTATIONS
+from labelnoise.training._gradients import AT_ONCE, CELL_SIDE, ORIENTATIONS
 
 SIZE = 28
 
@@ -18,7 +18,7 @@ def ramp(angle):
 
 def by_cell(features):
     """Shape (n, cells down, cells across, ORIENTATIONS), without the root and squared, so that an image sums to 1."""
-    side = SIZE // CELL
+    side = SIZE // CELL_SIDE
     histograms = features.reshape(len(features), ORIENTATIONS, side, side).permute(0, 2, 3, 1)
     return histograms.double().numpy() ** 4
 
@@ -30,7 +30,7 @@ def random_images(n, channels=1, size=SIZE):
 def by_the_book(image):
     """The histograms of one image, (height, width), pixel by pixel."""
     height, width = image.shape
-    found = np.zeros((ORIENTATIONS, height // CELL, width // CELL))
+    found = np.zeros((ORIENTATIONS, height // CELL_SIDE, width // CELL_SIDE))
     at = np.pad(image, 1, mode="edge")
     for y in range(height):
         for x in range(width):
@@ -38,7 +38,7 @@ def by_the_book(image):
             place = math.atan2(down, right) % math.pi / (math.pi / ORIENTATIONS)
             share = place - math.floor(place)
             for k, part in ((math.floor(place), 1 - share), (math.floor(place) + 1, share)):
-                found[k % ORIENTATIONS, y // CELL, x // CELL] += part * math.hypot(right, down)
+                found[k % ORIENTATIONS, y // CELL_SIDE, x // CELL_SIDE] += part * math.hypot(right, down)
     return np.sqrt(found / np.linalg.norm(found)).ravel()
 
 
@@ -51,7 +51,7 @@ def test_it_is_the_definition():
 @pytest.mark.parametrize("k", range(2 * ORIENTATIONS))
 def test_a_ramp_has_its_own_orientation_alone_and_the_opposite_one_has_the_same(k):
     inner = by_cell(oriented_gradients(ramp(k * math.pi / ORIENTATIONS)))[0, 1:-1, 1:-1]
-    assert inner.argmax(axis=-1).tolist() == [[k % ORIENTATIONS] * (SIZE // CELL - 2)] * (SIZE // CELL - 2)
+    assert inner.argmax(axis=-1).tolist() == [[k % ORIENTATIONS] * (SIZE // CELL_SIDE - 2)] * (SIZE // CELL_SIDE - 2)
     np.testing.assert_allclose(inner.max(axis=-1), inner.sum(axis=-1), rtol=1e-4)
 
 

@@ -28,7 +28,7 @@ from labelnoise.trials import Progress, missing, shown, sweep
 QUIET = {"extra_arguments": ["--log-level=CRITICAL"]}
 
 # What a page must not depend on: a reader's language, place, settings and number of cores.
-PLAIN = {
+PLAIN_ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
     "PYTHONHASHSEED": "0",
@@ -166,7 +166,7 @@ def execute(name: str, changed: Mapping[str, Any], ledger: Path) -> nbformat.Not
         "LABELNOISE_FOLDER": os.environ.get("LABELNOISE_FOLDER", str(Path.cwd())),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a kernel's debugger warns about frozen modules on stderr
     }
-    with tempfile.TemporaryDirectory() as folder, _environment(variables | PLAIN | _empty(folder)):
+    with tempfile.TemporaryDirectory() as folder, _environment(variables | PLAIN_ENVIRONMENT | _empty(folder)):
         output, read = Path(folder) / f"{name}.ipynb", Path(folder) / "read"
         # Sockets in a folder of its own: a kernel over TCP warns on the terminal that anyone here may listen.
         sockets = {"transport": "ipc", "ip": f"{folder}/kernel"}

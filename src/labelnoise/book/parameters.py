@@ -21,7 +21,7 @@ from labelnoise.trials import Record, Trial
 
 EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 OWN_SEEDS = 3  # of a reader's own run, unless told otherwise
-LEAST = {"first_seeds": 1, "seed": 0, "threads": 1}  # of what no trial checks
+LEAST_VALUES = {"first_seeds": 1, "seed": 0, "threads": 1}  # of what no trial checks
 # Names that parameters had before chapters had one question each, and what they are now.
 RENAMED = {
     "arms": "methods", "rate_arms": "methods", "ten_arms": "methods of ten_classes", "rate_noises": "noises",
@@ -70,7 +70,7 @@ class Parameter:
         )
 
 
-KINDS: dict[str, Any] = {
+TYPES: dict[str, Any] = {
     "int": int, "float": float, "str": str, "bool": bool,
     "list[int]": list[int], "list[float]": list[float], "list[str]": list[str],
 }  # fmt: skip
@@ -89,7 +89,7 @@ def declared(name: str) -> dict[str, Parameter]:
     for node in ast.parse(text).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             comment = lines[node.lineno - 1].partition("#")[2].strip()
-            kind = KINDS[ast.unparse(node.annotation)]
+            kind = TYPES[ast.unparse(node.annotation)]
             found[node.target.id] = Parameter(node.target.id, kind, ast.literal_eval(node.value), comment)
     return found
 
@@ -116,8 +116,8 @@ def check(name: str, changed: Mapping[str, Any]) -> dict[str, Any]:
                 f"Chapter {name} has no parameter {key!r}; use one of: {', '.join(known) or 'none'}.{moved}"
             )
     checked = {key: known[key].check(value) for key, value in changed.items()}
-    for key in LEAST.keys() & checked.keys():
-        check_whole(checked[key], f"Parameter {key}", LEAST[key])
+    for key in LEAST_VALUES.keys() & checked.keys():
+        check_whole(checked[key], f"Parameter {key}", LEAST_VALUES[key])
     if checked.get("noises") and checked.get("noise_rates"):
         raise InputError(
             f"Pass noises or noise_rates, not both: {checked['noises']} and {checked['noise_rates']} are two answers."

@@ -14,7 +14,7 @@ from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.book.titles import MODEL_TITLES, noise_title
 from labelnoise.names import by_image
 
-CELL = ["training", "dataset", *ARM_COLUMNS]
+RULED_ON = ["training", "dataset", *ARM_COLUMNS]
 TICKS = [-100, -10, -1, 0, 1, 10, 100]
 GAIN = "gain over cross-entropy (points)"
 FAR = 4  # points: a gain or loss beyond is named
@@ -32,13 +32,13 @@ def gains_by_margin(panels: Mapping[str, pd.DataFrame], bound: float) -> Figure:
         bound: of the margin, drawn as a line.
     """
     drawn = pd.concat(panels, names=["panel"]).reset_index("panel")
-    columns = ["panel", *CELL, "seed", "margin", "gain"]
+    columns = ["panel", *RULED_ON, "seed", "margin", "gain"]
     figure, axes = new_axes(drawn[columns], len(panels), 1, 7.4, 3.2 * len(panels) + 0.3, sharex=True)
     for ax, (title, rows) in zip(axes[:, 0], panels.items(), strict=True):
         ax.axhline(0, color="0.3", linewidth=1)
         ax.axvline(bound, color="0.4", linestyle=":")
         for name, group, colour, marker in _by_noise(rows):
-            means = group.groupby(CELL, sort=False)[["margin", "gain"]].mean()
+            means = group.groupby(RULED_ON, sort=False)[["margin", "gain"]].mean()
             ax.plot(group["margin"], group["gain"], ".", color=colour, alpha=0.25)
             ax.plot(means["margin"], means["gain"], marker, color=colour, markersize=6, label=name, linestyle="")
         _logarithmic(ax)
@@ -58,7 +58,7 @@ def predicted_gains(rows: pd.DataFrame) -> Figure:
     Args:
         rows: as `rule_tables.predicted_gains` gives it.
     """
-    columns = [*CELL, "seed", "predicted", "gain", "verdict", "right"]
+    columns = [*RULED_ON, "seed", "predicted", "gain", "verdict", "right"]
     figure, axes = new_axes(rows[columns], 1, 1, 6.0, 5.0)
     ax = axes[0, 0]
     ax.axhline(0, color="0.3", linewidth=1)
@@ -99,7 +99,7 @@ def _logarithmic(ax: Axes) -> None:
 
 def _name_outliers(ax: Axes, rows: pd.DataFrame, bound: float) -> None:
     """Write beside the cells far from 0 what they are, those of the smallest margins to the left and apart."""
-    cells = rows.groupby(CELL, sort=False)[["margin", "gain"]].mean().reset_index()
+    cells = rows.groupby(RULED_ON, sort=False)[["margin", "gain"]].mean().reset_index()
     several, lowest = cells["training"].nunique() > 1, {"left": 0.0, "right": 0.0}
     far = cells[cells["gain"].abs() > FAR].groupby(["training", "model", "noise"], sort=False)[["margin", "gain"]]
     for cell in far.mean().sort_values("gain").reset_index().to_dict("records"):

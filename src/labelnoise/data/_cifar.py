@@ -20,8 +20,8 @@ from labelnoise.noise import Labels, check_labels
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
 
-HUMAN = "CIFAR-10_human.pt"
-HUMAN_URL = f"https://github.com/UCSC-REAL/cifar-10-100n/raw/main/data/{HUMAN}"
+HUMAN_FILE = "CIFAR-10_human.pt"
+HUMAN_URL = f"https://github.com/UCSC-REAL/cifar-10-100n/raw/main/data/{HUMAN_FILE}"
 
 
 def read(*, train: bool) -> CIFAR10:
@@ -116,10 +116,11 @@ def human_labels(labels: str, clean_labels: Labels) -> Labels:
     Raises:
         InputError: an unknown name, no file, or one that holds something else.
     """
-    path = next((place / HUMAN for place in sources.folders() if (place / HUMAN).is_file()), None)
+    path = next((place / HUMAN_FILE for place in sources.folders() if (place / HUMAN_FILE).is_file()), None)
     if path is None:
         raise InputError(
-            f"There is no {HUMAN} in $LABELNOISE_DATA or {sources.cache_folder()}; fetch {HUMAN_URL} and put it there."
+            f"There is no {HUMAN_FILE} in $LABELNOISE_DATA or {sources.cache_folder()}; fetch {HUMAN_URL} and put it "
+            "there."
         )
     return labels_in(path, labels, clean_labels)
 

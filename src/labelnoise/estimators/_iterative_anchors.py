@@ -11,7 +11,7 @@ from labelnoise.estimators._anchor import anchors, rank_from_above
 from labelnoise.estimators._inputs import Floats, as_rows, open_inputs
 from labelnoise.transitions import Matrix
 
-ROUNDS = 10  # at most; at a percentile below 100 anchor points can wander among like samples without end
+MOST_ROUNDS = 10  # at a percentile below 100 anchor points can wander among like samples without end
 
 
 def iterative_anchors(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percentile: float = 100.0) -> Matrix:
@@ -50,7 +50,7 @@ def iterative_anchors(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percent
     found = anchors(opened, percentile)
     rank = rank_from_above(percentile, len(opened.probs))
     tried = [np.eye(len(found)), found]
-    while len(tried) <= ROUNDS and np.linalg.matrix_rank(found) == len(found):
+    while len(tried) <= MOST_ROUNDS and np.linalg.matrix_rank(found) == len(found):
         found = as_rows(opened.probs[_most_clean(opened.probs, found, rank)].astype(np.float64, copy=False))
         known = any(np.array_equal(found, each) for each in tried)
         tried.append(found)

@@ -13,7 +13,7 @@ from labelnoise.noise import Labels
 from labelnoise.transitions import Matrix
 
 STEPS = 3  # of `unmixed`; more of them trust T further than its estimate goes
-LEAST = 1e-9  # in place of a probability of 0, such as a neighbourhood has without a sample of a class
+LEAST_PROB = 1e-9  # in place of a probability of 0, such as a neighbourhood has without a sample of a class
 SPARSE = 0.1  # of the entries of T that are not 0, below which a sparse product is quicker
 
 
@@ -52,10 +52,10 @@ def unmixed(pred_probs: Floats, transition_matrix: Matrix, steps: int = STEPS) -
     flips = transition_matrix
     if np.count_nonzero(flips) < SPARSE * flips.size:
         flips = scipy.sparse.csr_array(flips)
-    noisy = np.maximum(pred_probs, LEAST, dtype=np.float64)
+    noisy = np.maximum(pred_probs, LEAST_PROB, dtype=np.float64)
     clean = noisy
     for _ in range(steps):
-        clean = clean * ((noisy / np.maximum(clean @ flips, LEAST)) @ flips.T)
+        clean = clean * ((noisy / np.maximum(clean @ flips, LEAST_PROB)) @ flips.T)
         clean /= clean.sum(axis=1, keepdims=True)
     return clean
 
@@ -86,7 +86,7 @@ def wrong_labels(probs: Floats, noisy_labels: Labels, transition_matrix: Matrix,
     judged = Judged(np.empty(n_samples, np.int64), np.empty(n_samples), np.empty(n_samples))
     for block in row_blocks(probs):
         labels = noisy_labels[block]
-        rows, clean = np.arange(len(labels)), np.maximum(unmixed(probs[block], transition_matrix, steps), LEAST)
+        rows, clean = np.arange(len(labels)), np.maximum(unmixed(probs[block], transition_matrix, steps), LEAST_PROB)
         posterior = clean * mixed[:, labels].T
         posterior /= posterior.sum(axis=1, keepdims=True)
         judged.suggestions[block] = posterior.argmax(axis=1)

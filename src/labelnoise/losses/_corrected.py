@@ -25,8 +25,8 @@ from labelnoise._checks import check_labels, shown
 from labelnoise.errors import InputError, MismatchError
 from labelnoise.transitions import Matrix, validate
 
-WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
-LARGEST_LOG = math.log(1e8)  # of a weight
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+LARGEST_LOG_WEIGHT = math.log(1e8)
 SMALLEST_LOG = 50.0  # below minus this, the largest weight of a batch is too small for float32 to weigh others by
 
 
@@ -65,7 +65,7 @@ def checked(noisy_labels: Tensor, logits: Tensor) -> Tensor:
         MismatchError: they are not one for each row of the logits.
         InputError: one is no class.
     """
-    whole = isinstance(noisy_labels, Tensor) and noisy_labels.dtype in WHOLE
+    whole = isinstance(noisy_labels, Tensor) and noisy_labels.dtype in INTEGERS
     if not whole or logits.ndim != 2 or noisy_labels.shape != logits.shape[:1]:
         raise MismatchError(
             f"noisy_labels must be a tensor of one integer for each row of the logits, which have shape "
@@ -201,7 +201,7 @@ class Reweighted(_Corrected):
     def _log_weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         noisy_labels, log_clean = checked(noisy_labels, logits), F.log_softmax(widened(logits), dim=1)
         log_noisy = log_noisy_probs(log_clean, self.transition.log())
-        largest = min(LARGEST_LOG, math.log(torch.finfo(logits.dtype).max))
+        largest = min(LARGEST_LOG_WEIGHT, math.log(torch.finfo(logits.dtype).max))
         return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).clamp(max=largest)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ IMAGE_NAMES = (
     "images",
 )
 TRAIN, TESTS = ("train", "training"), ("test", "testing", "val", "valid", "validation")
-TABLES = (".csv", ".tsv", ".jsonl")
+TEXT_TABLES = (".csv", ".tsv", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _inner(folder: Path) -> tuple[Path, Path | None]:
 
 
 def _table(folder: Path) -> Path | None:
-    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLES)
+    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in TEXT_TABLES)
     if len(tables) > 1:
         metadata = [path for path in tables if path.stem.lower() == "metadata"]
         if len(metadata) != 1:

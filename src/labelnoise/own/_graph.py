@@ -16,14 +16,14 @@ from labelnoise.training import Smooth, oriented_gradients, smooth_functions, sm
 from labelnoise.transitions import Matrix
 
 MOST_LABELS = 10_000  # from which the probabilities are read; more change them little
-LARGEST = 32  # pixels, along each axis, in which outlines are compared
+LARGEST_SIDE = 32  # pixels, along each axis, in which outlines are compared
 
 
 def graph_of(images: Images, _: Callable[[nn.Module], None], seed: int) -> Smooth:
     """The smoothest functions on the graph of all images by their outlines (see `smooth_functions`)."""
     pixels = images.noisy.images
-    if pixels.shape[2] > LARGEST:
-        pixels = F.adaptive_avg_pool2d(pixels, LARGEST)
+    if pixels.shape[2] > LARGEST_SIDE:
+        pixels = F.adaptive_avg_pool2d(pixels, LARGEST_SIDE)
     with one_thread():
         return smooth_functions(oriented_gradients(pixels).cpu().numpy(), seed=seed)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from labelnoise.own.images import OwnSet
 
 PRINTED = 30  # classes up to which a heatmap has its numbers in it
-LISTED = 1000  # rows of a table
+LISTED_ROWS = 1000  # of a table
 PICTURES = 48
 RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))  # from 0 to the largest entry
 
@@ -57,7 +57,7 @@ def part(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[t
         confusions=shown(report.confusions(), "share"),
         facts=facts,
         pictures=pictures,
-        listed=LISTED,
+        listed=LISTED_ROWS,
     )
 
 

@@ -11,12 +11,12 @@ from labelnoise.own._terminal import WIDTH, printable
 from labelnoise.own.report import Report, advice, headline, parts, shown
 from labelnoise.own.suggestions import few, rule
 
-WHOLE = 10  # classes up to which all of T is shown
+WHOLE_T = 10  # classes up to which all of T is shown
 SHOWN = 10  # rows of a table
 
 
 def as_text(report: Report) -> str:
-    """A report for a terminal: all of T of up to `WHOLE` classes, of more only what stands out."""
+    """A report for a terminal: all of T of up to `WHOLE_T` classes, of more only what stands out."""
     names, (estimate, low, high) = list(report.class_names), parts(report.bounds)
     classes, found, of_all = report.classes(), shown(report.confusions(), "share"), ""
     said = [*(textwrap.fill(f"WARNING: {text}", WIDTH) for text in report.warnings)]
@@ -26,7 +26,7 @@ def as_text(report: Report) -> str:
         said += [f"Labels that are likely wrong, the clearest first{': none' if clearest.empty else ''}"]
         said += [] if clearest.empty else [_table(clearest)]
         said += [textwrap.fill(rule(report.suggestions, report.threshold), WIDTH)]
-    if len(names) <= WHOLE:
+    if len(names) <= WHOLE_T:
         half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
         frame = pd.DataFrame(np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half), columns=names)
         frame.insert(0, "", names)

@@ -26,8 +26,8 @@ from labelnoise._threads import one_thread
 from labelnoise.errors import InputError
 from labelnoise.training import Split, Splits
 
-FEW = 600  # images
-MOST = 4  # processes; there are never many more trainings to be done at once
+SMALL_SET = 600  # images
+MOST_PROCESSES = 4  # there are never many more trainings to be done at once
 SHARED = Path("/dev/shm")  # where there is one, shared memory lies in it
 
 
@@ -105,7 +105,7 @@ def found_device(name: str) -> str:
 
 def team_size(network: str, n_images: int) -> int:
     """How many processes train side by side if nobody says: few images are trained on before these have started."""
-    return 1 if network == "lenet" and n_images < FEW else min(cores(), MOST)
+    return 1 if network == "lenet" and n_images < SMALL_SET else min(cores(), MOST_PROCESSES)
 
 
 @contextmanager

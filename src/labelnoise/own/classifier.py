@@ -27,8 +27,8 @@ except ImportError as error:
         "ReweightedClassifier needs scikit-learn 1.6 or newer: pip install 'labelnoise[sklearn]'."
     ) from error
 
-STEPS = 200  # towards the clean probabilities
-LARGEST = 100.0  # weight; without a bound where T[i, i] is 0
+CLEAN_STEPS = 200  # towards the clean probabilities
+LARGEST_WEIGHT = 100.0  # without a bound where T[i, i] is 0
 
 
 class ReweightedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -151,9 +151,9 @@ def _weights(pred_probs: NDArray[np.float64], codes: NDArray[np.int64], matrix: 
     """How much likelier each label is as the clean than as the noisy one, shape (n_samples,)."""
     clean = np.full_like(pred_probs, 1 / len(matrix))
     # Expectation and maximisation towards the P(clean | x) whose P(noisy | x) has the least divergence.
-    for _ in range(STEPS):
+    for _ in range(CLEAN_STEPS):
         clean *= (pred_probs / np.maximum(clean @ matrix, 1e-12)) @ matrix.T
         clean /= clean.sum(axis=1, keepdims=True)
     rows = np.arange(len(codes))
     found: NDArray[np.float64] = clean[rows, codes] / np.maximum((clean @ matrix)[rows, codes], 1e-12)
-    return np.minimum(found, LARGEST)
+    return np.minimum(found, LARGEST_WEIGHT)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labelnoise.estimators import Bounds, Floats, row_blocks
 from labelnoise.noise import Labels
 from labelnoise.own._tabular import listed
-from labelnoise.own.sameness import LEAST, flat
+from labelnoise.own.sameness import LEAST_SAMPLES, flat
 from labelnoise.transitions import Matrix
 
 SURE = 0.001  # level of each test
@@ -21,7 +21,7 @@ SURE = 0.001  # level of each test
 # heart with 99 % and more.
 BY_HEART = 0.99
 HARD = 0.999  # of the rows, that are a 1 and zeros
-FEW = 25  # samples of a class, below which an interval for a share of a half is wider than 20 points each way
+FEW_SAMPLES = 25  # samples of a class, below which an interval for a share of a half is wider than 20 points each way
 TOO_SURE = 0.05  # by which a mean probability may be above the frequency that it stands for
 SECOND = 0.5  # of the labels that agree less where a model is less sure, those that go to second guesses by overlap
 MOST_ROWS, MOST_CLASSES = 20_000, 1000  # that the test for noise by sample takes
@@ -78,7 +78,7 @@ def doubts_of_matrix(noisy_labels: Labels, names: Sequence[str], bounds: Bounds)
 def hard(found: Seen) -> Iterator[str]:
     """Predicted classes in place of probabilities."""
     share = float((found.top > 1 - 1e-6).mean())
-    if share >= HARD and len(found.top) >= LEAST:
+    if share >= HARD and len(found.top) >= LEAST_SAMPLES:
         yield (
             f"{100 * share:.4g} % of the rows of probabilities are a 1 and zeros: predicted classes. "
             "Nothing then tells a doubtful sample from a sure one. Pass what the model gives before it takes the "
@@ -89,7 +89,7 @@ def hard(found: Seen) -> Iterator[str]:
 def by_heart(found: Seen) -> Iterator[str]:
     """Labels that a model predicted, or has learned by heart."""
     share = float((found.guesses == found.labels).mean())
-    if share < BY_HEART or len(found.labels) < LEAST:
+    if share < BY_HEART or len(found.labels) < LEAST_SAMPLES:
         return
     instead = (
         "Use probabilities that are out of sample, such as those of cross_val_predict(model, x, labels, cv=5, "
@@ -163,12 +163,12 @@ def _diagonal(names: Sequence[str], bounds: Bounds) -> Iterator[str]:
 
 def _few(noisy_labels: Labels, names: Sequence[str]) -> Iterator[str]:
     counts = np.bincount(noisy_labels, minlength=len(names))
-    few = np.flatnonzero(counts < FEW)
+    few = np.flatnonzero(counts < FEW_SAMPLES)
     if len(few):
         rows = [f"{names[i]} has {counts[i]}" for i in few.tolist()]
         yield (
-            f"Classes with few samples: {listed(rows, 5)}. With fewer than {FEW} a share is known to 20 points at "
-            "best, and the intervals of these rows of T are rough. Collect more, or join classes that are alike."
+            f"Classes with few samples: {listed(rows, 5)}. With fewer than {FEW_SAMPLES} a share is known to 20 points "
+            "at best, and the intervals of these rows of T are rough. Collect more, or join classes that are alike."
         )
 
 
@@ -226,7 +226,7 @@ def image_dependent(pred_probs: Floats, noisy_labels: Labels, transition_matrix:
         surest.append(of_class[:quarter])
         following.append(of_class[quarter : 3 * quarter])
     first, then = (np.concatenate(each) for each in (surest, following))
-    if len(first) < LEAST:
+    if len(first) < LEAST_SAMPLES:
         return
     agrees = guesses == labels
     scores = SECOND * agrees + (second == labels)

@@ -20,9 +20,9 @@ from labelnoise.own._tabular import LabelColumn, check_no_column, listed
 
 SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}
 SAMPLED, TESTED = 12_000, 1000  # images of the sample, to learn from and to test with
-LEAST = 10  # images per class, on average
+FEWEST = 10  # images per class, on average
 LARGE = 64  # pixels, beyond which a smaller size is worth a word
-FORMS = """DATA is a set of images with a label for each, in one of these forms:
+DATA_FORMS = """DATA is a set of images with a label for each, in one of these forms:
   photos/      a folder with a folder of images for each class, perhaps within train/ and test/
   photos/      a folder of images with one table (CSV, JSON Lines) of file names and labels, such as metadata.csv
   set.npz      Xtr and Str, train_images and train_labels (MedMNIST), x_train and y_train (Keras), ...
@@ -64,7 +64,7 @@ class OwnSet:
 def read_images(
     path: Path, labels: Path | None = None, *, label_column: str | None = None, image_size: int | None = None
 ) -> OwnSet:
-    """Read a set in one of the forms that `FORMS` lists.
+    """Read a set in one of the forms that `DATA_FORMS` lists.
 
     Images become square and all of one size; if some have colour, grey ones get it too. Classes are those that occur
     in the labels, in the order of their names, or of their numbers.
@@ -178,9 +178,9 @@ def _checked(
     images, column, names_of_numbers = train
     noisy_labels, class_names, texts, order = _numbered(column, names_of_numbers)
     n, n_classes = len(images), len(class_names)
-    if n_classes < 2 or n < LEAST * n_classes:
+    if n_classes < 2 or n < FEWEST * n_classes:
         raise InputError(
-            f"{path} has {n} images of {n_classes} classes; training takes two classes or more and at least {LEAST} "
+            f"{path} has {n} images of {n_classes} classes; training takes two classes or more and at least {FEWEST} "
             "images for each."
         )
     if images.shape[3] > LARGE:

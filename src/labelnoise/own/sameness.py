@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from labelnoise.own._pixels import Pixels
     from labelnoise.own.images import OwnSet
 
-LEAST = 50  # samples, below which agreement with the labels says nothing
+LEAST_SAMPLES = 50  # below which agreement with the labels says nothing
 COPIES = 0.01  # of the images; photographs have a few by chance, as empty or saturated ones are alike
 
 
 def flat(pred_probs: Floats, names: Sequence[str]) -> Iterator[str]:
     """Columns that have one value in all rows: no model that looked at the samples gives them."""
     same = np.flatnonzero(pred_probs.max(axis=0) == pred_probs.min(axis=0))
-    if len(same) and len(pred_probs) >= LEAST:
+    if len(same) and len(pred_probs) >= LEAST_SAMPLES:
         yield (
             f"The probability of {listed([names[k] for k in same.tolist()], 5)} is the same in all "
             f"{len(pred_probs):,} rows: the model did not learn this class, or the column is none of probabilities. "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # labels. In benchmarks/rankings.py 0.7 left as many wrong, and 0.9 more, but these raised the number in fewer cells.
 THRESHOLD = 0.5
 FEW = 10  # rows that a report shows
-MOST = 1000  # times that are told apart there
+MOST_TIMES = 1000  # times that are told apart there
 SUGGESTIONS, CLEANED = "suggestions.csv", "labels_cleaned.csv"
 
 
@@ -73,7 +73,7 @@ def few(suggestions: pd.DataFrame) -> pd.DataFrame:
     """The clearest rows with another suggestion than the label, as they are shown."""
     table = others(suggestions).head(FEW)
     p_wrong = [f"{100 * share:.1f} %" for share in table["p_wrong"]]
-    times = [f"{each:.1f} times" if each < MOST else f"over {MOST} times" for each in table["times"]]
+    times = [f"{each:.1f} times" if each < MOST_TIMES else f"over {MOST_TIMES} times" for each in table["times"]]
     table = table.assign(p_wrong=p_wrong, times=times)
     return table.rename(columns={"p_wrong": "probably wrong", "times": "suggestion likelier"})
 

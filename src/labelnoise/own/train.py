@@ -35,7 +35,7 @@ DESCRIPTION = """Train a network on images with noisy labels: estimate T with in
 labels by how likely each is wrong.
 
 """
-DESCRIPTION += image_files.FORMS
+DESCRIPTION += image_files.DATA_FORMS
 EXAMPLE = """example:
   labelnoise train photos/ --network lenet --out report/
 writes report/report.html, report.json, suggestions.csv, labels_cleaned.csv and model.safetensors. A network of your

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ORIENTATIONS = 8
-CELL = 4  # pixels, along each axis
+CELL_SIDE = 4  # pixels, along each axis
 AT_ONCE = 1000  # images; it bounds the memory
 
 
@@ -51,5 +51,5 @@ def _histograms(images: Tensor) -> Tensor:
     counts = torch.zeros(len(padded), ORIENTATIONS, height, width, device=images.device)
     counts.scatter_add_(1, first[:, None], (length * (1 - share))[:, None])
     counts.scatter_add_(1, ((first + 1) % ORIENTATIONS)[:, None], (length * share)[:, None])
-    cells = F.avg_pool2d(counts, CELL, ceil_mode=True)
+    cells = F.avg_pool2d(counts, CELL_SIDE, ceil_mode=True)
     return F.normalize(cells.reshape(n, -1)).sqrt()

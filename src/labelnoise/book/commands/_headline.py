@@ -13,7 +13,7 @@ ARMS: dict[str, list[tuple[str, str | None]]] = {  # by training
     "methods": [("cross-entropy", None), ("forward", "true")],
     "modern": [(OURS, "true")],
 }
-SEEDS = 10
+RUNS = 10
 
 
 def trials() -> list[Trial]:
@@ -23,7 +23,7 @@ def trials() -> list[Trial]:
         trial
         for training, arms in ARMS.items()
         for trial in groups[training]
-        if trial.model == "lenet" and trial.noise != "clean" and trial.seed < SEEDS
+        if trial.model == "lenet" and trial.noise != "clean" and trial.seed < RUNS
         if (trial.method, trial.transition) in arms
     ]
     return sorted(asked, key=lambda trial: trial.noise)
@@ -39,4 +39,4 @@ def comparison(asked: Sequence[Trial], recorded: Ledger, reproduced: Ledger) -> 
             found = [ledger.find(t) for t in asked if (t.noise, t.method) == (noise, method)]
             means.append(interval([100 * r.history["clean_test_accuracy"][-1] for r in found if r]).mean)
         lines.append(f"{noise:12}{method:16}{means[0]:10.1f}{means[1]:12.1f}{means[1] - means[0]:+12.1f}")
-    return "\n".join([*lines, f"Accuracy on clean test images in percent, mean of {SEEDS} runs."])
+    return "\n".join([*lines, f"Accuracy on clean test images in percent, mean of {RUNS} runs."])
