@@ -61,8 +61,8 @@ def _told(error: OSError) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; a user's mistake gives one sentence on stderr and exit status 2."""
     _open_closed()
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser(given).parse_args(given)  # which ends with a closed pipe by itself
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(words).parse_args(words)  # which ends with a closed pipe by itself
     try:
         status: int = options.run(options)
         sys.stdout.flush()  # here, where a reader that is gone, such as head, can still be answered

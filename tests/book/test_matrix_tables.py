@@ -165,14 +165,14 @@ def test_orientation_tells_a_matrix_from_its_transpose(tiny, made_up):
 
 def test_probabilities_in_sample_stand_beside_those_held_out(tiny, made_up):
     plain = [made_up(tiny(seed=s), transition_matrices={"x": off_by(0.03)}) for s in range(2)]
-    folds = [
+    held_out = [
         made_up(
             tiny(seed=s, method="cross-fitting"),
             transition_matrices={"oracle": off_by(0), "x, held out": off_by(0.06), "x, calibrated": off_by(0.09)},
         )
         for s in range(2)
     ]
-    compared = matrix_tables.held_out(matrix_tables.matrix_errors(plain), matrix_tables.matrix_errors(folds), ["x"])
+    compared = matrix_tables.held_out(matrix_tables.matrix_errors(plain), matrix_tables.matrix_errors(held_out), ["x"])
     (row,) = compared.to_dict("records")
     assert (row["in sample"], row["held out"], row["calibrated"]) == pytest.approx((0.02, 0.04, 0.06))
 

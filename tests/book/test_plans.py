@@ -178,8 +178,8 @@ def test_every_trial_with_settings_of_its_own_has_its_partner(settings, model):
 
 
 def test_the_gentle_setting_has_half_the_default_rate_a_later_peak_and_more_epochs():
-    published = PROTOCOL["alexnet"]
-    gentle = replace(published, learning_rate=published.learning_rate / 2, schedule="one-cycle-late", epochs=10)
+    default = PROTOCOL["alexnet"]
+    gentle = replace(default, learning_rate=default.learning_rate / 2, schedule="one-cycle-late", epochs=10)
     assert gentle == plans.GENTLE
 
 

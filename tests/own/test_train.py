@@ -109,14 +109,14 @@ def test_grey_images_get_colour_where_others_have_it(tmp_path):
 
 @pytest.mark.parametrize("network", ["lenet", "alexnet", "mine:make"])
 def test_settings_go_with_the_number_of_images(network):
-    published = protocol("", "alexnet" if network == "alexnet" else "lenet", "hog-forward")
+    default = protocol("", "alexnet" if network == "alexnet" else "lenet", "hog-forward")
     for n in (30, 300, 301, 1000, 6000, 18_000, 60_000, 10**6):
         found = own_settings.scaled_settings(network, n)
         learned = round(0.8 * n)
         for kind, each in (("plain", found.plain), ("modern", found.modern)):
             steps = -(-learned // each.batch_size)
             assert each.epochs * steps >= own_settings.LEAST_STEPS[kind]
-            assert each.epochs <= max(published.epochs, own_settings.LEAST_STEPS[kind] // steps + 1)
+            assert each.epochs <= max(default.epochs, own_settings.LEAST_STEPS[kind] // steps + 1)
         assert found.modern.augmentation and found.modern.averaging and not found.plain.augmentation  # noqa: PT018
         # Networks that normalise over a batch can't take a single image.
         for size in (n, learned, n - n // 3, n - -(-n // 3)):

@@ -91,8 +91,7 @@ def arm(text: str) -> MethodAndT:
     """An arm from ``METHOD`` or ``METHOD, SOURCE``, such as "forward, true"; a method that needs T has the true one."""
     name, source = in_two(text)
     recipe = method(name)
-    given = recipe.needs_transition and not recipe.learns_transition
-    return name, source or ("true" if given else None)
+    return name, source or ("true" if recipe.needs_transition and not recipe.learns_transition else None)
 
 
 def correction(

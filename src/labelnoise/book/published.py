@@ -100,8 +100,8 @@ def accuracies_on_the_papers_sets(table: pd.DataFrame) -> pd.DataFrame:
     """
     noises = ["paper-0.5", "paper-0.6"]
     rows = [
-        [name, titles.method_title(name, source), network, *values, where]
-        for name, source, network, *values, where in ACCURACIES_ON_THE_PAPERS_SETS
+        [name, titles.method_title(name, transition), network, *values, where]
+        for name, transition, network, *values, where in ACCURACIES_ON_THE_PAPERS_SETS
     ]
     theirs = [row[0] for row in rows]
     means = 100 * table[table["method"].isin(theirs)].pivot_table(

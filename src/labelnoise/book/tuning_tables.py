@@ -61,7 +61,7 @@ def chosen_tries(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def settings(dataset: str, models: Mapping[str, str]) -> pd.DataFrame:
-    """The published training settings, one row each, one column per network, and another for our own recipe.
+    """The default training settings, one row each, one column per network, and another for our own recipe.
 
     Args:
         dataset: a data set.

@@ -83,9 +83,9 @@ def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
     path = check_target(path)
     if not isinstance(noisy_set, NoisySet):
         raise InputError(f"noisy_set must be a NoisySet, not {shown(noisy_set)}.")
-    given = (noisy_set.train_images, noisy_set.noisy_labels, noisy_set.test_images, noisy_set.test_labels)
+    fields = (noisy_set.train_images, noisy_set.noisy_labels, noisy_set.test_images, noisy_set.test_labels)
     keys = [key for pair in PAIRS for key in pair]
-    arrays: dict[str, Any] = {k: as_array(v, k) for k, v in zip(keys, given, strict=True) if v is not None}
+    arrays: dict[str, Any] = {k: as_array(v, k) for k, v in zip(keys, fields, strict=True) if v is not None}
     for x, _ in PAIRS:
         if x in arrays and arrays[x].ndim == 4:
             arrays[x] = arrays[x].transpose(0, 2, 3, 1)

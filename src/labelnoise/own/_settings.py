@@ -12,7 +12,7 @@ from labelnoise.training import VALIDATION_SHARE as HELD_OUT
 BATCHES = (32, 256)  # images of the smallest and the largest
 BATCHES_PER_EPOCH = 32  # where the batch is neither
 LEAST_STEPS = {"plain": 100, "modern": 250}
-# Of LeNet, in place of those published, which are for more steps: by noisy labels held out of small sets.
+# Of LeNet, in place of the default ones, which are for more steps: by noisy labels held out of small sets.
 RATES = {"plain": 3e-3, "modern": 4e-3}
 VISITS = 300_000  # images seen by one training, after which more epochs bring little
 SHORTEST = 12  # epochs of modern training, however many images there are
@@ -47,11 +47,11 @@ def scaled_settings(network: str, n_images: int) -> OwnSettings:
     while any(size % batch == 1 for size in sizes):
         batch += 1
     found = {}
-    for kind, published in (("plain", protocol("", known)), ("modern", protocol("", known, OURS))):
+    for kind, default in (("plain", protocol("", known)), ("modern", protocol("", known, OURS))):
         steps = math.ceil(learned / batch)
-        fewest = max(1, round(published.epochs * SHORTEST / protocol("", known, OURS).epochs))
-        epochs = min(published.epochs, max(fewest, math.ceil(VISITS / learned)))
+        fewest = max(1, round(default.epochs * SHORTEST / protocol("", known, OURS).epochs))
+        epochs = min(default.epochs, max(fewest, math.ceil(VISITS / learned)))
         epochs = max(epochs, math.ceil(LEAST_STEPS[kind] / steps))
-        rate = RATES[kind] if network == "lenet" else published.learning_rate
-        found[kind] = dataclasses.replace(published, epochs=epochs, batch_size=batch, learning_rate=rate)
+        rate = RATES[kind] if network == "lenet" else default.learning_rate
+        found[kind] = dataclasses.replace(default, epochs=epochs, batch_size=batch, learning_rate=rate)
     return OwnSettings(**found)

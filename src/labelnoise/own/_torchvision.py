@@ -17,8 +17,8 @@ class Coloured(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        given: Tensor = self.network(images.expand(-1, 3, -1, -1))
-        return given
+        logits: Tensor = self.network(images.expand(-1, 3, -1, -1))
+        return logits
 
 
 def classifier(name: str, n_classes: int, channels: int) -> nn.Module:

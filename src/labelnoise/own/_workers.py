@@ -123,7 +123,7 @@ def side_by_side(images: Images, network: str, workers: int, after_epoch: Callab
             yield submit
         return
     with one_thread() if images.noisy.images.device.type == "cpu" else nullcontext():
-        yield lambda task, *given: _Now(task(images, lambda _: after_epoch(), *given))
+        yield lambda task, *arguments: _Now(task(images, lambda _: after_epoch(), *arguments))
 
 
 def _fits(images: Images) -> bool:
@@ -142,9 +142,9 @@ def _pool(images: Images, network: str, workers: int, after_epoch: Callable[[], 
     listener = threading.Thread(target=_listen, args=(epochs, after_epoch), daemon=True)
     listener.start()
 
-    def submit(task: Callable[..., Any], *given: Any) -> Later:
+    def submit(task: Callable[..., Any], *arguments: Any) -> Later:
         with _no_script():  # a task may start another process
-            return _Pickled(pool.submit(_run, pickle.dumps((task, given))))
+            return _Pickled(pool.submit(_run, pickle.dumps((task, arguments))))
 
     try:
         yield submit
@@ -210,9 +210,9 @@ def _begin(images: Images, network: str, epochs: queue.SimpleQueue[bool]) -> Non
 
 def _run(pickled: bytes) -> bytes:
     images, epochs = _of_this_worker
-    task, given = pickle.loads(pickled)
+    task, arguments = pickle.loads(pickled)
 
     def after_epoch(_: nn.Module) -> None:
         epochs.put(True)
 
-    return pickle.dumps(task(images, after_epoch, *given))
+    return pickle.dumps(task(images, after_epoch, *arguments))

@@ -133,8 +133,8 @@ def from_arrays(
     check_image_size(image_size, "image_size")
 
     def labelled(pixels: ArrayLike, names: ArrayLike, what: str) -> _layouts.Labelled:
-        array, given = as_array(pixels, f"{what}images"), as_array(names, f"{what}labels")
-        column = _layouts.checked_labels(given, f"{what}labels", f"{what}labels")
+        array = as_array(pixels, f"{what}images")
+        column = _layouts.checked_labels(as_array(names, f"{what}labels"), f"{what}labels", f"{what}labels")
         if len(array) != len(column.codes):
             raise InputError(f"{what}images has {len(array)} images but {what}labels has {len(column.codes)} labels.")
         return array, column, f"{what}images"
