@@ -55,6 +55,11 @@ def check_number(value: Any, rule: str, within: Callable[[float], bool]) -> floa
     raise InputError(f"{rule}, not {shown(value)}.")
 
 
+def check_level(level: Any) -> float:
+    """The coverage that an interval is to have, in (0, 1)."""
+    return check_number(level, "level must lie in (0, 1)", lambda value: 0 < value < 1)
+
+
 def check_whole(value: Any, name: str, least: int) -> int:
     """A whole number from `least` up, as int."""
     whole = not isinstance(value, bool) and isinstance(value, numbers.Integral)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise._checks import as_array, as_numbers, check_labels, check_number, shown
+from labelnoise._checks import as_array, as_numbers, check_labels, check_level, shown
 from labelnoise.errors import InputError
 from labelnoise.noise import count_transitions
 from labelnoise.transitions import validate
@@ -54,10 +54,6 @@ def _finite(values: ArrayLike, what: str) -> NDArray[np.float64]:
     return array
 
 
-def _check_level(level: float) -> float:
-    return check_number(level, "level must lie in (0, 1)", lambda value: 0 < value < 1)
-
-
 def interval(values: ArrayLike, level: float = 0.95) -> Interval:
     """Student's t interval for the mean of independent values.
 
@@ -72,7 +68,7 @@ def interval(values: ArrayLike, level: float = 0.95) -> Interval:
     >>> f"{found.mean:.1f} ({found.low:.1f} to {found.high:.1f})"
     '2.0 (-0.5 to 4.5)'
     """
-    array, level = _finite(values, "An interval"), _check_level(level)
+    array, level = _finite(values, "An interval"), check_level(level)
     n, mean = len(array), float(array.mean())
     if n == 1:
         return Interval(mean, float("nan"), float("nan"), float("nan"), 1)
@@ -97,7 +93,7 @@ def median_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, floa
     >>> median_interval([1, 2, 3, 4, 5, 6, 7, 8, 90])
     (5.0, 2.0, 8.0)
     """
-    array, level = _finite(values, "A median"), _check_level(level)
+    array, level = _finite(values, "A median"), check_level(level)
     found = scipy.stats.quantile_test(array, p=0.5).confidence_interval(level)
     return float(np.median(array)), float(found.low), float(found.high)
 

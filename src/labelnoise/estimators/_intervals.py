@@ -10,7 +10,7 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise._checks import as_array, as_numbers, check_labels, check_number, check_whole, shown
+from labelnoise._checks import as_array, as_numbers, check_labels, check_level, check_whole, shown
 from labelnoise.errors import InputError
 from labelnoise.estimators._inputs import check_inputs, row_blocks
 from labelnoise.transitions import Matrix, validate
@@ -69,16 +69,12 @@ def combined(matrices: ArrayLike, deviation: ArrayLike, level: float = 0.95) -> 
         raise InputError(f"The deviation must have the shape {fits.shape[1:]} of one matrix, not {spread.shape}.")
     if not (spread >= 0).all():
         raise InputError(f"Each deviation must be 0 or more, not {spread[~(spread >= 0)][0]}.")
-    level = _check_level(level)
+    level = check_level(level)
     # Not divided by n_fits: fits share their data and their kind of mistake, which no mean over fits takes out.
     between = fits.var(axis=0, ddof=1) if len(fits) > 1 else np.zeros_like(spread)
     half = scipy.stats.norm.ppf((1 + level) / 2) * np.sqrt(spread**2 + between)
     estimate = fits.mean(axis=0)
     return Bounds(estimate, (estimate - half).clip(0, 1), (estimate + half).clip(0, 1))
-
-
-def _check_level(level: float) -> float:
-    return check_number(level, "level must lie in (0, 1)", lambda value: 0 < value < 1)
 
 
 def interval(
@@ -121,7 +117,7 @@ def interval(
     >>> bounds.low[0].round(2), bounds.high[0].round(2)
     (array([0.69, 0.19]), array([0.81, 0.31]))
     """
-    fits, labels, _ = _several(pred_probs), as_array(noisy_labels, "noisy_labels"), _check_level(level)
+    fits, labels, _ = _several(pred_probs), as_array(noisy_labels, "noisy_labels"), check_level(level)
     _check_estimate(estimate)
     matrices = np.array([estimate(fit, labels) for fit in fits], dtype=np.float64)
     spread = bootstrap_deviation(estimate, fits, labels, resamples=resamples, seed=seed)
