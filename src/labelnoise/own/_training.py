@@ -92,12 +92,9 @@ def train(
         phase("estimating T")
         turns = trainings.alternation(first.result())
         phase("comparing methods" if len(names) > 1 else "training")
-        needs, fits = {}, {PLAIN: plain}
-        for each in names:
-            needs[each] = trainings.needs(each, turns.transition_matrix, plain, smooth)
-            if each not in fits:
-                fits[each] = trainings.fit(each, settings.modern, **needs[each])
-        done = {each: fits[each].result() for each in names}
+        needs = {each: trainings.needs(each, turns.transition_matrix, plain, smooth) for each in names}
+        others = {each: trainings.fit(each, settings.modern, **needs[each]) for each in names if each != PLAIN}
+        done = {each: later.result() for each, later in ({PLAIN: plain} | others).items()}
         shown = {each: _shown(each, fit, held_out) for each, fit in done.items()}
         ordered, because = in_order(names, turns.deviation)
         choice = choose([shown[each] for each in ordered], noisy, left_out, because) if name == AUTO else None
