@@ -130,10 +130,10 @@ generator = np.random.default_rng(0)
 labels = generator.integers(2, size=150)
 images = generator.integers(100, size=(150, 28, 28)) + 100 * labels[:, None, None]
 noisy = np.where(generator.random(150) < 0.2, 1 - labels, labels)
-asked = {"method": "cross-entropy", "network": "script_of_test:small", "workers": int(sys.argv[1])}
+asked = {"method": "auto", "network": "script_of_test:small", "workers": int(sys.argv[1])}
 trained = labelnoise.train(images, noisy, **asked)
 trained.network.save(f"{sys.argv[1]}.safetensors")
-print(trained.predict_proba(images).sum(axis=0))
+print(trained.predict_proba(images).sum(axis=0), trained.found.gain, trained.found.choice)
 """
 SMALL = """
 from torch import nn
@@ -156,7 +156,7 @@ def script(tmp_path):
     return start
 
 
-def test_side_by_side_or_not_the_network_is_the_same_to_the_last_bit(script, tmp_path):
+def test_side_by_side_or_not_the_network_and_what_is_said_of_it_are_the_same_to_the_last_bit(script, tmp_path):
     said = []
     for workers in (1, 2):
         process = script(workers)

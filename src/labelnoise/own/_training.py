@@ -80,7 +80,8 @@ def train(
     names, left_out = compared(name, len(data.noisy_labels), n_classes)
     images, rows, test, scale = _images(data, seed, device)
     held_out = images.splits.validation
-    noisy = held_out.noisy_labels.cpu().numpy()
+    # Not an array on the tensor's memory, which goes when that is shared with other processes.
+    noisy = data.noisy_labels[rows[images.n_learned :]]
     phase = progress.phase if progress else lambda text: None
     alone = workers < 2 or device != "cpu" or not _travels(make(0))
     team = side_by_side(images, network, 1 if alone else workers, progress.epoch if progress else lambda: None)
