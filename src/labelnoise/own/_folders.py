@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from labelnoise._files import check_file
 from labelnoise.errors import InputError
+from labelnoise.own import _parquet
 from labelnoise.own._tables import Table, open_table, reading
 from labelnoise.own._tabular import LABEL_NAMES, LabelColumn, check_no_column, listed, npy, read_labels, squashed
 
@@ -184,7 +184,7 @@ def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
     with reading(path):
         import pyarrow.parquet
 
-        values = table.texts(place, 0).to_pylist()
+        contents = _parquet.contents(path, place)
         metadata = pyarrow.parquet.read_schema(path).metadata or {}
     names = [wanted] if wanted else [field for field in table.fields if squashed(field) in LABEL_NAMES]
     try:
@@ -194,7 +194,6 @@ def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
             raise TypeError
     except (ValueError, TypeError, AttributeError):
         raise InputError(f"The metadata of {path} are not as Hugging Face writes them; save it without.") from None
-    contents: list[Any] = [value.get("bytes") if isinstance(value, dict) else value for value in values]
     if not contents:
         raise InputError(f"{path} has no images in column {table.fields[place]}; save them within the file.")
     for row, content in enumerate(contents):

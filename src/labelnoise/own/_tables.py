@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelnoise._checks import check_size, one_line
-from labelnoise._files import check_file, check_unpacked
+from labelnoise._checks import one_line
+from labelnoise._files import check_file
 from labelnoise.errors import InputError
+from labelnoise.own import _parquet
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 INDEX = "__index_level_"  # begins the names of the columns that pandas writes row numbers into
@@ -91,23 +92,19 @@ class Table:
 
     def texts(self, place: int, skip: int) -> Any:
         """A column as it is written, from row `skip` of a CSV file on; as Arrow has it."""
-        import pyarrow.parquet
-
         if self.path.suffix.lower() == ".parquet":
-            return pyarrow.parquet.read_table(self.path, columns=[self.fields[place]]).column(0)
+            return _parquet.column(self.path, place)
         if self.path.suffix.lower() == ".jsonl":
             return self._whole.column(self.fields[place])
         return self._csv(skip, str(place)).column(0)
 
     def typed(self, skip: int) -> list[NDArray[Any]]:
         """All columns, those of numbers in their own precision, NaN in their gaps; any other as Python objects."""
-        import pyarrow.parquet
-
         if self.path.suffix.lower() == ".parquet":
-            table = pyarrow.parquet.read_table(self.path)
+            columns = _parquet.plain_columns(self.path)
         else:
-            table = self._whole if self.path.suffix.lower() == ".jsonl" else self._csv(skip)
-        return [_array(column) for column in table.columns]
+            columns = (self._whole if self.path.suffix.lower() == ".jsonl" else self._csv(skip)).columns
+        return [_array(column) for column in columns]
 
     def _csv(self, skip: int, text: str | None = None) -> Any:
         import pyarrow.csv
@@ -133,10 +130,9 @@ class Table:
 def open_table(path: Path) -> Table:
     """The table in a file; of a CSV file the delimiter is the one that gives all its first lines as many fields."""
     import pyarrow.json
-    import pyarrow.parquet
 
     if path.suffix.lower() == ".parquet":
-        return Table(path, _checked_names(path))
+        return Table(path, _parquet.names(path))
     if path.suffix.lower() == ".jsonl":
         return Table(path, tuple(pyarrow.json.read_json(path).column_names))
     for delimiter in DELIMITERS:
@@ -152,20 +148,6 @@ def open_table(path: Path) -> Table:
     return Table(path, tuple(field.strip() for field in first), delimiter)
 
 
-def _checked_names(path: Path) -> tuple[str, ...]:
-    """The columns of a Parquet file, once it is known what they unpack to; a run of one value takes a few bytes."""
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(path) as file:
-        metadata, names = file.metadata, tuple(file.schema_arrow.names)
-    # Not the numbers of values of its columns: PyArrow ends the process where the statistics beside these are damaged.
-    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
-    size = max(8 * metadata.num_rows * metadata.num_columns, sum(group.total_byte_size for group in groups))
-    check_unpacked(str(path), size, path.stat().st_size)
-    check_size(f"A column of {path}", metadata.num_rows)
-    return names
-
-
 def _rows(path: Path, delimiter: str) -> list[list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:  # the mark that spreadsheets write is no part of a name
         return list(itertools.islice(csv.reader(file, delimiter=delimiter), LOOKED_AT))
@@ -173,18 +155,22 @@ def _rows(path: Path, delimiter: str) -> list[list[str]]:
 
 # PyArrow's own ways from a column to an array, such as `to_numpy`, import pandas; DLPack doesn't, but takes no gaps.
 def encoded(column: Any) -> tuple[list[Any], NDArray[np.int64]]:
-    """The different values of a column, and the place of each row's value among them."""
+    """The values that a column has or could have, and the place of each row's value among them."""
     import pyarrow
 
     whole = column.combine_chunks()
-    whole = whole.dictionary_decode() if pyarrow.types.is_dictionary(whole.type) else whole
-    found = whole.dictionary_encode(null_encoding="encode")
-    return found.dictionary.to_pylist(), np.from_dlpack(found.indices).astype(np.int64)
+    found = whole if pyarrow.types.is_dictionary(whole.type) else whole.dictionary_encode()
+    values = [*found.dictionary.to_pylist(), None]  # the last for the gaps
+    return values, np.from_dlpack(found.indices.cast(pyarrow.int64()).fill_null(len(values) - 1)).astype(np.int64)
 
 
 def _array(column: Any) -> NDArray[Any]:
     import pyarrow
 
-    if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
-        return np.array(column.to_pylist(), dtype=object)
-    return np.array(column.to_pylist(), dtype=float) if column.null_count else np.from_dlpack(column.combine_chunks())
+    if pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type):
+        gaps = column.null_count
+        return np.array(column.to_pylist(), dtype=float) if gaps else np.from_dlpack(column.combine_chunks())
+    if pyarrow.types.is_dictionary(column.type):
+        values, codes = encoded(column)
+        return np.array([values[code] for code in codes], dtype=object)
+    return np.array(column.to_pylist(), dtype=object)

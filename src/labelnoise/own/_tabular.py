@@ -68,8 +68,10 @@ def is_index(name: str) -> bool:
 
 
 def _counts_rows(column: Any) -> bool:
-    values = [str(value) for value in column.to_pylist()]
-    return any(values == [str(k) for k in range(first, first + len(values))] for first in (0, 1))
+    values, codes = encoded(column)
+    texts = [str(value) for value in values]
+    rows = [texts[code] for code in codes]
+    return any(rows == [str(k) for k in range(first, first + len(rows))] for first in (0, 1))
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

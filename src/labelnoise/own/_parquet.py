@@ -1,0 +1,148 @@
+"""Columns of Parquet files. A few bytes can stand for many rows there, so none is read in a way that fills the memory.
+
+PyArrow is imported when a file is read. It is not asked for the numbers of values or the statistics of a column, as it
+ends the process where these are damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from labelnoise import _files
+from labelnoise._checks import check_size
+from labelnoise.errors import InputError
+
+AT_ONCE = 2**16  # rows at most, where they are read in pieces
+
+
+def names(path: Path) -> tuple[str, ...]:
+    """The columns of a file, once it is known that each row's numbers, and each text once, are not too much.
+
+    Raises:
+        InputError: far more than is stored.
+    """
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        metadata, found = file.metadata, tuple(file.schema_arrow.names)
+        size = max(8 * metadata.num_rows * metadata.num_columns, sum(_group_sizes(file)))
+    _files.check_unpacked(str(path), size, path.stat().st_size)
+    check_size(f"A column of {path}", metadata.num_rows)
+    return found
+
+
+def column(path: Path, place: int) -> Any:
+    """A column of numbers or of texts, these as a dictionary of the different ones, as Arrow has it.
+
+    Raises:
+        InputError: one of anything else, such as lists, of which one row can have any number of values.
+    """
+    with _texts_once(path) as file:
+        field = file.schema_arrow.field(place)
+        if not _is_plain(field.type):
+            raise InputError(
+                f"Column {field.name} of {path} holds {field.type}; it must hold one number or text in each row."
+            )
+        return _column(file, path, field.name)
+
+
+def plain_columns(path: Path) -> list[Any]:
+    """All columns as `column` gives them; one of anything else has the name of its type in each row."""
+    import pyarrow
+
+    with _texts_once(path) as file:
+        each_row = pyarrow.repeat(0, file.metadata.num_rows)
+        return [
+            _column(file, path, field.name)
+            if _is_plain(field.type)
+            else pyarrow.chunked_array([pyarrow.DictionaryArray.from_arrays(each_row, [str(field.type)])])
+            for field in file.schema_arrow
+        ]
+
+
+def contents(path: Path, place: int) -> list[Any]:
+    """What a column has in each row: bytes, or those of a struct with such a field; None where it is anything else.
+
+    Raises:
+        InputError: far more than is stored.
+    """
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        field, rows = file.schema_arrow.field(place), file.metadata.num_rows
+    in_struct = pyarrow.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
+    kind = field.type.field("bytes").type if in_struct else field.type
+    if not _is_bytes(kind):
+        return [None] * rows
+    pieces = _in_pieces(path, field.name, ".bytes" if in_struct else "")
+    values = [value for piece in pieces for value in piece.to_pylist()]
+    return [value and value["bytes"] for value in values] if in_struct else values
+
+
+@contextmanager
+def _texts_once(path: Path) -> Iterator[Any]:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+    with pyarrow.parquet.ParquetFile(path, read_dictionary=texts) as file:
+        yield file
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or _is_bytes(kind)
+
+
+def _is_bytes(kind: Any) -> bool:
+    from pyarrow import types
+
+    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether rows take the same few bytes each, beside texts of which each is there once."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _is_text(kind.value_type) or _is_plain(kind.value_type)
+    return types.is_primitive(kind) or types.is_decimal(kind) or types.is_null(kind)
+
+
+def _column(file: Any, path: Path, name: str) -> Any:
+    import pyarrow
+
+    # Of texts that are stored as what differs from the one before PyArrow makes no dictionary.
+    with suppress(OSError, pyarrow.ArrowNotImplementedError, pyarrow.ArrowCapacityError):
+        return _called(name, file.read([name]))
+    return pyarrow.chunked_array(_in_pieces(path, name))
+
+
+def _called(name: str, table: Any) -> Any:
+    """The column of a name, of several the first; PyArrow takes "a.b" for a part of "a"."""
+    return table.column(table.schema.get_all_field_indices(name)[0])
+
+
+def _in_pieces(path: Path, name: str, part: str = "") -> list[Any]:
+    """A column of which no piece is far more than is stored either: no value is longer than all that is unpacked."""
+    import pyarrow.parquet
+
+    pieces: list[Any] = []
+    size = 0
+    with pyarrow.parquet.ParquetFile(path) as file:
+        rows = min(AT_ONCE, max(1, _files.MOST_UNPACKED // (4 * max(1, *_group_sizes(file)))))
+        for batch in file.iter_batches(rows, columns=[name + part]):
+            pieces.append(_called(name, batch))
+            size += batch.nbytes
+            what = f"The first {rows * len(pieces):,} rows of column {name} of {path}"
+            _files.check_unpacked(what, size, path.stat().st_size)
+    return pieces
+
+
+def _group_sizes(file: Any) -> list[int]:
+    """How many bytes the pages of each group of rows have, once they are unpacked."""
+    return [file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups)]
