@@ -28,8 +28,8 @@ def check_folder(path: Path, *read: Path) -> None:
         read: files and folders of the user that are read, which must not lie in it.
 
     Raises:
-        InputError: it is a file, or holds something other than an earlier report, or what is read; the folder that it
-            is to stand in may not be written to, or is a file.
+        InputError: it is a file, or holds something other than an earlier report, or what is read; it may not be
+            written to, or the folder that it is to stand in may not or is a file.
     """
     folder = _resolved(path)
     _recover(folder)
@@ -50,8 +50,10 @@ def check_folder(path: Path, *read: Path) -> None:
     if folder.parent == standing:
         with _beside(path):
             pass
-    elif not os.access(standing, os.W_OK | os.X_OK):
-        raise InputError(f"{path} can't be written: {standing} may not be written to; nothing was changed there.")
+    # A folder that is there is moved away at the end, which takes leave to write to it as well.
+    last = folder if folder.exists() else standing
+    if not os.access(last, os.W_OK | os.X_OK):
+        raise InputError(f"{path} can't be written: {last} may not be written to; nothing was changed there.")
 
 
 def _resolved(path: Path) -> Path:

@@ -122,6 +122,12 @@ class Ledger:
                 "so put this right and run the same command again."
             ) from None
 
+    def check_writable(self) -> None:
+        """Raise `InputError` if nothing can be appended, before the work for it is done; a full disk shows later."""
+        with self._writing():
+            if self.path.exists():
+                self.path.open("ab").close()
+
     def append(self, record: Record) -> None:
         """Write a record to the end of the file and to disk, safe from other writers and from a killed process."""
         with self._writing():

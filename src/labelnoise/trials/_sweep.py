@@ -106,12 +106,13 @@ def sweep(
 
     Raises:
         SweepFailed: one or more trials failed; the message has the first one's error.
-        InputError: an unknown estimator or device, no GPU, or a worker died.
+        InputError: an unknown estimator or device, no GPU, a ledger that can't be written, or a worker died.
         KeyboardInterrupt: at Ctrl-C, with the workers stopped and finished trials kept.
     """
     estimators = with_hashes(estimators)
     todo = missing(trials, ledger, estimators)
     if todo:
+        ledger.check_writable()
         if executor is None:
             check_device(device)
         own = own_sources(todo, estimators)
