@@ -58,18 +58,21 @@ def _told(error: OSError) -> str:
     return f"{name or 'A file'} can't be read or written: {why}."
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; a user's mistake gives one sentence on stderr and exit status 2."""
-    _open_closed()
-    words = sys.argv[1:] if arguments is None else arguments
-    options = parser(words).parse_args(words)  # which ends with a closed pipe by itself
+def _let_go() -> None:
+    """Drop what is left for readers that are gone, as it would fail again at exit; see Python's text on SIGPIPE."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _status(options: argparse.Namespace) -> int:
     try:
         status: int = options.run(options)
-        sys.stdout.flush()  # here, where a reader that is gone, such as head, can still be answered
-    except BrokenPipeError:
-        # What is left to be written at exit must not fail again; see the Python documentation on SIGPIPE.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+        return status
+    except BrokenPipeError:  # an OSError that is no file's
+        raise
     except InputError as error:
         if options.debug and error.__cause__:
             traceback.print_exception(error.__cause__)
@@ -82,6 +85,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = "finished trials are on record, run the same command to go on."
         print(f"\nlabelnoise: stopped; {getattr(options, 'stopped', done)}", file=sys.stderr)
         return 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; a user's mistake gives one sentence on stderr and exit status 2."""
+    _open_closed()
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(words).parse_args(words)  # which ends with a closed pipe by itself
+    try:
+        status = _status(options)
+        for stream in (sys.stdout, sys.stderr):  # here, where a reader that is gone, such as head, can be answered
+            stream.flush()
+    except BrokenPipeError:
+        _let_go()
+        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
     return status
 
 

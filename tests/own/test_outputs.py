@@ -119,12 +119,19 @@ def estimate():
     return [sys.executable, "-m", "labelnoise.cli", "estimate", "--labels", "labels.npy", "--probs", "probs.npy"]
 
 
-def test_a_pipe_that_is_closed_ends_quietly(estimate):
+@pytest.mark.parametrize(
+    ("mistake", "closed"),
+    [([], ["stdout"]), (["--labels", "none.npy"], ["stderr"]), (["--labels", "none.npy"], ["stdout", "stderr"])],
+    ids=["of a report", "of what a mistake is", "of all"],
+)
+def test_a_pipe_that_is_closed_ends_quietly(estimate, mistake, closed):
     reader, writer = os.pipe()
     os.close(reader)  # as head does when it has read enough
     with os.fdopen(writer, "wb") as pipe:
-        done = subprocess.run(estimate, stdout=pipe, stderr=subprocess.PIPE, text=True)
-    assert done.stderr == ""
+        files = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | dict.fromkeys(closed, pipe)
+        done = subprocess.run([*estimate, *mistake], **files, text=True)
+    assert not done.stdout
+    assert not done.stderr
     assert done.returncode == 141
 
 
