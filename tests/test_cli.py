@@ -1,9 +1,8 @@
 import os
 import shutil
 import subprocess
-import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ from labelnoise.data import sources
 from labelnoise.trials import Ledger, provenance
 from labelnoise.trials import _sweep as sweep
 
-COMMAND = Path(sys.executable).with_name("labelnoise")
+COMMAND = shutil.which("labelnoise", path=sysconfig.get_path("scripts"))
 
 
 @pytest.fixture

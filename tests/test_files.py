@@ -59,21 +59,28 @@ def test_what_a_killed_process_leaves_of_a_file_is_ignored_by_git(tmp_path, monk
     assert not any(fnmatch.fnmatch("page.ipynb", pattern) for pattern in ignored)
 
 
+BAD_TARGETS = {
+    ".": "is a folder, a device or a pipe; name a file to write",
+    "loop": "leads nowhere: ",
+    "file/new": "leads nowhere: file is no folder",
+}
+if hasattr(os, "mkfifo"):  # not on Windows
+    BAD_TARGETS |= {
+        "pipe": "pipe is a folder, a device or a pipe; name a file to write",
+        "pipe/new/new": "leads nowhere: pipe is no folder",
+        "a" * 300: "leads nowhere: File name too long",
+    }
+
+
 def test_only_a_regular_file_is_replaced(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     Path("link").symlink_to("file")
     Path("loop").symlink_to("loop")
-    os.mkfifo("pipe")
+    if "pipe" in BAD_TARGETS:
+        os.mkfifo("pipe")
     for good in ("file", "link", "new", "new/new", str(tmp_path / "new")):
         assert check_target(good) == Path(good)
-    for bad, said in (
-        (".", "is a folder, a device or a pipe; name a file to write"),
-        ("pipe", "pipe is a folder, a device or a pipe; name a file to write"),
-        ("loop", "leads nowhere: Too many levels"),
-        ("file/new", "leads nowhere: file is no folder"),
-        ("pipe/new/new", "leads nowhere: pipe is no folder"),
-        ("a" * 300, "leads nowhere: File name too long"),
-    ):
+    for bad, said in BAD_TARGETS.items():
         with pytest.raises(InputError, match=said):
             check_target(bad)

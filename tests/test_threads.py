@@ -30,17 +30,17 @@ def test_each_library_takes_one_whichever_is_loaded_when():
     done = subprocess.run([sys.executable, "-c", FRESH], env=environment, capture_output=True, text=True, check=True)
     of_torch, *others = done.stdout.split()
     assert {of_torch, *others} == {"1"}
-    assert len(others) > 1
+    assert len(others) > 1 or sys.platform == "darwin"  # whose own BLAS threadpoolctl does not know
 
 
 def test_afterwards_they_have_as_many_as_before():
-    before = torch.get_num_threads()
+    before, known = torch.get_num_threads(), bool(of_blas())
     torch.set_num_threads(2)
     try:
         with threadpool_limits(2, user_api="blas"):
             with suppress(KeyError), one_thread():
-                assert (torch.get_num_threads(), of_blas()) == (1, {1})
+                assert (torch.get_num_threads(), of_blas()) == (1, {1} if known else set())
                 raise KeyError
-            assert (torch.get_num_threads(), of_blas()) == (2, {2})
+            assert (torch.get_num_threads(), of_blas()) == (2, {2} if known else set())
     finally:
         torch.set_num_threads(before)
