@@ -160,8 +160,10 @@ def encoded(column: Any) -> tuple[list[Any], NDArray[np.int64]]:
 
     whole = column.combine_chunks()
     found = whole if pyarrow.types.is_dictionary(whole.type) else whole.dictionary_encode()
-    values = [*found.dictionary.to_pylist(), None]  # the last for the gaps
-    return values, np.from_dlpack(found.indices.cast(pyarrow.int64()).fill_null(len(values) - 1)).astype(np.int64)
+    values, codes = [*found.dictionary.to_pylist(), None], found.indices  # the last value for the gaps
+    if codes.null_count:  # only then, as PyArrow's functions take much memory to load
+        codes = codes.cast(pyarrow.int64()).fill_null(len(values) - 1)
+    return values, np.from_dlpack(codes).astype(np.int64)
 
 
 def _array(column: Any) -> NDArray[Any]:
