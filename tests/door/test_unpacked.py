@@ -250,3 +250,18 @@ def test_blank_images_and_many_labels_of_one_class_are_read():
     np.save("probs.npy", probs)
     parquet(pyarrow.array((np.arange(PIECE) == 0).astype(int)), 1)
     assert read_samples(Path("own.parquet"), Path("probs.npy")).noisy_labels.sum() == 1
+
+
+def test_whichever_byte_of_a_parquet_file_is_damaged_its_columns_are_read_or_it_is_refused():
+    columns = {"label": LABELS, "a": np.linspace(0, 1, len(LABELS)), "b": np.linspace(1, 0, len(LABELS))}
+    pyarrow.parquet.write_table(pyarrow.table(columns), "own.parquet", compression="none", write_statistics=False)
+    whole = Path("own.parquet").read_bytes()
+    refused = 0
+    for place in range(len(whole)):
+        for changed in (0, whole[place] ^ 1, whole[place] ^ 128, 255):
+            Path("own.parquet").write_bytes(whole[:place] + bytes([changed]) + whole[place + 1 :])
+            try:
+                read_probs(Path("own.parquet"), 0)
+            except InputError:
+                refused += 1
+    assert refused > len(whole)

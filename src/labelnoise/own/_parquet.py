@@ -7,7 +7,7 @@ ends the process where these are damaged.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def contents(path: Path, place: int) -> list[Any]:
     if not _is_bytes(kind):
         return [None] * rows
     pieces = _in_pieces(path, field.name, ".bytes" if in_struct else "")
-    values = [value for piece in pieces for value in piece.to_pylist()]
+    values = _whole(field.name, [value for piece in pieces for value in piece.to_pylist()], rows)
     return [value and value["bytes"] for value in values] if in_struct else values
 
 
@@ -116,10 +116,19 @@ def _is_plain(kind: Any) -> bool:
 def _column(file: Any, path: Path, name: str) -> Any:
     import pyarrow
 
-    # Of texts that are stored as what differs from the one before PyArrow makes no dictionary.
-    with suppress(OSError, pyarrow.ArrowNotImplementedError, pyarrow.ArrowCapacityError):
-        return _called(name, file.read([name]))
-    return pyarrow.chunked_array(_in_pieces(path, name))
+    try:
+        found = _called(name, file.read([name]))
+    except (OSError, pyarrow.ArrowNotImplementedError, pyarrow.ArrowCapacityError):
+        # Of texts that are stored as what differs from the one before PyArrow makes no dictionary.
+        found = pyarrow.chunked_array(_in_pieces(path, name))
+    return _whole(name, found, file.metadata.num_rows)
+
+
+def _whole(name: str, values: Any, rows: int) -> Any:
+    """The values of a column, which in a damaged file may be more or fewer than its rows."""
+    if len(values) != rows:
+        raise ValueError(f"column {name} has {len(values):,} values and not {rows:,}")
+    return values
 
 
 def _called(name: str, table: Any) -> Any:
