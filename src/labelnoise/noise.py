@@ -200,10 +200,9 @@ def mean_transition_matrix(probs: ArrayLike, clean_labels: ArrayLike) -> Matrix:
            [0.2, 0.8]])
     """
     rows = _check_probs(probs)
-    n_classes = rows.shape[1]
-    clean = check_labels(clean_labels, n_classes, "clean_labels")
+    clean = check_labels(clean_labels, rows.shape[1], "clean_labels")
     _same_length("rows of probs", rows, "clean_labels", clean)
-    matrix = np.eye(n_classes)
+    matrix = np.eye(rows.shape[1])
     for i in np.unique(clean):
         matrix[i] = rows[clean == i].mean(axis=0)
     return matrix
@@ -223,8 +222,7 @@ def count_transitions(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classe
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     noisy = check_labels(noisy_labels, n_classes, "noisy_labels")
     _same_length("clean_labels", clean, "noisy_labels", noisy)
-    pairs = np.bincount(clean * n_classes + noisy, minlength=n_classes**2)
-    return pairs.reshape(n_classes, n_classes)
+    return np.bincount(clean * n_classes + noisy, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def oracle(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classes: int) -> Matrix:

@@ -114,7 +114,7 @@ STATED = {
     r"two matrices,": [len(ESTIMATION["noises"])],
     r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
     r"[Ss]ix in ten": [10 * noise_rate(TRUTH), 10],
-    r"plain training over 40 runs|with 40 of each": [parameters.defaults("03_correction")["seeds"]],
+    r"plain training over 40 runs|what 40 of each": [parameters.defaults("03_correction")["seeds"]],
     r"median of ten runs|from chance in ten runs|ten runs show no": [parameters.defaults("methods")["seeds"]],
     r"first ten runs of each": [parameters.defaults("methods")["seeds"]],
     r"less than two points above|the two points in the rule": [100 * tables.FAILED],
