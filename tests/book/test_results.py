@@ -44,10 +44,10 @@ def test_a_p_value_has_no_more_digits_than_are_read():
 def test_accuracies_stand_beside_each_other_by_name_and_training():
     named = {("cross-entropy", ""): "none", ("forward", "true"): "T"}
     runs = table(**{"cross-entropy": [0.8, 0.9]}, forward=[0.7, 0.6], mixup=[0.1, 0.2])
-    both = results.of_both_trainings(runs.assign(noise="clean"), runs)
+    both = results.of_trainings({"plain training": runs.assign(noise="clean"), "modern training": runs})
     assert set(both["training"]) == {"modern training"}
     assert both["arm"].iloc[-1] == "mixup"
-    wide = results.beside(results.of_both_trainings(runs, runs), named)
+    wide = results.beside(results.of_trainings({"plain training": runs, "modern training": runs}), named)
     assert sorted(wide) == ["T", "none", "plain T", "plain none"]
     assert wide.loc[("paper-0.6", 1)].round(6).to_dict() == {"T": 60, "none": 90, "plain T": 60, "plain none": 90}
 

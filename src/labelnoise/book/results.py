@@ -57,9 +57,9 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     return shown.set_index(list(shown.columns[:2]))
 
 
-def of_both_trainings(plain: pd.DataFrame, modern: pd.DataFrame) -> pd.DataFrame:
-    """The rows of two tables of `tables.as_table` with noise, with columns ``training`` and ``arm``, its title."""
-    rows = pd.concat([plain.assign(training="plain training"), modern.assign(training="modern training")])
+def of_trainings(by_training: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows of several tables of `tables.as_table` with noise, with columns ``training``, its name, and ``arm``."""
+    rows = pd.concat([table.assign(training=name) for name, table in by_training.items()])
     rows = rows[rows["noise"] != "clean"].reset_index(drop=True)
     return rows.assign(arm=[titles.method_title(*arm) for arm in zip(rows["method"], rows["transition"], strict=True)])
 
@@ -68,7 +68,7 @@ def beside(rows: pd.DataFrame, names: Mapping[tuple[str, str], str]) -> pd.DataF
     """Accuracies in percent after the last epoch: one row per noise and seed, one column per arm that has a name.
 
     Args:
-        rows: as `of_both_trainings` gives it, of one network and data set; in "plain training" a name follows on
+        rows: as `of_trainings` gives it, of one network and data set; in "plain training" a name follows on
             "plain ".
         names: method and source of its T, to a name.
     """
