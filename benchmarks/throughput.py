@@ -1,6 +1,7 @@
 """Images trained per second: the loop people use beside ours, interleaved in one run.
 
-    python benchmarks/throughput.py              # about 10 minutes; writes results/benchmarks/throughput.json
+    python benchmarks/throughput.py              # about 10 minutes; writes results/benchmarks/throughput.json,
+                                                 # or throughput_float32.json where there is no bfloat16
     python benchmarks/throughput.py accuracy     # about 15 minutes; writes results/benchmarks/loader_accuracy.json
 
 (a) torchvision's FashionMNIST with ToTensor and Normalize, a shuffling DataLoader with 0 or 2
@@ -51,7 +52,8 @@ MODELS = ("lenet", "alexnet")
 PROCESSOR_FEATURES = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16", "svebf16"}
 MEAN, DEVIATION = 0.286, 0.353  # of Fashion-MNIST's pixels from 0 to 1
 CORES = os.cpu_count() or 1
-RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "throughput.json"
+NAME = "throughput" if "bfloat16" in PRECISIONS else "throughput_float32"
+RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / f"{NAME}.json"
 
 
 def plain(network: nn.Module) -> nn.Module:
