@@ -18,7 +18,7 @@ from labelnoise.estimators import rule
 from labelnoise.names import PAPER, instance_rate, nominal_rate
 from labelnoise.own import _choice as choice
 from labelnoise.own import suggestions
-from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, LeNet
+from labelnoise.training import METHODS, PROTOCOL, ROUNDS, VALIDATION_SHARE, AlexNet, LeNet
 from labelnoise.training import _graph as graph
 from labelnoise.training import _optimizers as optimizers
 from labelnoise.training._settings import PEAKS
@@ -91,13 +91,14 @@ STATED = {
     r"± 1\.96|1\.96 standard": [round(scipy.stats.norm.ppf((1 + LEVEL) / 2), 2)],
     r"three classes of Fashion-MNIST": [len(data.PAPER_CLASSES)],
     r"their labels with two matrices": [len(PAPER)],
+    r"the three entries in a row": [len(data.PAPER_CLASSES)],
     r"(?i)(all|on|of|in) ten classes|(^|# )ten classes": [data.entry("fashion-mnist").n_classes],
     r"(?i)(on|with|of|##|network,) three classes(?! (of|and on ten))|three-class set": [len(data.PAPER_CLASSES)],
     r"At 0\.6, which is the source": [noise_rate(TRUTH)],
     r"(?i)at the rate 0\.4": [nominal_rate("symmetric-0.4", 3)],
     r"(?i)at the rate 0\.5": [instance_rate("instance-0.5")],
     r"pair flips at the rate 0\.45": [nominal_rate("pair-flip-0.45", 10)],
-    r"sum to more than 0\.6 on average": [choice.ROUGH],
+    r"sum to more than 0\.6, on average": [choice.ROUGH],
     r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
     r"four in ten labels wrong": [10 * instance_rate("instance-0.4"), 10],
     r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
@@ -114,8 +115,10 @@ STATED = {
     r"two matrices,": [len(ESTIMATION["noises"])],
     r"span the 3 to 97 % quantiles": [100 * statistics.QUANTILES[0], 100 * statistics.QUANTILES[-1]],
     r"[Ss]ix in ten": [10 * noise_rate(TRUTH), 10],
-    r"plain training over 40 runs|what 40 of each": [parameters.defaults("03_correction")["seeds"]],
-    r"median of ten runs|from chance in ten runs|ten runs show no": [parameters.defaults("methods")["seeds"]],
+    r"has 40 of forward": [parameters.defaults("03_correction")["seeds"]],
+    r"mean of ten runs|from chance in ten runs|ten runs show no|Fewer than ten runs of each": [
+        parameters.defaults("methods")["seeds"]
+    ],
     r"first ten runs of each": [parameters.defaults("methods")["seeds"]],
     r"less than two points above|the two points in the rule": [100 * tables.FAILED],
     r"by two estimates": [len(parameters.defaults("03_correction")["methods"]) - 1],
@@ -125,6 +128,7 @@ STATED = {
     r"with four methods on four": tried("plain"),
     r"with three methods on two": tried("modern"),
     r"The four methods share": tried("plain")[:1],
+    r"on average over three methods": tried("modern")[:1],
     r"after half of the steps, in place of three tenths": [PEAKS["one-cycle-late"], 10 * PEAKS["one-cycle"]],
     r"half the default rate, and 10 epochs in place of 8": [
         plans.GENTLE.learning_rate / PROTOCOL["alexnet"].learning_rate,
@@ -142,6 +146,7 @@ STATED = {
     r"gains at forty|[Aa]fter forty|with forty|up to forty": [plans.LONG.epochs],
     r"at a quarter of the default": [plans.LONG.learning_rate / PROTOCOL["lenet"].learning_rate],
     r"on 256 images": [PROTOCOL["alexnet"].batch_size],
+    r"with five convolutions": [sum("Conv" in type(layer).__name__ for layer in AlexNet(n_classes=3).features)],
     r"the six channels": [LeNet(n_classes=3).features[0].out_channels],
     r"two tuning seeds": [len(tuning.SEEDS)],
     r"four at random": [written(tuning.study, r"n_startup_trials=(\d+)") - 1],

@@ -258,10 +258,11 @@ def test_a_noise_that_has_no_rate_is_named(noise, tiny, made_up):
 def a_run(made_up, asked, noisy, clean, **fields):
     """A record whose accuracies on noisy validation and clean test labels after each epoch are these."""
     history = {**HISTORY, "noisy_validation_accuracy": noisy, "clean_test_accuracy": clean}
-    return made_up(asked, history=history, transition_matrices={"confident-learning": SYMMETRIC}, **fields)
+    return made_up(asked, history=history, transition_matrices=dict.fromkeys(READ, SYMMETRIC), **fields)
 
 
 SYMMETRIC = [[0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6]]
+READ = ("oracle", "confident-learning")
 
 
 def test_a_gain_is_foretold_by_noisy_labels_alone(tiny, made_up):
@@ -278,7 +279,15 @@ def test_a_gain_is_foretold_by_noisy_labels_alone(tiny, made_up):
     assert row["verdict"] == "gain"  # as 20 points are more than 14.1
     assert row["told"]
     assert row["right"]
+    assert not row["failed"]
     assert list(rule_tables.predicted_gains([plain])) == list(row)
+
+
+def test_a_run_that_fails_is_told_by_noisy_labels_alone(tiny, made_up):
+    plain = a_run(made_up, tiny(seed=1), [0.5, 0.5, 0.5], [0.8, 0.8, 0.8])
+    fallen = a_run(made_up, tiny(seed=1, method="forward", transition="true"), [0.5, 0.5, 0.34], [0.8, 0.8, 0.9])
+    (row,) = rule_tables.predicted_gains([plain, fallen]).to_dict("records")
+    assert row["failed"]  # always to name one of three classes is right in 0.333
 
 
 def test_of_a_refit_the_gain_over_a_refit_is_measured_and_nothing_foretold(tiny, made_up):
@@ -314,23 +323,26 @@ def test_how_often_the_rule_is_right_is_counted_by_the_size_of_the_gain():
     assert rule_tables.rightness(judged(rows)).values.tolist() == [[1, 0, 0], [2, 2, 2], [2, 1, 0], [5, 3, 2]]
 
 
-def test_a_cell_has_the_mean_margin_and_gain_of_its_runs():
+def test_a_cell_has_the_mean_margin_and_gain_of_its_runs_and_the_gain_without_those_that_failed():
     cell = ["usual", "d", "lenet", "paper-0.5", "forward", "true"]
-    rows = pd.DataFrame([[*cell, 8, 0.2, 1.0], [*cell, 8, 0.4, 3.0], [*cell[:-1], "oracle", 8, 0.2, -1.0]],
-                        columns=["training", "dataset", *tables.ARM_COLUMNS, "epochs", "margin", "gain"])  # fmt: skip
+    runs = [[*cell, 8, 0.2, -9.0, True], [*cell, 8, 0.4, 3.0, False], [*cell[:-1], "oracle", 8, 0.2, -1.0, False]]
+    columns = ["training", "dataset", *tables.ARM_COLUMNS, "epochs", "margin", "gain", "failed"]
+    rows = pd.DataFrame(runs, columns=columns)
     assert rule_tables.by_margin(rows).values.tolist() == [
-        [*cell, 8, pytest.approx(0.3), 2.0, 2],
-        [*cell[:-1], "oracle", 8, 0.2, -1.0, 1],
+        [*cell, 8, pytest.approx(0.3), -3.0, 1.5, 2],
+        [*cell[:-1], "oracle", 8, 0.2, -1.0, -1.0, 1],
     ]
 
 
-def test_the_rule_stands_beside_correcting_always_in_long_training_and_never():
-    cells = pd.DataFrame({"margin": [0.1, 0.2, 0.3, 0.6, 0.7], "gain": [4.0, -2.0, 1.0, 0.5, -0.1]})
+def test_the_rule_stands_beside_its_rivals():
+    gain = [4.0, -2.0, 1.0, 0.5, -0.1]
+    cells = pd.DataFrame({"margin": [0.1, 0.2, 0.3, 0.6, 0.7], "gain": gain, "kept": [4.0, 1.5, 1.0, 0.5, -0.1]})
     found = rule_tables.choices(cells.assign(epochs=[40, 8, 20, 8, 20]))
-    assert found.index.tolist() == ["correct always", "follow the rule", "correct in long training", "never correct"]
-    assert found["better"].tolist() == [3, 3, 3, 2]
-    assert found["misses"].tolist() == [1, 1, 0, 1]
-    assert found["gives away"].tolist() == pytest.approx([2.1 / 5, 2.5 / 5, 0.6 / 5, 5.5 / 5])
+    simple = ["correct always", "follow the rule", "correct in long training", "never correct"]
+    assert found.index.tolist() == ["correct unless the run fails", *simple]
+    assert found["better"].tolist() == [4, 3, 3, 3, 2]
+    assert found["misses"].tolist() == [0, 1, 1, 0, 1]
+    assert found["gives away"].tolist() == pytest.approx([-1.4 / 5, 2.1 / 5, 2.5 / 5, 0.6 / 5, 5.5 / 5])
 
 
 def test_how_far_a_setting_is_behind_is_told_for_each_method_of_one_training():

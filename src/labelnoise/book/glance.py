@@ -18,7 +18,7 @@ NONE: Mapping[str, float] = types.MappingProxyType({})
 
 @styled
 def at_a_glance(table: pd.DataFrame) -> Figure:
-    """The median accuracy of a few methods on each network and noise, on one line each, and the clean ceilings.
+    """The mean accuracy of a few methods on each network and noise, on one line each, and the clean ceilings.
 
     Args:
         table: rows of `tables.as_table`, with a column ``name``: what a dot is called, from the plainest to the best.
@@ -26,7 +26,7 @@ def at_a_glance(table: pd.DataFrame) -> Figure:
     """
     table = table.assign(accuracy=100 * table["last_accuracy"])
     noisy = table[table["noise"] != "clean"]
-    drawn = table.groupby(["model", "noise", "name"], sort=False)["accuracy"].median().reset_index()
+    drawn = table.groupby(["model", "noise", "name"], sort=False)["accuracy"].mean().reset_index()
     cells = list(dict.fromkeys(zip(noisy["model"], noisy["noise"], strict=True)))
     colours = dict(zip(noisy["name"].unique(), [GREY, *PALETTE], strict=False))
     figure, axes = new_axes(drawn, 1, 1, 7.2, 0.62 * len(cells) + 1.5)

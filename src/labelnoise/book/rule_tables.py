@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from labelnoise.book.tables import ARM_COLUMNS
+from labelnoise.book.tables import ARM_COLUMNS, failed
 from labelnoise.estimators import rule
 from labelnoise.training import method
 from labelnoise.trials import Record, Trial, n_validation
@@ -27,7 +27,8 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
     Returns:
         Columns training, dataset, model, noise, method, transition, seed; how many ``epochs`` the training had; the
         ``margin`` of T (see `rule.margin`); in points of accuracy the ``gain``, what is ``predicted`` (see
-        `rule.slope`) and its ``resolution``; the ``verdict``, whether one is ``told``, and whether it is ``right``.
+        `rule.slope`) and its ``resolution``; the ``verdict``, whether one is ``told``, and whether it is ``right``; and
+        whether the run ``failed`` (`tables.failed`).
     """
     done = [record for record in records if not method(record.trial.method).folds]
     plain = {_together(record.trial): record for record in done if record.trial.method == "cross-entropy"}
@@ -44,6 +45,7 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         "verdict",
         "told",
         "right",
+        "failed",
     ]
     rows = []
     for record in done:
@@ -67,10 +69,11 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
                 "epochs": asked.settings.epochs, "margin": rule.margin(matrix), "gain": gain,
                 "predicted": predicted, "resolution": resolution,
                 "verdict": verdict, "told": told, "right": told and np.sign(predicted) == np.sign(gain),
+                "failed": failed(record),
             }
         )  # fmt: skip
     # Also where there are no rows, as a table with others would otherwise hold objects.
-    return pd.DataFrame(rows, columns=columns).astype({"told": bool, "right": bool})
+    return pd.DataFrame(rows, columns=columns).astype({"told": bool, "right": bool, "failed": bool})
 
 
 def _together(asked: Trial) -> tuple[object, ...]:
@@ -89,35 +92,36 @@ def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
         rows: as `predicted_gains` gives it.
 
     Returns:
-        Columns training, dataset, model, noise, method, transition, epochs, ``margin``, ``gain`` and ``n``.
+        Columns training, dataset, model, noise, method, transition, epochs, ``margin``, ``gain``, ``kept`` and ``n``.
+        What is kept is the gain with the uncorrected network in place of runs that failed.
     """
-    cells = rows.groupby(["training", "dataset", *ARM_COLUMNS, "epochs"], sort=False)
-    return cells.agg(margin=("margin", "mean"), gain=("gain", "mean"), n=("gain", "size")).reset_index()
+    kept = rows.assign(kept=rows["gain"].mask(rows["failed"], 0.0))
+    cells = kept.groupby(["training", "dataset", *ARM_COLUMNS, "epochs"], sort=False)
+    means = {name: (name, "mean") for name in ("margin", "gain", "kept")}
+    return cells.agg(**means, n=("gain", "size")).reset_index()
 
 
 def choices(cells: pd.DataFrame) -> pd.DataFrame:
-    """What comes of correcting always, where the margin is at most `rule.BOUND`, in long training, and never.
+    """What comes of correcting unless the run fails, always, where the margin is small, in long training, and never.
 
     Args:
         cells: as `by_margin` gives it.
 
     Returns:
-        One row per choice, with columns ``better``, the number of cells in which the choice is the better one;
-        ``misses``, in which the other is better by more than a point; and in points of accuracy what the choice ``gives
-        away`` against the better one, the mean over the cells.
+        One row per choice, with columns ``better``, the number of cells in which it reaches the better one of always
+        and never; ``misses``, in which it stays more than a point behind that; and in points of accuracy what the
+        choice ``gives away`` against it, the mean over the cells.
     """
-    rows = {}
-    always, close = np.ones(len(cells), dtype=bool), (cells["margin"] <= rule.BOUND).to_numpy()
-    long = (cells["epochs"] >= LONG).to_numpy()
-    corrected = {
-        "correct always": always,
-        "follow the rule": close,
-        "correct in long training": long,
-        "never correct": ~always,
+    gain = cells["gain"]
+    gained = {
+        "correct unless the run fails": cells["kept"],
+        "correct always": gain,
+        "follow the rule": gain.where(cells["margin"] <= rule.BOUND, 0.0),
+        "correct in long training": gain.where(cells["epochs"] >= LONG, 0.0),
+        "never correct": 0.0 * gain,
     }
-    for choice, chosen in corrected.items():
-        lost = cells["gain"].clip(lower=0) - np.where(chosen, cells["gain"], 0)
-        rows[choice] = [((cells["gain"] > 0) == chosen).sum(), (lost > 1).sum(), lost.mean()]
+    lost = {choice: gain.clip(lower=0) - points for choice, points in gained.items()}
+    rows = {choice: [(behind <= 0).sum(), (behind > 1).sum(), behind.mean()] for choice, behind in lost.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["better", "misses", "gives away"])
 
 
