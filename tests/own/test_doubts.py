@@ -1,5 +1,6 @@
 """Each warning comes where it is due, and not where it isn't."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -11,7 +12,7 @@ from labelnoise import cli, confident_learning, corrupt, pair_flip, symmetric
 from labelnoise.own import doubts
 from labelnoise.own._text import as_text
 from labelnoise.own.estimate import estimate
-from labelnoise.own.report import Report, at_least_counted
+from labelnoise.own.report import at_least_counted
 
 K, N = 4, 4000
 NAMES = ("ant", "bee", "cat", "dog")
@@ -162,5 +163,6 @@ def test_a_name_in_a_warning_does_not_steer_a_terminal():
     bounds = at_least_counted(np.eye(2), np.zeros((2, 2)), np.array([5, 5]))
     warnings = doubts.doubts_of_matrix(np.repeat([0, 1], 5), ("a\x1b[2J", "b"), bounds)
     assert warnings
-    said = as_text(Report("", ("a", "b"), np.array([5, 5]), bounds, (), warnings=warnings))
+    report = estimate(np.full((10, 2), 0.5), np.repeat([0, 1], 5), ("a", "b"), "confident-learning")
+    said = as_text(dataclasses.replace(report, warnings=warnings))
     assert all(letter.isprintable() or letter == "\n" for letter in said)

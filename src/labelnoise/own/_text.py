@@ -21,11 +21,10 @@ def as_text(report: Report) -> str:
     classes, found, of_all = report.classes(), shown(report.confusions(), "share"), ""
     said = [*(textwrap.fill(f"WARNING: {text}", WIDTH) for text in report.warnings)]
     said += [report.title, textwrap.fill(headline(report), WIDTH)]
-    if report.suggestions is not None:
-        clearest = few(report.suggestions)
-        said += [f"Labels that are likely wrong, the clearest first{': none' if clearest.empty else ''}"]
-        said += [] if clearest.empty else [_table(clearest)]
-        said += [textwrap.fill(rule(report.suggestions, report.threshold), WIDTH)]
+    clearest = few(report.suggestions)
+    said += [f"Labels that are likely wrong, the clearest first{': none' if clearest.empty else ''}"]
+    said += [] if clearest.empty else [_table(clearest)]
+    said += [textwrap.fill(rule(report.suggestions, report.threshold), WIDTH)]
     if len(names) <= WHOLE_T:
         half = np.maximum(high - estimate, estimate - low)  # one side may be cut off at 0 or 1
         frame = pd.DataFrame(np.vectorize("{:.1f} ± {:.1f}".format)(100 * estimate, 100 * half), columns=names)

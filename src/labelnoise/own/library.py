@@ -108,7 +108,6 @@ def estimate(
     names = tuple(map(str, pred_probs.columns)) if hasattr(pred_probs, "columns") else None
     samples = matched(column, Columns(as_array(pred_probs, "pred_probs"), names, "pred_probs"))
     report = estimate_command.estimate_of(samples, estimator, threshold)
-    assert report.suggestions is not None
     changed = changes(report.suggestions, threshold)
     first = dict(zip(samples.class_names, np.unique(samples.noisy_labels, return_index=True)[1], strict=True))
     cleaned = given.copy()
@@ -199,5 +198,4 @@ def train(
         begin = Progress
     found, report = train_command.trained_report(own, network, method, seed, begin, device=device, workers=workers)
     handed_over = train_command.network_of(own, found, network, image_size)
-    assert report.suggestions is not None
     return Training(handed_over, report, report.suggestions, found)

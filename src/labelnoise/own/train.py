@@ -16,11 +16,11 @@ from labelnoise.errors import InputError, MismatchError
 from labelnoise.own import images as image_files
 from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_method, compared
 from labelnoise.own._networks import check_network, network_maker
-from labelnoise.own._outputs import check_folder, write_folder
+from labelnoise.own._outputs import check_folder
 from labelnoise.own._settings import scaled_settings
 from labelnoise.own._terminal import lines
 from labelnoise.own.images import OwnSet
-from labelnoise.own.suggestions import add_threshold, check_threshold
+from labelnoise.own.suggestions import add_threshold, check_threshold, ranked
 from labelnoise.training import MODELS, method
 
 if TYPE_CHECKING:
@@ -65,13 +65,6 @@ def check_names(network: str, name: str) -> None:
     """
     check_network(network)
     check_method(name)
-
-
-def suggestions(own: OwnSet, found: Findings) -> pd.DataFrame:
-    """One row per image, the clearest of those whose label is likely wrong first."""
-    from labelnoise.own.suggestions import ranked
-
-    return ranked(own.noisy_labels, own.class_names, found.judged, image=own.image_names)
 
 
 def trained_report(
@@ -162,8 +155,8 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     told = tuple(copies(own))
     told += doubts_of_matrix(own.noisy_labels, own.class_names, bounds)
     told += tuple(image_dependent(found.probs, own.noisy_labels, np.eye(n_classes)))
-    said, listed = own.decisions, suggestions(own, found)
-    return Report(title, own.class_names, counts, bounds, notes, found.gain, said, told, listed)
+    listed = ranked(own.noisy_labels, own.class_names, found.judged, image=own.image_names)
+    return Report(title, own.class_names, counts, bounds, notes, listed, found.gain, own.decisions, told)
 
 
 def measured(own: OwnSet, found: Findings) -> dict[str, float]:
@@ -207,24 +200,15 @@ def run(options: argparse.Namespace) -> int:
     trained, report = trained_report(own, *asked, device=options.device, workers=options.workers)
     report = replace(report, threshold=options.threshold)
 
-    from labelnoise.own._page import page, pictures_of
+    from labelnoise.own import _page
     from labelnoise.own._text import as_text
-    from labelnoise.own.report import as_arrays, as_json
-    from labelnoise.own.suggestions import files as suggestion_files
 
     network = network_of(own, trained, options.network, options.image_size)
-    found, ranked = measured(own, trained), report.suggestions
-    assert ranked is not None
-    facts = as_table(found)
-    files = {
-        "report.html": page(report, facts, pictures_of(own, ranked)),
-        **suggestion_files(ranked, report.threshold),
-        "model.safetensors": network.as_bytes(),
-        **as_arrays(report),
-    }
-    write_folder(options.out, as_json(report) | found | network.about, files)
-    print(as_text(report), "", facts.to_string(index=False, header=False), "", sep="\n")
-    print(f"Written to {options.out}: report.json, {', '.join(files)}.")
+    found = measured(own, trained)
+    facts, pictures = as_table(found), _page.pictures_of(own, report.suggestions)
+    model = {"model.safetensors": network.as_bytes()}
+    written = _page.write(options.out, report, facts, pictures, found | network.about, **model)
+    print(as_text(report), "", facts.to_string(index=False, header=False), "", written, sep="\n")
     return 0
 
 
