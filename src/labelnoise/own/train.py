@@ -187,7 +187,8 @@ def run(options: argparse.Namespace) -> int:
     check_whole(options.seed, "--seed", 0)
     if options.workers is not None:
         check_whole(options.workers, "--workers", 1)
-    own = image_files.read(options)
+    asked = {"label_column": options.label_column, "image_size": options.image_size}
+    own = image_files.read_images(options.data, options.labels, **asked)
 
     def begin(total: int) -> Progress:
         # Only now is it certain that there is no mistake.
@@ -196,8 +197,8 @@ def run(options: argparse.Namespace) -> int:
 
         return Progress(total)
 
-    asked = (options.network, options.method, options.seed, begin)
-    trained, report = trained_report(own, *asked, device=options.device, workers=options.workers)
+    how = (options.network, options.method, options.seed, begin)
+    trained, report = trained_report(own, *how, device=options.device, workers=options.workers)
     report = replace(report, threshold=options.threshold)
 
     from labelnoise.own import _page
@@ -214,7 +215,10 @@ def run(options: argparse.Namespace) -> int:
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
-    image_files.add_arguments(command)
+    command.add_argument("data", type=Path, metavar="DATA", help="an .npz, a folder, a Parquet file or an .npy")
+    command.add_argument("labels", type=Path, nargs="?", metavar="LABELS", help="the labels, if DATA is an .npy")
+    command.add_argument("--label-column", metavar="NAME", help="the column of the labels, in a table of several")
+    command.add_argument("--image-size", type=int, metavar="PIXELS", help="bring all images to this size, square")
     known = f"{', '.join(MODELS)}, a classifier of torchvision such as resnet18, or MODULE:FUNCTION, whose code is run "
     known += "with all that you may do, so name only code that you trust (default lenet)"
     command.add_argument("--network", default="lenet", metavar="NAME", help=known)
