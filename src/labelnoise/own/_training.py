@@ -15,12 +15,12 @@ from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
 from labelnoise.estimators.rule import predicted_gain
 from labelnoise.noise import Labels, derive_seed
-from labelnoise.own._choice import Shown, better_epoch, choose, in_order
+from labelnoise.own._choice import Shown, choose, in_order
 from labelnoise.own._findings import Trained
-from labelnoise.own._graph import graph_of
 from labelnoise.own._methods import AUTO, PLAIN, compared
+from labelnoise.own._networks import Make
 from labelnoise.own._settings import OwnSettings
-from labelnoise.own._tasks import FOLDS, Make, Trainings
+from labelnoise.own._tasks import FOLDS, Trainings, graph_of
 from labelnoise.own._workers import Images, side_by_side
 from labelnoise.statistics import Interval
 from labelnoise.training import (
@@ -91,11 +91,11 @@ def train(
         first, plain = (trainings.fit(PLAIN, how) for how in (settings.plain, settings.modern))
         smooth = submit(graph_of, trainings.seed) if any(method(each).needs_soft_labels for each in names) else None
         phase("estimating T")
-        turns = trainings.alternation(first.result())
+        turns = trainings.alternation(first())
         phase("comparing methods" if len(names) > 1 else "training")
         needs = {each: trainings.needs(each, turns.transition_matrix, plain, smooth) for each in names}
         others = {each: trainings.fit(each, settings.modern, **needs[each]) for each in names if each != PLAIN}
-        done = {each: later.result() for each, later in ({PLAIN: plain} | others).items()}
+        done = {each: later() for each, later in ({PLAIN: plain} | others).items()}
         shown = {each: _shown(each, fit, held_out) for each, fit in done.items()}
         ordered, because = in_order(names, turns.deviation)
         choice = choose([shown[each] for each in ordered], noisy, left_out, because) if name == AUTO else None
@@ -124,12 +124,13 @@ def _travels(network: nn.Module) -> bool:
 
 def _shown(name: str, fit: Fit, held_out: Split) -> Shown:
     """What the better of its two networks says of images held out: after the epoch of least loss, or the last."""
-    last = len(fit.history) - 1
-    of_last = Shown(name, last, predict_probs(fit.model, held_out.images))
-    if fit.best_epoch == last:
-        return of_last
-    of_best = Shown(name, fit.best_epoch, predict_probs(fit.best_model, held_out.images))
-    return better_epoch(of_best, of_last, held_out.noisy_labels.cpu().numpy())
+    best, last = (
+        Shown(name, epoch, predict_probs(network, held_out.images))
+        for epoch, network in ((fit.best_epoch, fit.best_model), (len(fit.history) - 1, fit.model))
+    )
+    labels = held_out.noisy_labels.cpu().numpy()
+    hits = [(each.probs.argmax(axis=1) == labels).mean() for each in (best, last)]
+    return last if hits[1] >= hits[0] else best
 
 
 def _network_of(fit: Fit, shown: Shown) -> nn.Module:
