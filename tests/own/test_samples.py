@@ -164,8 +164,8 @@ def test_a_name_of_a_column_that_goes_over_two_lines_is_told_on_one(content, tmp
 
 
 def test_names_that_are_bytes_are_read_as_utf_8():
-    names, codes = array_labels(np.array(["Mäntel".encode(), b"Hosen", b"Hosen"]), "labels.npy")
-    assert [names[code] for code in codes] == ["Mäntel", "Hosen", "Hosen"]
+    labels = array_labels(np.array(["Mäntel".encode(), b"Hosen", b"Hosen"]), "labels.npy")
+    assert [labels.texts[code] for code in labels.codes] == ["Mäntel", "Hosen", "Hosen"]
 
 
 def test_texts_of_code_points_that_there_are_not_are_refused():

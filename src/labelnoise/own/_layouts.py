@@ -14,7 +14,7 @@ from labelnoise._files import opened_npz, read_member
 from labelnoise.errors import InputError
 from labelnoise.own._pixels import Pixels, as_pixels
 from labelnoise.own._tables import reading
-from labelnoise.own._tabular import LabelColumn, array_labels, label_column, npy, read_labels
+from labelnoise.own._tabular import LabelColumn, array_labels, npy, read_labels
 
 # Of each layout its title, the keys of images and labels, and those of test images and labels.
 LAYOUTS = (
@@ -109,7 +109,7 @@ def checked_labels(labels: NDArray[Any], source: str, name: str) -> LabelColumn:
         raise InputError(f"{name} has {labels[row]} in row {row}; a label is a name or a whole number from 0 up.")
     one_hot = labels.ndim == 2 and labels.shape[1] > 1
     said = (f"{source} has a column for each class, with a 1 for the label.",) if one_hot else ()
-    return label_column(*array_labels(labels, source), source, said)
+    return array_labels(labels, source, said)
 
 
 def from_npy(path: Path, labels: Path, wanted: str | None = None) -> Found:

@@ -16,6 +16,8 @@ from labelnoise._checks import check_size
 from labelnoise.errors import InputError
 
 AT_ONCE = 2**16  # rows at most, where they are read in pieces
+BYTES = {"binary", "large_binary", "binary_view"}  # types by what Arrow calls them
+TEXTS = {"string", "large_string", "string_view"} | BYTES
 
 
 def names(path: Path) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ def contents(path: Path, place: int) -> list[Any]:
         field, rows = file.schema_arrow.field(place), file.metadata.num_rows
     in_struct = pyarrow.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
     kind = field.type.field("bytes").type if in_struct else field.type
-    if not _is_bytes(kind):
+    if str(kind) not in BYTES:
         return [None] * rows
     pieces = _in_pieces(path, field.name, ".bytes" if in_struct else "")
     values = _whole(field.name, [value for piece in pieces for value in piece.to_pylist()], rows)
@@ -87,21 +89,9 @@ def _texts_once(path: Path) -> Iterator[Any]:
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path) as file:
-        texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+        texts = [field.name for field in file.schema_arrow if str(field.type) in TEXTS]
     with pyarrow.parquet.ParquetFile(path, read_dictionary=texts) as file:
         yield file
-
-
-def _is_text(kind: Any) -> bool:
-    from pyarrow import types
-
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or _is_bytes(kind)
-
-
-def _is_bytes(kind: Any) -> bool:
-    from pyarrow import types
-
-    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
 
 
 def _is_plain(kind: Any) -> bool:
@@ -109,7 +99,7 @@ def _is_plain(kind: Any) -> bool:
     from pyarrow import types
 
     if types.is_dictionary(kind):
-        return _is_text(kind.value_type) or _is_plain(kind.value_type)
+        return str(kind.value_type) in TEXTS or _is_plain(kind.value_type)
     return types.is_primitive(kind) or types.is_decimal(kind) or types.is_null(kind)
 
 

@@ -134,21 +134,18 @@ def read_labels(path: Path, wanted: str | None = None, taken: Collection[int] = 
     Raises:
         InputError: not such a file, or a missing label; rows are counted from 0, without a header.
     """
-    said: tuple[str, ...] = ()
     with reading(path):
         if path.suffix.lower() == ".npy":
             check_no_column(path, wanted)
-            values, codes = array_labels(npy(path), str(path))
+            found = array_labels(npy(path), str(path))
         else:
-            values, codes, said = _column_labels(open_table(path), wanted, taken)
-    if not len(codes):
+            found = _column_labels(open_table(path), wanted, taken)
+    if not len(found.codes):
         raise InputError(f"{path} has no labels, a header at most; write one label per row.")
-    return label_column(values, codes, str(path), said)
+    return found
 
 
-def _column_labels(
-    table: Table, wanted: str | None, taken: Collection[int]
-) -> tuple[list[Any], NDArray[np.int64], tuple[str, ...]]:
+def _column_labels(table: Table, wanted: str | None, taken: Collection[int]) -> LabelColumn:
     place, skip = label_place(table, wanted, taken)
     column, said = table.texts(place, skip), table.said
     if len(table.fields) > 1:
@@ -157,10 +154,10 @@ def _column_labels(
     elif table.delimiter and not skip and not is_number(table.fields[0]):
         # A word that does not come again is the name of an only column.
         column = column.slice(int(table.fields[0] not in {str(value).strip() for value in column.slice(1).unique()}))
-    return *encoded(column), said
+    return _column(*encoded(column), str(table.path), said)
 
 
-def label_column(values: Sequence[Any], codes: NDArray[np.int64], source: str, said: tuple[str, ...]) -> LabelColumn:
+def _column(values: Sequence[Any], codes: NDArray[np.int64], source: str, said: tuple[str, ...]) -> LabelColumn:
     """Labels by their different values and the place of each row's among them.
 
     Raises:
@@ -176,16 +173,17 @@ def label_column(values: Sequence[Any], codes: NDArray[np.int64], source: str, s
     return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), source, said)
 
 
-def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[np.int64]]:
-    """The different values of an array of labels, and the place of each sample's among them.
+def array_labels(labels: NDArray[Any], source: str, said: tuple[str, ...] = ()) -> LabelColumn:
+    """The labels in an array.
 
     Args:
         labels: shape (n_samples,) or (n_samples, 1), numbers or texts; or (n_samples, n_classes), each row one 1 and
             zeros.
         source: what messages call it.
+        said: what is to be told of it.
 
     Raises:
-        InputError: an array of another shape or type.
+        InputError: an array of another shape or type, or a missing label.
     """
     array = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     in_columns = array.ndim == 2 and array.shape[1] > 0 and array.dtype.kind in "biuf"
@@ -193,7 +191,8 @@ def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[
         array = array.argmax(axis=1)
     if array.ndim == 1 and array.dtype.kind == "O":  # as pandas has texts
         places = {value: place for place, value in enumerate(dict.fromkeys(array.tolist()))}
-        return list(places), np.array([places[value] for value in array.tolist()], dtype=np.int64)
+        codes = np.array([places[value] for value in array.tolist()], dtype=np.int64)
+        return _column(list(places), codes, source, said)
     if array.ndim != 1 or array.dtype.kind not in "biufUS":
         raise InputError(f"{source} must hold one label per sample, not {labels.dtype} of shape {labels.shape}.")
     if array.dtype.kind == "S":
@@ -206,7 +205,7 @@ def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[
         names = values.tolist()
     except (SystemError, ValueError):  # NumPy reads code points that there are not
         raise InputError(f"{source} has texts that are not Unicode; save it again.") from None
-    return list(names), codes.astype(np.int64)
+    return _column(names, codes.astype(np.int64), source, said)
 
 
 def npy(path: Path) -> NDArray[Any]:

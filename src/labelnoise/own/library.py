@@ -15,7 +15,7 @@ from labelnoise.own import train as train_command
 from labelnoise.own._methods import check_device, check_method
 from labelnoise.own._probs import Columns
 from labelnoise.own._samples import matched
-from labelnoise.own._tabular import array_labels, label_column
+from labelnoise.own._tabular import array_labels
 from labelnoise.own.images import from_arrays
 from labelnoise.own.suggestions import THRESHOLD, changes, check_threshold
 
@@ -104,9 +104,8 @@ def estimate(
     estimate_command.known(estimator)
     check_threshold(threshold, "threshold")
     given = as_array(labels, "labels")
-    column = label_column(*array_labels(given, "labels"), "labels", ())
     names = tuple(map(str, pred_probs.columns)) if hasattr(pred_probs, "columns") else None
-    samples = matched(column, Columns(as_array(pred_probs, "pred_probs"), names, "pred_probs"))
+    samples = matched(array_labels(given, "labels"), Columns(as_array(pred_probs, "pred_probs"), names, "pred_probs"))
     report = estimate_command.estimate_of(samples, estimator, threshold)
     changed = changes(report.suggestions, threshold)
     first = dict(zip(samples.class_names, np.unique(samples.noisy_labels, return_index=True)[1], strict=True))
