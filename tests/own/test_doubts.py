@@ -10,7 +10,7 @@ import pytest
 
 from labelnoise import cli, confident_learning, corrupt, pair_flip, symmetric
 from labelnoise.own import doubts
-from labelnoise.own._text import as_text
+from labelnoise.own._terminal import as_text
 from labelnoise.own.estimate import estimate
 from labelnoise.own.report import at_least_counted
 

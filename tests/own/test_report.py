@@ -15,8 +15,7 @@ from PIL import Image
 from labelnoise.names import named
 from labelnoise.own import _page
 from labelnoise.own._page import page, pictures_of
-from labelnoise.own._terminal import lines
-from labelnoise.own._text import as_text
+from labelnoise.own._terminal import as_text, lines
 from labelnoise.own.images import OwnSet
 from labelnoise.own.report import Report, advice, at_least_counted, headline
 from labelnoise.statistics import Interval, interval

@@ -9,8 +9,7 @@ from strategies import answered
 
 from labelnoise import cli
 from labelnoise.errors import InputError
-from labelnoise.own._probs import read_probs
-from labelnoise.own._samples import read_samples
+from labelnoise.own._samples import read_probs, read_samples
 from labelnoise.own._tabular import array_labels, read_labels
 
 NAMES = ("cat", "dog", "owl")

@@ -16,8 +16,8 @@ from labelnoise._threads import one_thread
 from labelnoise.estimators import Floats, clean_posterior, confident_learning
 from labelnoise.noise import derive_seed
 from labelnoise.own._choice import Shown
+from labelnoise.own._methods import OwnSettings
 from labelnoise.own._networks import Make
-from labelnoise.own._settings import OwnSettings
 from labelnoise.own._workers import Images, Later, Submit
 from labelnoise.training import (
     METHODS,

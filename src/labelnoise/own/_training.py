@@ -16,12 +16,11 @@ from labelnoise.errors import InputError
 from labelnoise.estimators.rule import predicted_gain
 from labelnoise.noise import Labels, derive_seed
 from labelnoise.own._choice import Shown, choose, in_order
-from labelnoise.own._findings import Trained
-from labelnoise.own._methods import AUTO, PLAIN, compared
+from labelnoise.own._methods import AUTO, PLAIN, OwnSettings, compared
 from labelnoise.own._networks import Make
-from labelnoise.own._settings import OwnSettings
 from labelnoise.own._tasks import FOLDS, Trainings, graph_of
 from labelnoise.own._workers import Images, side_by_side
+from labelnoise.own.kept import Trained
 from labelnoise.statistics import Interval
 from labelnoise.training import (
     Fit,
@@ -36,7 +35,7 @@ from labelnoise.training import (
 from labelnoise.transitions import Matrix
 
 if TYPE_CHECKING:
-    from labelnoise.own._progress import Progress
+    from labelnoise.own._terminal import Progress
 
 
 def epochs_in_all(names: Sequence[str], settings: OwnSettings) -> int:

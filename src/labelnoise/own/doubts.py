@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labelnoise.estimators import Bounds, Floats, row_blocks
+from labelnoise.estimators import Bounds, Floats
 from labelnoise.noise import Labels
 from labelnoise.own._tabular import listed
 from labelnoise.own.sameness import LEAST_SAMPLES, flat
@@ -29,7 +29,7 @@ MOST_ROWS, MOST_CLASSES = 20_000, 1000  # that the test for noise by sample take
 
 @dataclass(frozen=True)
 class Seen:
-    """What one pass over probabilities and labels gives.
+    """What probabilities and labels look like.
 
     Attributes:
         guesses, top: the likeliest class of each sample and its probability, shape (n_samples,).
@@ -44,15 +44,9 @@ class Seen:
 
 
 def seen(pred_probs: Floats, noisy_labels: Labels) -> Seen:
-    """One pass over the rows, of shape (n_samples, n_classes), with the labels of shape (n_samples,)."""
-    n, n_classes = pred_probs.shape
-    guesses, top, sums = np.empty(n, np.int64), np.empty(n), np.zeros(n_classes)
-    for block in row_blocks(pred_probs):
-        rows = pred_probs[block]
-        guesses[block] = rows.argmax(axis=1)
-        top[block] = rows[np.arange(len(rows)), guesses[block]]
-        sums += rows.sum(axis=0, dtype=np.float64)
-    return Seen(guesses, top, sums / n, noisy_labels)
+    """What there is to see in rows of shape (n_samples, n_classes), and labels of shape (n_samples,)."""
+    means = pred_probs.mean(axis=0, dtype=np.float64)
+    return Seen(pred_probs.argmax(axis=1), pred_probs.max(axis=1).astype(np.float64), means, noisy_labels)
 
 
 def doubts(pred_probs: Floats, noisy_labels: Labels, names: Sequence[str], bounds: Bounds) -> tuple[str, ...]:
@@ -120,24 +114,22 @@ def another_order(found: Seen, names: Sequence[str]) -> Iterator[str]:
     that must be below `SURE`.
     """
     import scipy.optimize
+    from scipy.sparse.csgraph import connected_components
 
     n_classes = len(names)
     joint = np.bincount(found.guesses * n_classes + found.labels, minlength=n_classes**2).reshape(n_classes, -1)
     order = scipy.optimize.linear_sum_assignment(joint, maximize=True)[1]
-    moved, left = [], set(np.flatnonzero(order != np.arange(n_classes)).tolist())
-    while left:
-        cycle = [left.pop()]
-        while (following := int(order[cycle[-1]])) != cycle[0]:
-            cycle.append(following)
-            left.remove(following)
+    moved, rows = [], np.arange(n_classes)
+    n_cycles, cycle_of = connected_components(scipy.sparse.csr_array((np.ones(n_classes), (rows, order))))
+    for k in range(n_cycles):
+        cycle = np.flatnonzero(cycle_of == k).tolist()
         b, c = int(joint[cycle, order[cycle]].sum()), int(joint[cycle, cycle].sum())
         if b > c and len(cycle) * math.log(n_classes) - (b - c) ** 2 / (2 * (b + c)) < math.log(SURE):
             moved += cycle
     if moved:
         moved.sort()
-        best = np.arange(n_classes)
+        best = rows.copy()
         best[moved] = order[moved]
-        rows = np.arange(n_classes)
         shares = [100 * joint[rows, place].sum() / len(found.labels) for place in (rows, best)]
         read = [f"{names[k]} fits {names[int(order[k])]}" for k in moved]
         yield (

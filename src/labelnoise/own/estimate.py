@@ -14,7 +14,7 @@ from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, boot
 from labelnoise.noise import Labels
 from labelnoise.own._outputs import check_folder
 from labelnoise.own._samples import Samples, read_samples
-from labelnoise.own._terminal import lines
+from labelnoise.own._terminal import as_text, lines
 from labelnoise.own.suggestions import CLEANED, SUGGESTIONS, add_threshold, check_threshold, ranked
 
 if TYPE_CHECKING:
@@ -106,7 +106,6 @@ def run(options: argparse.Namespace) -> int:
     print(lines(samples.decisions), end="\n\n", flush=True)
     report = estimate_of(samples, options.estimator, options.threshold)
     from labelnoise.own import _page
-    from labelnoise.own._text import as_text
 
     written = [] if options.out is None else ["", _page.write(options.out, report)]
     print(as_text(report), *written, sep="\n")

@@ -14,11 +14,10 @@ from labelnoise._checks import check_whole
 from labelnoise._imports import is_own, reason
 from labelnoise.errors import InputError, MismatchError
 from labelnoise.own import images as image_files
-from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_method, compared
+from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_method, compared, scaled_settings
 from labelnoise.own._networks import check_network, network_maker
 from labelnoise.own._outputs import check_folder
-from labelnoise.own._settings import scaled_settings
-from labelnoise.own._terminal import lines
+from labelnoise.own._terminal import Progress, as_text, lines
 from labelnoise.own.images import OwnSet
 from labelnoise.own.suggestions import add_threshold, check_threshold, ranked
 from labelnoise.training import MODELS, method
@@ -26,9 +25,8 @@ from labelnoise.training import MODELS, method
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labelnoise.own._findings import Findings, Trained
     from labelnoise.own._network import TrainedNetwork
-    from labelnoise.own._progress import Progress
+    from labelnoise.own.kept import Findings, Trained
     from labelnoise.own.report import Report
 
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
@@ -65,6 +63,23 @@ def check_names(network: str, name: str) -> None:
     """
     check_network(network)
     check_method(name)
+
+
+def check_how(name: str, device: str, seed: int, workers: int | None, before: str = "") -> None:
+    """Refuse a way to train that can't be had on any set, before one is read.
+
+    Args:
+        name, device, seed, workers: as `trained_report` takes them.
+        before: what stands before the names in messages.
+
+    Raises:
+        InputError: an unknown method or device, or numbers that can't be used.
+    """
+    check_method(name)
+    check_device(device)
+    check_whole(seed, f"{before}seed", 0)
+    if workers is not None:
+        check_whole(workers, f"{before}workers", 1)
 
 
 def trained_report(
@@ -182,19 +197,13 @@ def run(options: argparse.Namespace) -> int:
     """The command; all that it finds goes to a folder, and the report to the terminal too."""
     check_folder(options.out, *filter(None, (options.data, options.labels)))
     check_threshold(options.threshold, "--threshold")
-    check_method(options.method)
-    check_device(options.device)
-    check_whole(options.seed, "--seed", 0)
-    if options.workers is not None:
-        check_whole(options.workers, "--workers", 1)
+    check_how(options.method, options.device, options.seed, options.workers, "--")
     asked = {"label_column": options.label_column, "image_size": options.image_size}
     own = image_files.read_images(options.data, options.labels, **asked)
 
     def begin(total: int) -> Progress:
         # Only now is it certain that there is no mistake.
         print(lines(own.decisions), flush=True)
-        from labelnoise.own._progress import Progress
-
         return Progress(total)
 
     how = (options.network, options.method, options.seed, begin)
@@ -202,7 +211,6 @@ def run(options: argparse.Namespace) -> int:
     report = replace(report, threshold=options.threshold)
 
     from labelnoise.own import _page
-    from labelnoise.own._text import as_text
 
     network = network_of(own, trained, options.network, options.image_size)
     found = measured(own, trained)
