@@ -6,7 +6,6 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from labelnoise._checks import check_choice
 from labelnoise.errors import InputError
 from labelnoise.training import FUNCTIONS, METHODS, OURS, PROTOCOL, Settings, method, protocol, try_method
 from labelnoise.training import VALIDATION_SHARE as HELD_OUT
@@ -37,15 +36,6 @@ def check_method(name: str) -> str:
     if name != AUTO and method(name).folds:
         raise InputError(f"{name} trains no single network; use one of: {AUTO}, {', '.join(SINGLE)}.")
     return name
-
-
-def check_device(name: str) -> str:
-    """The name of a device.
-
-    Raises:
-        InputError: it is none of cpu, cuda and auto.
-    """
-    return check_choice(name, "device", ("cpu", "cuda", "auto"))
 
 
 def why_no_graph(n_images: int, n_classes: int) -> str | None:

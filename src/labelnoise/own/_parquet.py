@@ -6,8 +6,6 @@ ends the process where these are damaged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +82,12 @@ def contents(path: Path, place: int) -> list[Any]:
     return [value and value["bytes"] for value in values] if in_struct else values
 
 
-@contextmanager
-def _texts_once(path: Path) -> Iterator[Any]:
+def _texts_once(path: Path) -> Any:
+    """The file, opened, with its columns of texts as dictionaries."""
     import pyarrow.parquet
 
-    with pyarrow.parquet.ParquetFile(path) as file:
-        texts = [field.name for field in file.schema_arrow if str(field.type) in TEXTS]
-    with pyarrow.parquet.ParquetFile(path, read_dictionary=texts) as file:
-        yield file
+    texts = [field.name for field in pyarrow.parquet.read_schema(path) if str(field.type) in TEXTS]
+    return pyarrow.parquet.ParquetFile(path, read_dictionary=texts)
 
 
 def _is_plain(kind: Any) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from labelnoise.errors import InputError
 from labelnoise.estimators import SUM_TOLERANCE, Floats, check_inputs
 from labelnoise.noise import Labels
-from labelnoise.own._tables import INDEX, Table, is_number, open_table, reading
+from labelnoise.own._tables import INDEX, is_number, open_table, reading
 from labelnoise.own._tabular import LabelColumn, is_index, label_place, listed, npy, read_labels
 
 # Of the sum of a row from 1: where it is divided by its sum anyway, and where it is if its numbers were rounded.
@@ -93,12 +93,7 @@ def read_probs(path: Path, labels: int | None = None) -> Columns:
         counted = all(map(str.isdigit, table.fields)) and len(set(table.fields)) == len(table.fields)
         named = not table.delimiter or counted or not all(map(is_number, table.fields))
         arrays = table.typed(int(named))
-    return _columns(table, arrays, named, labels)
-
-
-def _columns(table: Table, arrays: list[NDArray[Any]], named: bool, labels: int | None) -> Columns:
-    """Those columns of a table that are probabilities, each a number in every row."""
-    path, both = table.path, labels is not None
+    both = labels is not None
     rest = [k for k in range(len(arrays)) if k != labels and table.fields[k] and not table.fields[k].startswith(INDEX)]
     # A column of whole numbers beyond 0 and 1 counts or names something.
     others = [k for k in rest if named and not _may_be_probs(arrays[k]) and (both or is_index(table.fields[k]))]

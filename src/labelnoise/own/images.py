@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +23,7 @@ SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}
 SAMPLED, TESTED = 12_000, 1000  # images of the sample, to learn from and to test with
 FEWEST = 10  # images per class, on average
 LARGE = 64  # pixels, beyond which a smaller size is worth a word
+COPIES = 0.01  # of the images; photographs have a few by chance, as empty or saturated ones are alike
 DATA_FORMS = """DATA is a set of images with a label for each, in one of these forms:
   photos/      a folder with a folder of images for each class, perhaps within train/ and test/
   photos/      a folder of images with one table (CSV, JSON Lines) of file names and labels, such as metadata.csv
@@ -207,3 +210,29 @@ def sample() -> OwnSet:
     images, tests = whole.train_images[:SAMPLED].numpy(), whole.test_images[:TESTED].numpy()
     names = tuple(map(str, range(SAMPLED)))
     return OwnSet(images, noisy[:SAMPLED], whole.class_names, names, tests, whole.test_labels[:TESTED])
+
+
+def copies(own: OwnSet) -> Iterator[str]:
+    """Images that are there twice, by their bytes: test images that were trained on, and copies with other labels."""
+    first: dict[bytes, int] = {}
+    again, other = 0, 0
+    for row, mark in enumerate(_marks(own.images)):
+        if (before := first.setdefault(mark, row)) != row:
+            again, other = again + 1, other + int(own.noisy_labels[before] != own.noisy_labels[row])
+    if again > COPIES * len(own.images):
+        yield (
+            f"{again:,} of {len(own.images):,} images are copies of an earlier one, {other:,} of them with another "
+            "label. A copy on which a network was trained gives away the label of one that it should judge, so fewer "
+            "labels look wrong than are. Keep one of each."
+        )
+    if own.test_images is not None:
+        known = sum(mark in first for mark in _marks(own.test_images))
+        if known > COPIES * len(own.test_images):
+            yield (
+                f"{known:,} of {len(own.test_images):,} test images are among the training images. The accuracy on "
+                "them is not that on new images. Take them out of one of the two."
+            )
+
+
+def _marks(images: Pixels) -> Iterator[bytes]:
+    return (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)

@@ -72,11 +72,6 @@ class Report:
         return pd.DataFrame({**columns, "low": high, "high": low})
 
     def confusions(self) -> pd.DataFrame:
-        """`_confusions`, found once."""
-        return self._confusions
-
-    @cached_property
-    def _confusions(self) -> pd.DataFrame:
         """The entries of T off the diagonal that stand out, those of most samples first.
 
         Their interval lies above what each label would get if the flips of the class were spread evenly. A row has the

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labelnoise._checks import check_whole
+from labelnoise._checks import check_choice, check_whole
 from labelnoise._imports import is_own, reason
 from labelnoise.errors import InputError, MismatchError
 from labelnoise.own import images as image_files
-from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_method, compared, scaled_settings
+from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_method, compared, scaled_settings
 from labelnoise.own._networks import check_network, network_maker
 from labelnoise.own._outputs import check_folder
 from labelnoise.own._terminal import Progress, as_text, lines
-from labelnoise.own.images import OwnSet
+from labelnoise.own.images import OwnSet, copies
 from labelnoise.own.suggestions import add_threshold, check_threshold, ranked
 from labelnoise.training import MODELS, method
 
@@ -76,7 +76,7 @@ def check_how(name: str, device: str, seed: int, workers: int | None, before: st
         InputError: an unknown method or device, or numbers that can't be used.
     """
     check_method(name)
-    check_device(device)
+    check_choice(device, "device", ("cpu", "cuda", "auto"))
     check_whole(seed, f"{before}seed", 0)
     if workers is not None:
         check_whole(workers, f"{before}workers", 1)
@@ -100,13 +100,12 @@ def trained_report(
         name: a method, or "auto".
         seed: of the weights, the split and the order of the images.
         progress: given how many epochs there are in all, makes what is told of each.
-        device: as `check_device` takes it.
+        device: cpu, cuda or auto.
         workers: processes; as many as there are cores, or none for few images, if None.
 
     Raises:
-        InputError: an unknown network, method or device, or a method that can't be had on this set.
+        InputError: an unknown network or method, no such device here, or a method that can't be had on this set.
     """
-    check_device(device)
     (n, channels, size, _), n_classes = own.images.shape, len(own.class_names)
     names, _ = compared(name, n, n_classes)
     make = network_maker(network, n_classes, channels, size, seed)
@@ -158,7 +157,6 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     """
     from labelnoise.own.doubts import doubts_of_matrix, image_dependent
     from labelnoise.own.report import Report, at_least_counted
-    from labelnoise.own.sameness import copies
 
     n, n_classes = len(own.noisy_labels), len(own.class_names)
     counts = np.bincount(own.noisy_labels, minlength=n_classes)
@@ -179,10 +177,9 @@ def measured(own: OwnSet, found: Findings) -> dict[str, float]:
     best = found.history[found.best_epoch]
     facts: dict[str, float] = {"epochs": len(found.history), "best_epoch": found.best_epoch + 1}
     facts |= {"noisy_validation_accuracy": round(best.noisy_validation_accuracy, 4)}
-    if own.test_images is None:
-        return facts
-    accuracy = best.clean_test_accuracy if found.test_accuracy is None else found.test_accuracy
-    return facts | {"clean_test_accuracy": round(accuracy, 4)}
+    if own.test_images is not None and found.test_accuracy is not None:
+        facts |= {"clean_test_accuracy": round(found.test_accuracy, 4)}
+    return facts
 
 
 def as_table(facts: Mapping[str, float]) -> pd.DataFrame:
