@@ -17,7 +17,7 @@ from labelnoise.estimators import Floats, clean_posterior, confident_learning
 from labelnoise.noise import derive_seed
 from labelnoise.own._choice import Shown
 from labelnoise.own._methods import OwnSettings
-from labelnoise.own._networks import Make
+from labelnoise.own._network import Make
 from labelnoise.own._workers import Images, Later, Submit
 from labelnoise.training import (
     METHODS,

@@ -21,7 +21,7 @@ class Coloured(nn.Module):
         return logits
 
 
-def classifier(name: str, n_classes: int, channels: int) -> nn.Module:
-    """One of torchvision's by its name there, with random weights and an output for each class."""
+def classifier(name: str, n_classes: int, channels: int, _: int) -> nn.Module:
+    """One of torchvision's by its name there, with random weights and an output for each class; for any image size."""
     network: nn.Module = models.get_model(name, weights=None, num_classes=n_classes)
     return network if channels == 3 else Coloured(network)

@@ -17,7 +17,7 @@ from labelnoise.estimators.rule import predicted_gain
 from labelnoise.noise import Labels, derive_seed
 from labelnoise.own._choice import Shown, choose, in_order
 from labelnoise.own._methods import AUTO, PLAIN, OwnSettings, compared
-from labelnoise.own._networks import Make
+from labelnoise.own._network import Make
 from labelnoise.own._tasks import FOLDS, Trainings, graph_of
 from labelnoise.own._workers import Images, side_by_side
 from labelnoise.own.kept import Trained

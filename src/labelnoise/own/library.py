@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from labelnoise._checks import as_array, check_flag
 from labelnoise.own import estimate as estimate_command
 from labelnoise.own import train as train_command
+from labelnoise.own._network import TrainedNetwork
 from labelnoise.own._samples import Columns, matched
 from labelnoise.own._tabular import array_labels
 from labelnoise.own._terminal import Progress, as_text
@@ -20,7 +21,6 @@ from labelnoise.own.suggestions import THRESHOLD, changes, check_threshold
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labelnoise.own._network import TrainedNetwork
     from labelnoise.own.kept import Trained
     from labelnoise.own.report import Report
     from labelnoise.transitions import Matrix

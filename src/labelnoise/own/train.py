@@ -15,7 +15,7 @@ from labelnoise._imports import is_own, reason
 from labelnoise.errors import InputError, MismatchError
 from labelnoise.own import images as image_files
 from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_method, compared, scaled_settings
-from labelnoise.own._networks import check_network, network_maker
+from labelnoise.own._network import TrainedNetwork, check_network, network_maker
 from labelnoise.own._outputs import check_folder
 from labelnoise.own._terminal import Progress, as_text, lines
 from labelnoise.own.images import OwnSet, copies
@@ -25,7 +25,6 @@ from labelnoise.training import MODELS, method
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labelnoise.own._network import TrainedNetwork
     from labelnoise.own.kept import Findings, Trained
     from labelnoise.own.report import Report
 
@@ -136,8 +135,6 @@ def network_of(own: OwnSet, trained: Trained, network: str, resized: int | None 
         network: as `trained_report` takes it.
         resized: to what size the images were brought, if they were.
     """
-    from labelnoise.own._network import TrainedNetwork
-
     channels, size = own.images.shape[1:3]
     about = {"network": network, "in_channels": channels, "image_size": size, "class_names": own.class_names}
     about |= {"mean": trained.scale[0], "deviation": trained.scale[1], "resized": resized}
