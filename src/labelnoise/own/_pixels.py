@@ -90,18 +90,15 @@ def squared(images: Pixels, name: str, size: int | None) -> tuple[Pixels, tuple[
     _check_all(len(images), images.shape[1], size, name)
     import torch
 
-    parts = [_transform(size)(torch.from_numpy(np.ascontiguousarray(part))) for part in _parts(images)]
-    return torch.cat(parts).numpy(), (resizing(name, f"{width} by {height}", size),)
+    transform, step = _transform(size), max(1, 2**24 // max(images[:1].nbytes, 1))
+    parts = (np.ascontiguousarray(images[first : first + step]) for first in range(0, len(images), step))
+    resized = torch.cat([transform(torch.from_numpy(part)) for part in parts]).numpy()
+    return resized, (resizing(name, f"{width} by {height}", size),)
 
 
 def _check_all(n: int, channels: int, size: int, name: str) -> None:
     """Refuse a size of which one image may fit into memory, but not all of them."""
     check_size(f"The {n:,} images of {name} with an image size of {size:,} pixels", n * channels * size**2 // 8)
-
-
-def _parts(images: Pixels) -> list[Pixels]:
-    step = max(1, 2**24 // max(images[:1].nbytes, 1))
-    return [images[first : first + step] for first in range(0, len(images), step)]
 
 
 def _transform(size: int) -> Any:

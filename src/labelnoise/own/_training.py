@@ -102,7 +102,8 @@ def train(
         phase("on all images")
         after = trainings.on_all(taken, **needs[taken.method])
     fit = done[taken.method]
-    final = _checked(after, _network_of(fit, taken), taken, held_out.images, noisy)
+    before = fit.model if taken.epoch == len(fit.history) - 1 else fit.best_model
+    final = _checked(after, before, taken, held_out.images, noisy)
     probs = np.empty((len(rows), n_classes))
     probs[rows] = turns.probs
     return Trained(
@@ -130,10 +131,6 @@ def _shown(name: str, fit: Fit, held_out: Split) -> Shown:
     labels = held_out.noisy_labels.cpu().numpy()
     hits = [(each.probs.argmax(axis=1) == labels).mean() for each in (best, last)]
     return last if hits[1] >= hits[0] else best
-
-
-def _network_of(fit: Fit, shown: Shown) -> nn.Module:
-    return fit.model if shown.epoch == len(fit.history) - 1 else fit.best_model
 
 
 def _gain(after: Shown, before: Shown, noisy_labels: Labels, matrix: Matrix) -> Interval | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from labelnoise import training
 from labelnoise._files import write_whole
 from labelnoise.estimators import Floats, Judged, wrong_labels
 from labelnoise.noise import Labels
@@ -24,8 +25,6 @@ from labelnoise.transitions import Matrix
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from labelnoise.training import Epoch
 
 FACTS, PROBS = "sample.json", "sample.npz"
 DIGEST = "facts_sha256"
@@ -52,7 +51,7 @@ class Findings:
     probs: Floats
     transition_matrix: Matrix
     deviation: Matrix
-    history: tuple[Epoch, ...]
+    history: tuple[training.Epoch, ...]
     best_epoch: int
     gain: Interval | None
     choice: Choice | None = None
@@ -140,8 +139,6 @@ def read(folder: Path, own: OwnSet, asked: Mapping[str, Any]) -> Findings | None
         return None
     if not whole or facts["asked"] != _of_set(own, asked):
         return None
-    from labelnoise.training import Epoch
-
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         probs = arrays["probs"].astype(np.float64)
     return Findings(
@@ -149,7 +146,7 @@ def read(folder: Path, own: OwnSet, asked: Mapping[str, Any]) -> Findings | None
         probs=probs / probs.sum(axis=1, keepdims=True),  # they were rounded
         transition_matrix=np.array(facts["transition_matrix"]),
         deviation=np.array(facts["deviation"]),
-        history=tuple(Epoch(**epoch) for epoch in facts["history"]),
+        history=tuple(training.Epoch(**epoch) for epoch in facts["history"]),
         best_epoch=facts["best_epoch"],
         gain=facts["gain"] and Interval(**facts["gain"]),
         choice=_choice(facts.get("choice")),
