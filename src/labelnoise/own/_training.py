@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import pickle
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from labelnoise.own._choice import Shown, choose, in_order
 from labelnoise.own._methods import AUTO, PLAIN, OwnSettings, compared
 from labelnoise.own._network import Make
 from labelnoise.own._tasks import FOLDS, Trainings, graph_of
+from labelnoise.own._terminal import Progress
 from labelnoise.own._workers import Images, side_by_side
 from labelnoise.own.kept import Trained
 from labelnoise.statistics import Interval
@@ -34,8 +34,7 @@ from labelnoise.training import (
 )
 from labelnoise.transitions import Matrix
 
-if TYPE_CHECKING:
-    from labelnoise.own._terminal import Progress
+Scale = tuple[torch.Tensor, torch.Tensor]
 
 
 def epochs_in_all(names: Sequence[str], settings: OwnSettings) -> int:
@@ -77,7 +76,7 @@ def train(
     """
     n_classes = int(data.noisy_labels.max()) + 1
     names, left_out = compared(name, len(data.noisy_labels), n_classes)
-    images, rows, test, scale = _images(data, seed, device)
+    images, rows, scale = _images(data, seed, device)
     held_out = images.splits.validation
     # Not an array on the tensor's memory, which goes when that is shared with other processes.
     noisy = data.noisy_labels[rows[images.n_learned :]]
@@ -110,7 +109,8 @@ def train(
         noisy_labels=data.noisy_labels, probs=probs, transition_matrix=turns.transition_matrix,
         deviation=turns.deviation, history=fit.history, best_epoch=taken.epoch,
         gain=None if taken.method == PLAIN else _gain(taken, shown[PLAIN], noisy, turns.transition_matrix),
-        choice=choice, test_accuracy=_accuracy(final, test), network=final.cpu(), scale=scale,
+        choice=choice, test_accuracy=_accuracy(final, data, scale, device), network=final.cpu(),
+        scale=(scale[0].item(), scale[1].item()),
     )  # fmt: skip
 
 
@@ -147,19 +147,17 @@ def _checked(after: nn.Module, before: nn.Module, shown: Shown, images: torch.Te
     return before if lost.mean() > 2 * lost.std() / np.sqrt(len(lost)) else after
 
 
-def _accuracy(network: nn.Module, test: Split) -> float | None:
-    if not len(test.images):
+def _accuracy(network: nn.Module, data: NoisySet, scale: Scale, device: str) -> float | None:
+    if data.test_images is None or data.test_labels is None:
         return None
-    return float((predict_probs(network, test.images).argmax(axis=1) == test.clean_labels.cpu().numpy()).mean())
+    test = normalised(data.test_images, data.test_labels, data.test_labels, scale, device)
+    return float((predict_probs(network, test.images).argmax(axis=1) == data.test_labels).mean())
 
 
-def _images(data: NoisySet, seed: int, device: str) -> tuple[Images, Labels, Split, tuple[float, float]]:
-    """The set, which rows its images are, shape (n,), the test images, and the mean and deviation that scale both."""
+def _images(data: NoisySet, seed: int, device: str) -> tuple[Images, Labels, Scale]:
+    """The set, which rows its images are, shape (n,), and the mean and deviation that scale them."""
     labels, images = data.noisy_labels, data.train_images
     parts = parted(np.random.default_rng(derive_seed("own split", seed)).permutation(len(labels)))
     scale, rows = scale_of(images[parts[0]]), np.concatenate(parts)
     noisy = normalised(images[rows], labels[rows], labels[rows], scale, device)
-    test = noisy[:0]
-    if data.test_images is not None and data.test_labels is not None:
-        test = normalised(data.test_images, data.test_labels, data.test_labels, scale, device)
-    return Images(noisy, len(parts[0])), rows, test, (scale[0].item(), scale[1].item())
+    return Images(noisy, len(parts[0])), rows, scale

@@ -162,9 +162,8 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     taken = found.choice.method if found.choice else TRIED[1] if name == AUTO else name
     title = f"{model} by {method(taken).title} on {n:,} images of {n_classes} classes"
     notes = (*([str(found.choice)] if found.choice else []), *NOTES)
-    told = tuple(copies(own))
-    told += doubts_of_matrix(own.noisy_labels, own.class_names, bounds)
-    told += tuple(image_dependent(found.probs, own.noisy_labels, np.eye(n_classes)))
+    by_image = image_dependent(found.probs, own.noisy_labels, np.eye(n_classes))
+    told = (*copies(own), *doubts_of_matrix(own.noisy_labels, own.class_names, bounds), *by_image)
     listed = ranked(own.noisy_labels, own.class_names, found.judged, image=own.image_names)
     return Report(title, own.class_names, counts, bounds, notes, listed, found.gain, own.decisions, told)
 
