@@ -137,5 +137,5 @@ class Trainings:
         """`train_by` with all but the images."""
         # The networks of the folds have the numbers between those of a pair.
         networks = [self.make(FOLDS + k if k else 0).to(self.device) for k in range(method(name).n_networks)]
-        how_many = {"n_classes": self.n_classes, "seed": self.seed, "graph_seed": self.seed}
-        return partial(train_by, name, networks, matrix=matrix, settings=how, **how_many, **needs)
+        needs |= {"n_classes": self.n_classes, "seed": self.seed, "graph_seed": self.seed}
+        return partial(train_by, name, networks, matrix=matrix, settings=how, **needs)
