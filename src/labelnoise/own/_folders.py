@@ -68,7 +68,7 @@ def from_folder(folder: Path, wanted: str | None = None) -> Found:
     """
     inner, _ = parts = _inner(folder)
     if table := _table(inner):
-        said = [f"{inner} is read as images that {table.name} lists."]
+        said = f"{inner} is read as images that {table.name} lists."
         found = [_listed(part, each, wanted) for part in parts if part and (each := _table(part))]
     else:
         check_no_column(folder, wanted)
@@ -77,11 +77,9 @@ def from_folder(folder: Path, wanted: str | None = None) -> Found:
                 f"{folder} holds 0 CSV files and no folders of images; put a table with the columns image and label "
                 "there, or a folder for each class."
             )
-        said = [f"{inner} is read as a folder for each class."]
+        said = f"{inner} is read as a folder for each class."
         found = [_classes(part) for part in parts if part]
-    for tests in found[1:]:
-        said.append(f"The images of {tests.source} and their labels are taken as clean, and only measured against.")
-    return found, tuple(said)
+    return found, (said,)
 
 
 def _axes(path: Path) -> int:

@@ -151,6 +151,8 @@ def _checked(path: Path, found: list[_layouts.Labelled], said: tuple[str, ...], 
         read, changed = part.pixels(size)
         pixels.append(read)
         said += (*part.labels.said, *changed)
+    if len(found) == 2 and found[1].names:  # of arrays their reader says so
+        said += (f"The images of {found[1].source} and their labels are taken as clean, and only measured against.",)
     train, images = found[0], pixels[0]
     noisy_labels, class_names, texts, order = _numbered(train.labels, train.names_of_numbers)
     n, n_classes = len(images), len(class_names)
