@@ -49,7 +49,7 @@ def two_arrays(folder: Path, wanted: str | None = None) -> tuple[Path, Path] | N
         return None
     check_no_column(folder, wanted)
     # Labels have one axis, or two; which file it is the headers tell.
-    images, labels = sorted(found, key=_axes, reverse=True)
+    images, labels = sorted(found, key=lambda path: npy(path).ndim, reverse=True)
     return images, labels
 
 
@@ -80,11 +80,6 @@ def from_folder(folder: Path, wanted: str | None = None) -> Found:
         said = f"{inner} is read as a folder for each class."
         found = [_classes(part) for part in parts if part]
     return found, (said,)
-
-
-def _axes(path: Path) -> int:
-    with reading(path):
-        return npy(path).ndim
 
 
 def _subfolders(folder: Path) -> list[Path]:

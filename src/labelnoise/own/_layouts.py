@@ -118,11 +118,9 @@ def from_npy(path: Path, labels: Path, wanted: str | None = None) -> Found:
     Raises:
         InputError: not such files, or two that don't fit each other.
     """
-    with reading(path, (".npz", ".npy", ".parquet")):
-        images = npy(path)
+    images = npy(path)
     if labels.suffix.lower() == ".npy":
-        with reading(labels):
-            column = checked_labels(npy(labels), str(labels), str(labels))
+        column = checked_labels(npy(labels), str(labels), str(labels))
     else:
         column = read_labels(labels, wanted)
     said = f"The images are those of {path}, the labels those of {labels}."

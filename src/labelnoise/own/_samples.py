@@ -85,9 +85,9 @@ def read_probs(path: Path, labels: int | None = None) -> Columns:
     Raises:
         InputError: not such a file, or a value that is no number.
     """
+    if path.suffix.lower() == ".npy":
+        return Columns(npy(path), None, str(path))
     with reading(path):
-        if path.suffix.lower() == ".npy":
-            return Columns(npy(path), None, str(path))
         table = open_table(path)
         # Whole numbers in a first row, each another, are names too: classes are often called 0, 1, 2.
         counted = all(map(str.isdigit, table.fields)) and len(set(table.fields)) == len(table.fields)

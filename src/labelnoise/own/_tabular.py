@@ -69,8 +69,7 @@ def is_index(name: str) -> bool:
 
 def _counts_rows(column: Any) -> bool:
     values, codes = encoded(column)
-    texts = [str(value) for value in values]
-    rows = [texts[code] for code in codes]
+    rows = np.array([str(value) for value in values], dtype=object)[codes].tolist()
     return any(rows == [str(k) for k in range(first, first + len(rows))] for first in (0, 1))
 
 
@@ -134,11 +133,11 @@ def read_labels(path: Path, wanted: str | None = None, taken: Collection[int] = 
     Raises:
         InputError: not such a file, or a missing label; rows are counted from 0, without a header.
     """
-    with reading(path):
-        if path.suffix.lower() == ".npy":
-            check_no_column(path, wanted)
-            found = array_labels(npy(path), str(path))
-        else:
+    if path.suffix.lower() == ".npy":
+        check_no_column(path, wanted)
+        found = array_labels(npy(path), str(path))
+    else:
+        with reading(path):
             found = _column_labels(open_table(path), wanted, taken)
     if not len(found.codes):
         raise InputError(f"{path} has no labels, a header at most; write one label per row.")
@@ -209,8 +208,13 @@ def array_labels(labels: NDArray[Any], source: str, said: tuple[str, ...] = ()) 
 
 
 def npy(path: Path) -> NDArray[Any]:
-    """The array of an .npy file, left on the disk until it is read."""
-    with path.open("rb") as file:
-        if file.read(2) == b"PK":
-            raise InputError(f"{path} holds several arrays; save the one that is meant with numpy.save.")
-    return np.lib.format.open_memmap(path, mode="r")
+    """The array of an .npy file, left on the disk until it is read.
+
+    Raises:
+        InputError: not such a file.
+    """
+    with reading(path):
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":
+                raise InputError(f"{path} holds several arrays; save the one that is meant with numpy.save.")
+        return np.lib.format.open_memmap(path, mode="r")
