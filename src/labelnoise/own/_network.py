@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -67,9 +68,7 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
         training.build(name, n_classes, channels, size, seed=0)  # which refuses images that it can't take
         make_one = training.model(name).make
     else:
-        from labelnoise.own._torchvision import classifier
-
-        make_one = partial(classifier, name)
+        make_one = partial(_of_torchvision, name)
 
     def make(number: int) -> nn.Module:
         with training.seeded(derive_seed("own", seed, number)):
@@ -90,6 +89,16 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
     if shape != (2, n_classes):
         raise InputError(f"The network {name} gives {shape} for 2 images; it must give logits of {(2, n_classes)}.")
     return make
+
+
+def _of_torchvision(name: str, n_classes: int, channels: int, _: int) -> nn.Module:
+    """A classifier with random weights and an output for each class, which takes grey images too."""
+    from torch import nn
+    from torchvision.models import get_model
+    from torchvision.transforms import v2
+
+    network: nn.Module = get_model(name, weights=None, num_classes=n_classes)
+    return network if channels == 3 else nn.Sequential(OrderedDict(colour=v2.RGB(), network=network))
 
 
 def torchvision_names() -> set[str]:

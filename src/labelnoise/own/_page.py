@@ -6,21 +6,18 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from labelnoise.own._outputs import MARK, write_folder
+from labelnoise.own.images import OwnSet
 from labelnoise.own.report import ARRAYS, WRITTEN, Report, advice, as_arrays, as_json, headline, shown
 from labelnoise.own.suggestions import few, files, others, rule
 from labelnoise.transitions import Matrix
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from labelnoise.own.images import OwnSet
 
 PRINTED = 30  # classes up to which a heatmap has its numbers in it
 LISTED_ROWS = 1000  # of a table

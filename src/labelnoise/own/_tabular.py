@@ -91,20 +91,20 @@ def label_place(table: Table, wanted: str | None = None, taken: Collection[int] 
     Raises:
         InputError: no such column, or several.
     """
-    fields, skip = table.fields or ("",), int(table.delimiter != "" and len(table.fields) > 1)
+    fields, header = table.fields or ("",), int(table.delimiter != "")
     if wanted is not None:
         if wanted not in fields:
             raise InputError(f"{table.path} has no column {wanted!r}; it has {listed(fields)}.")
-        return fields.index(wanted), int(table.delimiter != "")
+        return fields.index(wanted), header
     names = {squashed(name): k for k, name in reversed(list(enumerate(fields))) if k not in taken}
     known = next((names[name] for name in LABEL_NAMES if name in names), None)
     if known is not None:
-        return known, int(table.delimiter != "")
-    headless = table.delimiter != "" and any(map(is_number, fields))
+        return known, header
     free = [k for k, name in enumerate(fields) if k not in taken and not is_index(name)] or [0]
-    if len(free) > 1:
-        skip = int(not headless) if skip else 0
-        free = [k for k in free if not _counts_rows(table.texts(k, skip))] if len(free) == 2 else free
+    headless = len(fields) == 1 or (len(free) > 1 and any(map(is_number, fields)))
+    skip = 0 if headless else header
+    if len(free) == 2:
+        free = [k for k in free if not _counts_rows(table.texts(k, skip))]
     if len(free) != 1:
         raise InputError(
             f"{table.path} has the columns {listed(fields)}; name the one that is meant with --label-column, or call "
