@@ -32,8 +32,8 @@ from labelnoise.data import fashion_mnist
 from labelnoise.names import PAPER
 from labelnoise.noise import Labels, derive_seed
 from labelnoise.own import _training, images
-from labelnoise.own._networks import network_maker
-from labelnoise.own._settings import scaled_settings
+from labelnoise.own._methods import scaled_settings
+from labelnoise.own._network import network_maker
 from labelnoise.training import predict_probs
 from labelnoise.trials import provenance
 

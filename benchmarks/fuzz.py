@@ -40,8 +40,7 @@ with atheris.instrument_imports(include=["labelnoise", "numpy", "zipfile", "json
     from labelnoise.data import _cifar as cifar
     from labelnoise.data import read_npz, sources
     from labelnoise.errors import InputError
-    from labelnoise.own._probs import read_probs
-    from labelnoise.own._samples import read_samples
+    from labelnoise.own._samples import read_probs, read_samples
     from labelnoise.own._tabular import read_labels
     from labelnoise.own.images import read_images
     from labelnoise.trials import Ledger, Record, encode, trial

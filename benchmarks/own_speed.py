@@ -24,8 +24,7 @@ from torchvision.datasets import FashionMNIST
 from labelnoise import noise, transitions
 from labelnoise.data import fashion_mnist, sources
 from labelnoise.own import images, train
-from labelnoise.own._methods import AUTO, compared
-from labelnoise.own._settings import scaled_settings
+from labelnoise.own._methods import AUTO, compared, scaled_settings
 from labelnoise.own._tasks import FOLDS
 from labelnoise.training import VALIDATION_SHARE, build, rounds
 from labelnoise.trials import provenance

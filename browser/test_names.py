@@ -66,7 +66,6 @@ def report(tmp_path: Path) -> str:
     pd.DataFrame(probs, columns=list(NAMES)).to_csv(tmp_path / "probs.csv", index=False)
     samples = read_samples(tmp_path / FILE, tmp_path / "probs.csv")
     made = estimate_of(samples, DEFAULT, 0.5)
-    assert made.suggestions is not None
     own = OwnSet(np.zeros((60, 1, 2, 2), np.uint8), samples.noisy_labels, samples.class_names, (FILE,) * 60)
     return report_page(made, None, pictures_of(own, made.suggestions)).decode()
 

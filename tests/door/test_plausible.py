@@ -8,8 +8,8 @@ import pytest
 
 import labelnoise
 from labelnoise import InputError, corrupt, pair_flip, symmetric
-from labelnoise.own.images import from_arrays
-from labelnoise.own.sameness import copies, flat
+from labelnoise.own.doubts import flat
+from labelnoise.own.images import copies, from_arrays
 
 K, N = 4, 1200
 PAGE = (Path(__file__).parents[2] / "book/tried.md").read_text()

@@ -15,8 +15,7 @@ from PIL import Image
 
 from labelnoise import _files
 from labelnoise.errors import InputError
-from labelnoise.own._probs import read_probs
-from labelnoise.own._samples import read_samples
+from labelnoise.own._samples import read_probs, read_samples
 from labelnoise.own._tabular import read_labels
 from labelnoise.own.images import read_images
 

@@ -1,5 +1,6 @@
 """Each warning comes where it is due, and not where it isn't."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,9 +10,9 @@ import pytest
 
 from labelnoise import cli, confident_learning, corrupt, pair_flip, symmetric
 from labelnoise.own import doubts
-from labelnoise.own._text import as_text
+from labelnoise.own._terminal import as_text
 from labelnoise.own.estimate import estimate
-from labelnoise.own.report import Report, at_least_counted
+from labelnoise.own.report import at_least_counted
 
 K, N = 4, 4000
 NAMES = ("ant", "bee", "cat", "dog")
@@ -129,8 +130,7 @@ def test_another_order_is_seen_by_chance_no_more_often_than_its_level():
     generator, seen = np.random.default_rng(0), 0
     for _ in range(200):
         guesses, labels = generator.integers(10, size=(2, 500))
-        found = doubts.Seen(guesses, np.full(500, 0.1), np.full(10, 0.1), labels)
-        seen += len(list(doubts.another_order(found, tuple(map(str, range(10))))))
+        seen += len(list(doubts.another_order(np.eye(10)[guesses], labels, tuple(map(str, range(10))))))
     assert seen <= 200 * doubts.SURE + 4 * math.sqrt(200 * doubts.SURE)
 
 
@@ -162,5 +162,6 @@ def test_a_name_in_a_warning_does_not_steer_a_terminal():
     bounds = at_least_counted(np.eye(2), np.zeros((2, 2)), np.array([5, 5]))
     warnings = doubts.doubts_of_matrix(np.repeat([0, 1], 5), ("a\x1b[2J", "b"), bounds)
     assert warnings
-    said = as_text(Report("", ("a", "b"), np.array([5, 5]), bounds, (), warnings=warnings))
+    report = estimate(np.full((10, 2), 0.5), np.repeat([0, 1], 5), ("a", "b"), "confident-learning")
+    said = as_text(dataclasses.replace(report, warnings=warnings))
     assert all(letter.isprintable() or letter == "\n" for letter in said)

@@ -7,8 +7,8 @@ import pytest
 
 from labelnoise.own import kept
 from labelnoise.own._choice import Choice, Score
-from labelnoise.own._findings import Findings
 from labelnoise.own.images import OwnSet
+from labelnoise.own.kept import Findings
 from labelnoise.statistics import Interval
 from labelnoise.training import Epoch
 from labelnoise.transitions import symmetric

@@ -19,9 +19,8 @@ from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
 from labelnoise.own import _workers
 from labelnoise.own._choice import Shown, choose, in_order
-from labelnoise.own._methods import AUTO, TRIED, compared
-from labelnoise.own._networks import network_maker
-from labelnoise.own._settings import OwnSettings
+from labelnoise.own._methods import AUTO, TRIED, OwnSettings, compared
+from labelnoise.own._network import network_maker
 from labelnoise.own._training import _checked, epochs_in_all, train
 from labelnoise.training import Settings, predict_probs, seeded
 

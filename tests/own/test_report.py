@@ -15,18 +15,18 @@ from PIL import Image
 from labelnoise.names import named
 from labelnoise.own import _page
 from labelnoise.own._page import page, pictures_of
-from labelnoise.own._terminal import lines
-from labelnoise.own._text import as_text
+from labelnoise.own._terminal import as_text, lines
 from labelnoise.own.images import OwnSet
 from labelnoise.own.report import Report, advice, at_least_counted, headline
 from labelnoise.statistics import Interval, interval
 from labelnoise.transitions import symmetric
 
 NAMES = ("cat", "dog", "owl")
+RIGHT = pd.DataFrame({"row": [0], "label": ["cat"], "suggestion": ["cat"], "p_wrong": [0.0], "times": [0.1]})
 
 
 def report_of(matrix, counts, names=NAMES, gain=None):
-    return Report("", names, counts, at_least_counted(matrix, np.zeros_like(matrix), counts), (), gain)
+    return Report("", names, counts, at_least_counted(matrix, np.zeros_like(matrix), counts), (), RIGHT, gain)
 
 
 def test_advice_names_the_classes_in_which_another_label_is_as_frequent():

@@ -9,8 +9,7 @@ from strategies import answered
 
 from labelnoise import cli
 from labelnoise.errors import InputError
-from labelnoise.own._probs import read_probs
-from labelnoise.own._samples import read_samples
+from labelnoise.own._samples import read_probs, read_samples
 from labelnoise.own._tabular import array_labels, read_labels
 
 NAMES = ("cat", "dog", "owl")
@@ -164,8 +163,8 @@ def test_a_name_of_a_column_that_goes_over_two_lines_is_told_on_one(content, tmp
 
 
 def test_names_that_are_bytes_are_read_as_utf_8():
-    names, codes = array_labels(np.array(["Mäntel".encode(), b"Hosen", b"Hosen"]), "labels.npy")
-    assert [names[code] for code in codes] == ["Mäntel", "Hosen", "Hosen"]
+    labels = array_labels(np.array(["Mäntel".encode(), b"Hosen", b"Hosen"]), "labels.npy")
+    assert [labels.texts[code] for code in labels.codes] == ["Mäntel", "Hosen", "Hosen"]
 
 
 def test_texts_of_code_points_that_there_are_not_are_refused():

@@ -26,7 +26,7 @@ from labelnoise import cli, noise
 from labelnoise.book import project
 from labelnoise.data import NoisySet, load, write_npz
 from labelnoise.errors import InputError
-from labelnoise.own import _settings as own_settings
+from labelnoise.own import _methods as own_settings
 from labelnoise.own import _training as own_training
 from labelnoise.own import images as image_files
 from labelnoise.own import train as train_command

@@ -91,12 +91,6 @@ class Choice:
         return text
 
 
-def better_epoch(best: Shown, last: Shown, noisy_labels: Labels) -> Shown:
-    """Of one training, the network after its epoch of least loss or after its last, by how many labels it predicts."""
-    hits = [(each.probs.argmax(axis=1) == noisy_labels).mean() for each in (best, last)]
-    return last if hits[1] >= hits[0] else best
-
-
 def in_order(names: Sequence[str], deviation: Floats) -> tuple[list[str], str]:
     """Methods as they are preferred where labels can't tell, and why, as the end of a sentence.
 
@@ -126,14 +120,9 @@ def choose(
     """
     hits = [(each.probs.argmax(axis=1) == noisy_labels).astype(float) for each in shown]
     n = len(noisy_labels)
-    best = max(range(len(shown)), key=lambda k: (hits[k].mean(), -k))
-
-    def behind(k: int) -> float:
-        difference = hits[best] - hits[k]
-        error = max(difference.std(ddof=1), 1e-12) / np.sqrt(n)
-        return float(difference.mean() / error)
-
-    taken = next(k for k in range(len(shown)) if behind(k) <= ERRORS)
+    best = max(hits, key=np.mean)  # of several the first
+    behind = [interval(best - each) for each in hits]
+    taken = next(k for k, each in enumerate(behind) if each.mean <= ERRORS * each.deviation / n**0.5)
     scores = [Score(shown[taken].method, float(hits[taken].mean()), None)]
     for k, each in enumerate(shown):
         if k != taken:

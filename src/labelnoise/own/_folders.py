@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from labelnoise._files import check_file
 from labelnoise.errors import InputError
 from labelnoise.own import _parquet
+from labelnoise.own._layouts import Found, Labelled
+from labelnoise.own._pixels import decoded
 from labelnoise.own._tables import Table, open_table, reading
 from labelnoise.own._tabular import LABEL_NAMES, LabelColumn, check_no_column, listed, npy, read_labels, squashed
 
@@ -29,40 +31,33 @@ IMAGE_NAMES = (
 )
 TRAIN, TESTS = ("train", "training"), ("test", "testing", "val", "valid", "validation")
 TEXT_TABLES = (".csv", ".tsv", ".jsonl")
+ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # as torchvision's ImageFolder
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """Image files that are not yet read, and their labels.
+def two_arrays(folder: Path, wanted: str | None = None) -> tuple[Path, Path] | None:
+    """The two .npy files of images and of labels that a folder holds in place of a table, if it does.
 
-    Attributes:
-        labels: of each image.
-        names: of each image.
-        contents: gives the bytes of an image by its number.
-        source: what messages call the images.
-        names_of_numbers: the names that labels 0, 1, ... stand for, if they have some.
+    Args:
+        folder: the folder.
+        wanted: the name of the column of labels, if the user gives one.
+
+    Raises:
+        InputError: files that can't be read, or a name of a column, as these have none.
     """
-
-    labels: LabelColumn
-    names: tuple[str, ...]
-    contents: Callable[[int], bytes]
-    source: str
-    names_of_numbers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """Two .npy files that a folder holds."""
-
-    images: Path
-    labels: Path
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npy")
+    if len(found) != 2 or _table(_inner(folder)[0]):
+        return None
+    check_no_column(folder, wanted)
+    # Labels have one axis, or two; which file it is the headers tell.
+    images, labels = sorted(found, key=lambda path: npy(path).ndim, reverse=True)
+    return images, labels
 
 
-def from_folder(folder: Path, wanted: str | None = None) -> Arrays | tuple[Encoded, Encoded | None, tuple[str, ...]]:
+def from_folder(folder: Path, wanted: str | None = None) -> Found:
     """The images of a folder, its test images if it has some, and how it was read.
 
     It has one table of file names and labels, or one that is called metadata; or else a folder for each class, as
-    torchvision's ImageFolder has them, perhaps within train/ and test/; or else two .npy files.
+    torchvision's ImageFolder has them, perhaps within train/ and test/.
 
     Args:
         folder: the folder.
@@ -71,34 +66,20 @@ def from_folder(folder: Path, wanted: str | None = None) -> Arrays | tuple[Encod
     Raises:
         InputError: not such a folder.
     """
-    inner, tests = _inner(folder)
-    found = _table(inner)
-    if found is not None:
-        test_table = None if tests is None else _table(tests)
-        return (
-            _listed(inner, found, wanted),
-            None if tests is None or test_table is None else _listed(tests, test_table, wanted),
-            (f"{inner} is read as images that {found.name} lists.",),
-        )
-    check_no_column(folder, wanted)
-    arrays = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npy")
-    if len(arrays) == 2:
-        # Labels have one axis, or two; which file it is the headers tell.
-        images, labels = sorted(arrays, key=_axes, reverse=True)
-        return Arrays(images, labels)
-    if not _subfolders(inner):
-        raise InputError(
-            f"{folder} holds 0 CSV files and no folders of images; put a table with the columns image and label there, "
-            "or a folder for each class."
-        )
-    train = _classes(inner)
-    said = f"{inner} is read as a folder for each class."
-    return train, None if tests is None else _classes(tests), (said,)
-
-
-def _axes(path: Path) -> int:
-    with reading(path):
-        return npy(path).ndim
+    inner, _ = parts = _inner(folder)
+    if table := _table(inner):
+        said = f"{inner} is read as images that {table.name} lists."
+        found = [_listed(part, each, wanted) for part in parts if part and (each := _table(part))]
+    else:
+        check_no_column(folder, wanted)
+        if not _subfolders(inner):
+            raise InputError(
+                f"{folder} holds 0 CSV files and no folders of images; put a table with the columns image and label "
+                "there, or a folder for each class."
+            )
+        said = f"{inner} is read as a folder for each class."
+        found = [_classes(part) for part in parts if part]
+    return found, (said,)
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -128,17 +109,17 @@ def _table(folder: Path) -> Path | None:
     return tables[0] if tables else None
 
 
-def _listed(folder: Path, path: Path, wanted: str | None) -> Encoded:
+def _listed(folder: Path, path: Path, wanted: str | None) -> Labelled:
     with reading(path):
         table = open_table(path)
         place = _image_place(table)
-    labels = read_labels(path, wanted, [place])
-    with reading(path):
+        labels = read_labels(path, wanted, [place])
         files = tuple(str(name).strip() for name in table.texts(place, int(table.delimiter != "")).to_pylist())
-    for row, name in enumerate(files):
-        if not (folder / name).is_file():
-            raise InputError(f"Row {row} of {path} names {name}, and {folder / name} is no file.")
-    return Encoded(labels, files, lambda row: (folder / files[row]).read_bytes(), str(path))
+    paths = [folder / name for name in files]
+    for row, file in enumerate(paths):
+        if not file.is_file():
+            raise InputError(f"Row {row} of {path} names {files[row]}, and {file} is no file.")
+    return Labelled(labels, partial(decoded, paths, files, str(path)), str(path), files)
 
 
 def _image_place(table: Table) -> int:
@@ -151,27 +132,28 @@ def _image_place(table: Table) -> int:
     return place
 
 
-def _classes(folder: Path) -> Encoded:
-    from torchvision.datasets import ImageFolder
-
-    class Visible(ImageFolder):  # type: ignore[misc]  # torchvision has no types
-        def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
-            classes = [path.name for path in _subfolders(Path(directory))]
-            return classes, {name: place for place, name in enumerate(classes)}
-
-    found = Visible(str(folder), allow_empty=True)
-    if not found.samples:
+def _classes(folder: Path) -> Labelled:
+    classes = _subfolders(folder)
+    files = [
+        Path(root, name)
+        for each in classes
+        for root, _, names in sorted(os.walk(each, followlinks=True))
+        for name in sorted(names)
+        if name.lower().endswith(ENDINGS)
+    ]
+    if not files:
         raise InputError(f"{folder} holds no image in its folders; put those of each class into a folder of its own.")
-    values, codes = np.unique([found.classes[place] for _, place in found.samples], return_inverse=True)
+    inside = [check_file(file).relative_to(folder) for file in files]
+    values, codes = np.unique([file.parts[0] for file in inside], return_inverse=True)
     texts = tuple(values.tolist())
-    files = tuple(str(check_file(name).relative_to(folder)) for name, _ in found.samples)
-    empty = [name for name in found.classes if name not in texts]
+    empty = [each.name for each in classes if each.name not in texts]
     said = (f"Folders without an image are left out: {listed(empty)}.",) if empty else ()
     labels = LabelColumn(codes.astype(np.int64), texts, str(folder), said)
-    return Encoded(labels, files, lambda row: (folder / files[row]).read_bytes(), str(folder))
+    names = tuple(map(str, inside))
+    return Labelled(labels, partial(decoded, files, names, str(folder)), str(folder), names)
 
 
-def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
+def from_parquet(path: Path, wanted: str | None = None) -> Found:
     """The images of a Parquet file, each a struct with bytes or the bytes, as Hugging Face writes them.
 
     Raises:
@@ -180,8 +162,7 @@ def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
     with reading(path):
         table = open_table(path)
         place = _image_place(table)
-    labels = read_labels(path, wanted, [place])
-    with reading(path):
+        labels = read_labels(path, wanted, [place])
         import pyarrow.parquet
 
         contents = _parquet.contents(path, place)
@@ -202,4 +183,5 @@ def from_parquet(path: Path, wanted: str | None = None) -> Encoded:
                 f"Row {row} of {path} has no bytes in column {table.fields[place]}; save the images within the file."
             )
     rows = tuple(map(str, range(len(contents))))
-    return Encoded(labels, rows, contents.__getitem__, str(path), tuple(class_names))
+    pixels = partial(decoded, contents, rows, str(path))
+    return [Labelled(labels, pixels, str(path), rows, tuple(class_names))], ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ from numpy.typing import NDArray
 
 from labelnoise._files import opened_npz, read_member
 from labelnoise.errors import InputError
+from labelnoise.own._pixels import Pixels, as_pixels
 from labelnoise.own._tables import reading
-from labelnoise.own._tabular import LabelColumn, array_labels, label_column, npy, read_labels
+from labelnoise.own._tabular import LabelColumn, array_labels, npy, read_labels
 
 # Of each layout its title, the keys of images and labels, and those of test images and labels.
 LAYOUTS = (
@@ -25,11 +28,42 @@ LAYOUTS = (
     ("two arrays without names", ("arr_0", "arr_1"), ("arr_2", "arr_3")),
 )
 
-Images = NDArray[Any]
-Labelled = tuple[Images, LabelColumn, str]  # images, their labels, and what messages call the images
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images and their labels, in any form.
+
+    Attributes:
+        labels: of each image.
+        pixels: gives the images, brought to a size if it is given one, and what had to be changed.
+        source: what messages call the images.
+        names: of each image, if they have some.
+        names_of_numbers: the names that labels 0, 1, ... stand for, if they have some.
+    """
+
+    labels: LabelColumn
+    pixels: Callable[[int | None], tuple[Pixels, tuple[str, ...]]]
+    source: str
+    names: tuple[str, ...] = ()
+    names_of_numbers: tuple[str, ...] = ()
 
 
-def from_npz(path: Path) -> tuple[Labelled, Labelled | None, tuple[str, ...]]:
+Found = tuple[list[Labelled], tuple[str, ...]]  # images to learn from, perhaps those to test with, and how it was read
+
+
+def arrays(images: NDArray[Any], labels: LabelColumn, source: str, labels_source: str) -> Labelled:
+    """Images in an array with their labels; the sources are what messages call them.
+
+    Raises:
+        InputError: there are more of one than of the other.
+    """
+    n_images = len(images) if images.ndim else 0
+    if n_images != len(labels.codes):
+        raise InputError(f"{source} has {n_images} images but {labels_source} has {len(labels.codes)} labels.")
+    return Labelled(labels, lambda size: as_pixels(images, source, size), source)
+
+
+def from_npz(path: Path) -> Found:
     """The images and labels of an ``.npz``, its test images and labels if it has some, and how it was read.
 
     Nothing in it is unpickled, and of arrays that are not needed nothing is read.
@@ -50,22 +84,12 @@ def from_npz(path: Path) -> tuple[Labelled, Labelled | None, tuple[str, ...]]:
         if len(set(tests) & keys) == 1:
             raise InputError(f"{path} has only one of {tests[0]} and {tests[1]}; pass both, or neither.")
         pairs = [train, *([tests] if set(tests) <= keys else [])]
-        arrays = {key: read_member(archive, key, path) for pair in pairs for key in pair}
-    rest = sorted(keys - set(arrays))
+        read = {key: read_member(archive, key, path) for pair in pairs for key in pair}
+    rest = sorted(keys - set(read))
     said = [f"{path} is read in {title}: noisy labels from {train[1]}."]
     said += [f"{tests[0]} and {tests[1]} are taken as clean, and only measured against."] if len(pairs) > 1 else []
     said += [f"Of {path} {', '.join(rest)} are left out."] if rest else []
-    found = [_labelled(arrays, pair, path) for pair in pairs]
-    return found[0], found[1] if len(found) > 1 else None, tuple(said)
-
-
-def _labelled(arrays: dict[str, NDArray[Any]], pair: tuple[str, str], path: Path) -> Labelled:
-    images, labels = (arrays[key] for key in pair)
-    column = checked_labels(labels, f"{pair[1]} in {path}", pair[1])
-    number = len(images) if images.ndim else 0
-    if number != len(column.codes):
-        raise InputError(f"{pair[0]} has {number} images but {pair[1]} has {len(column.codes)} labels.")
-    return images, column, pair[0]
+    return [arrays(read[x], checked_labels(read[y], f"{y} in {path}", y), x, y) for x, y in pairs], tuple(said)
 
 
 def checked_labels(labels: NDArray[Any], source: str, name: str) -> LabelColumn:
@@ -83,27 +107,21 @@ def checked_labels(labels: NDArray[Any], source: str, name: str) -> LabelColumn:
     if labels.dtype.kind in "if" and labels.ndim == 1 and labels.min() < 0:
         row = int(np.argmax(labels < 0))
         raise InputError(f"{name} has {labels[row]} in row {row}; a label is a name or a whole number from 0 up.")
-    column = label_column(*array_labels(labels, source), source, ())
     one_hot = labels.ndim == 2 and labels.shape[1] > 1
     said = (f"{source} has a column for each class, with a 1 for the label.",) if one_hot else ()
-    return LabelColumn(column.codes, column.texts, source, said)
+    return array_labels(labels, source, said)
 
 
-def from_npy(path: Path, labels: Path, wanted: str | None = None) -> tuple[Labelled, tuple[str, ...]]:
+def from_npy(path: Path, labels: Path, wanted: str | None = None) -> Found:
     """The images of an ``.npy`` file with labels from a file of their own.
 
     Raises:
         InputError: not such files, or two that don't fit each other.
     """
-    with reading(path, (".npz", ".npy", ".parquet")):
-        images = npy(path)
+    images = npy(path)
     if labels.suffix.lower() == ".npy":
-        with reading(labels):
-            column = checked_labels(npy(labels), str(labels), str(labels))
+        column = checked_labels(npy(labels), str(labels), str(labels))
     else:
         column = read_labels(labels, wanted)
-    if images.ndim == 0 or len(images) != len(column.codes):
-        raise InputError(
-            f"{path} has {len(images) if images.ndim else 0} images but {labels} has {len(column.codes)} labels."
-        )
-    return (images, column, str(path)), (f"The images are those of {path}, the labels those of {labels}.",)
+    said = f"The images are those of {path}, the labels those of {labels}."
+    return [arrays(images, column, str(path), str(labels))], (said,)

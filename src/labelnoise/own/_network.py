@@ -1,29 +1,114 @@
-"""A trained network with what it takes images by, and its file."""
+"""The networks of ``labelnoise train``: made by name or by a user's function, and one that was trained with its file.
+
+PyTorch is imported once one is made.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors.torch import load_file, save
 
-from labelnoise._checks import as_array, check_whole
+from labelnoise import training
+from labelnoise._checks import as_array, check_whole, shown
 from labelnoise._files import check_file, check_target, write_whole
+from labelnoise._imports import imported, is_own, reason
 from labelnoise._weights import described, sealed
 from labelnoise.errors import InputError
-from labelnoise.own._networks import network_maker
+from labelnoise.noise import derive_seed
 from labelnoise.own._pixels import as_pixels
-from labelnoise.training import predict_probs
 
 if TYPE_CHECKING:
     from torch import nn
 
 AT_ONCE = 4096  # images
+Make = Callable[[int], "nn.Module"]
+
+
+def check_network(name: str) -> str:
+    """The name of a network that `network_maker` takes; whether it can be made of images is seen there.
+
+    Raises:
+        InputError: there is none, or it can't be imported.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"network must be a name or module:function, not {shown(name)}.")
+    if is_own(name):
+        imported(name, "network")
+    elif name not in training.MODELS and name not in torchvision_names():
+        training.model(name)
+    return name
+
+
+def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int) -> Make:
+    """A function that makes networks with fresh weights, each by a number.
+
+    Args:
+        name: of a network of the book; of a classifier of torchvision's; or ``module:function`` with a function of the
+            three numbers that follow.
+        n_classes, channels, size: of the images, size in pixels.
+        seed: of the weights.
+
+    Raises:
+        InputError: no such network, or one that does not give logits of shape (n, n_classes).
+    """
+    make_one: Callable[..., Any]
+    if is_own(check_network(name)):
+        make_one = imported(name, "network")
+    elif name in training.MODELS:
+        training.build(name, n_classes, channels, size, seed=0)  # which refuses images that it can't take
+        make_one = training.model(name).make
+    else:
+        make_one = partial(_of_torchvision, name)
+
+    def make(number: int) -> nn.Module:
+        with training.seeded(derive_seed("own", seed, number)):
+            return make_one(n_classes, channels, size)
+
+    import torch
+
+    try:
+        with training.seeded(0), torch.no_grad():
+            network = make(0)
+            shape = tuple(network(torch.zeros(2, channels, size, size)).shape)
+            learns = any(each.requires_grad for each in network.parameters())
+    except (Exception, SystemExit) as error:  # whatever their code raises
+        images = (2, channels, size, size)
+        raise InputError(f"The network {name} fails on images of {images}: {reason(error)}.") from error
+    if not learns:
+        raise InputError(f"The network {name} has no parameters that can learn; give it a layer that has some.")
+    if shape != (2, n_classes):
+        raise InputError(f"The network {name} gives {shape} for 2 images; it must give logits of {(2, n_classes)}.")
+    return make
+
+
+def _of_torchvision(name: str, n_classes: int, channels: int, _: int) -> nn.Module:
+    """A classifier with random weights and an output for each class, which takes grey images too."""
+    from torch import nn
+    from torchvision.models import get_model
+    from torchvision.transforms import v2
+
+    network: nn.Module = get_model(name, weights=None, num_classes=n_classes)
+    return network if channels == 3 else nn.Sequential(OrderedDict(colour=v2.RGB(), network=network))
+
+
+def torchvision_names() -> set[str]:
+    """The classifiers of torchvision by its names, read from its files, as importing it takes seconds."""
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return set()
+    files = (Path(spec.origin).parent / "models").glob("*.py")
+    pattern = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)", re.MULTILINE)
+    return {name for file in files for name in pattern.findall(file.read_text(encoding="utf-8"))}
 
 
 @dataclass(frozen=True)
@@ -65,10 +150,12 @@ class TrainedNetwork:
             raise InputError(
                 f"The network takes images of {expected} (channels, height, width), not {pixels.shape[1:]}."
             )
+        import torch
+
         self.module.eval()
         parts = (torch.from_numpy(pixels[first : first + AT_ONCE]).float() for first in range(0, len(pixels), AT_ONCE))
         scale = (self.about["mean"], self.about["deviation"])
-        found = [predict_probs(self.module, (part - scale[0]) / scale[1]) for part in parts]
+        found = [training.predict_probs(self.module, (part - scale[0]) / scale[1]) for part in parts]
         return np.concatenate(found) if found else np.empty((0, len(self.class_names)))
 
     def predict(self, images: ArrayLike) -> NDArray[np.int64]:
@@ -77,6 +164,8 @@ class TrainedNetwork:
 
     def as_bytes(self) -> bytes:
         """Its file, in the format safetensors, with a digest by which `load_network` notices a changed byte."""
+        from safetensors.torch import save
+
         weights = {key: value.contiguous() for key, value in self.module.state_dict().items()}
         return sealed(partial(save, weights), self.about)
 
@@ -117,6 +206,8 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
             raise TypeError
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path} holds weights without what labelnoise train says of them.") from None
+    from safetensors.torch import load_file
+
     module = network_maker(name, n_classes, channels, size, 0)(0)
     try:
         module.load_state_dict(load_file(path))

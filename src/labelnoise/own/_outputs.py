@@ -57,16 +57,13 @@ def check_folder(path: Path, *read: Path) -> None:
 
 
 def _resolved(path: Path) -> Path:
-    with suppress(RuntimeError):  # up to Python 3.12
-        resolved = path.resolve()
-        try:
-            resolved.stat()
-        except OSError as error:  # later ones give back a link that leads to itself as it is
-            if error.errno != errno.ELOOP:
-                return resolved
-        else:
-            return resolved
-    raise InputError(f"{path} is a link that leads to itself; name another.")
+    resolved = Path(os.path.realpath(path))  # which leaves a link that leads to itself as it is
+    try:
+        resolved.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{path} is a link that leads to itself; name another.") from None
+    return resolved
 
 
 def _recover(folder: Path) -> None:

@@ -1,30 +1,54 @@
-"""A report as one HTML page that needs nothing beside itself."""
+"""A report as one HTML page that needs nothing beside itself, and the folder that it is written to."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import numpy as np
+import pandas as pd
 from PIL import Image
 
-from labelnoise.own.report import ARRAYS, WRITTEN, Report, advice, headline, shown
-from labelnoise.own.suggestions import few, others, rule
+from labelnoise.own._outputs import MARK, write_folder
+from labelnoise.own.images import OwnSet
+from labelnoise.own.report import ARRAYS, WRITTEN, Report, advice, as_arrays, as_json, headline, shown
+from labelnoise.own.suggestions import few, files, others, rule
 from labelnoise.transitions import Matrix
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from labelnoise.own.images import OwnSet
 
 PRINTED = 30  # classes up to which a heatmap has its numbers in it
 LISTED_ROWS = 1000  # of a table
 PICTURES = 48
 RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))  # from 0 to the largest entry
+
+
+def write(
+    path: Path,
+    report: Report,
+    facts: pd.DataFrame | None = None,
+    pictures: Sequence[tuple[str, str]] = (),
+    about: Mapping[str, object] | None = None,
+    **more: bytes,
+) -> str:
+    """Write all that a command found to a folder, and say which files these are.
+
+    Args:
+        path: a folder, as `check_folder` allows it.
+        report: goes to the page, to tables and to JSON.
+        facts, pictures: as `page` takes them.
+        about: what the JSON has besides.
+        more: further files, content by name.
+
+    Raises:
+        InputError: as `write_folder`.
+    """
+    tables = files(report.suggestions, report.threshold)
+    contents = {"report.html": page(report, facts, pictures), **tables, **more, **as_arrays(report)}
+    write_folder(path, as_json(report) | dict(about or {}), contents)
+    return f"Written to {path}: {MARK}, {', '.join(contents)}."
 
 
 def page(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[tuple[str, str]] = ()) -> bytes:
@@ -40,7 +64,7 @@ def page(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[t
 
 def part(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[tuple[str, str]] = ()) -> str:
     """What `page` has in it, as a part of another page, such as a notebook; it touches nothing else there."""
-    bounds, names, found = report.bounds, report.class_names, report.suggestions
+    bounds, names = report.bounds, report.class_names
     whole = len(names) <= WRITTEN
     flips = np.where(np.eye(len(names), dtype=bool), 0, bounds.estimate) if whole else bounds.estimate
     classes = report.classes()
@@ -48,8 +72,8 @@ def part(report: Report, facts: pd.DataFrame | None = None, pictures: Sequence[t
         report=report,
         headline=headline(report),
         advice=advice(report),
-        suggestions=None if found is None else few(found),
-        rule=None if found is None else rule(found, report.threshold),
+        suggestions=few(report.suggestions),
+        rule=rule(report.suggestions, report.threshold),
         whole=_heatmap(bounds.estimate, names, bounds.low, bounds.high) if whole else None,
         flips=_heatmap(flips, names) if whole else None,
         arrays=ARRAYS,
@@ -82,7 +106,7 @@ def _heatmap(matrix: Matrix, names: tuple[str, ...], low: Matrix | None = None, 
 
 
 def pictures_of(own: OwnSet, ranked: pd.DataFrame) -> list[tuple[str, str]]:
-    """A caption and an address for each of the first images of `train.suggestions`."""
+    """A caption and an address for each of the first images of `ranked`."""
     return [
         (f"{own.image_names[row]}: {label}, rather {suggestion}", _png(own.images[row].transpose(1, 2, 0)))
         for row, label, suggestion in others(ranked).head(PICTURES)[["row", "label", "suggestion"]].to_numpy()

@@ -6,8 +6,6 @@ ends the process where these are damaged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ from labelnoise._checks import check_size
 from labelnoise.errors import InputError
 
 AT_ONCE = 2**16  # rows at most, where they are read in pieces
+BYTES = {"binary", "large_binary", "binary_view"}  # types by what Arrow calls them
+TEXTS = {"string", "large_string", "string_view"} | BYTES
 
 
 def names(path: Path) -> tuple[str, ...]:
@@ -75,33 +75,19 @@ def contents(path: Path, place: int) -> list[Any]:
         field, rows = file.schema_arrow.field(place), file.metadata.num_rows
     in_struct = pyarrow.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
     kind = field.type.field("bytes").type if in_struct else field.type
-    if not _is_bytes(kind):
+    if str(kind) not in BYTES:
         return [None] * rows
     pieces = _in_pieces(path, field.name, ".bytes" if in_struct else "")
     values = _whole(field.name, [value for piece in pieces for value in piece.to_pylist()], rows)
     return [value and value["bytes"] for value in values] if in_struct else values
 
 
-@contextmanager
-def _texts_once(path: Path) -> Iterator[Any]:
+def _texts_once(path: Path) -> Any:
+    """The file, opened, with its columns of texts as dictionaries."""
     import pyarrow.parquet
 
-    with pyarrow.parquet.ParquetFile(path) as file:
-        texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
-    with pyarrow.parquet.ParquetFile(path, read_dictionary=texts) as file:
-        yield file
-
-
-def _is_text(kind: Any) -> bool:
-    from pyarrow import types
-
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or _is_bytes(kind)
-
-
-def _is_bytes(kind: Any) -> bool:
-    from pyarrow import types
-
-    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    texts = [field.name for field in pyarrow.parquet.read_schema(path) if str(field.type) in TEXTS]
+    return pyarrow.parquet.ParquetFile(path, read_dictionary=texts)
 
 
 def _is_plain(kind: Any) -> bool:
@@ -109,7 +95,7 @@ def _is_plain(kind: Any) -> bool:
     from pyarrow import types
 
     if types.is_dictionary(kind):
-        return _is_text(kind.value_type) or _is_plain(kind.value_type)
+        return str(kind.value_type) in TEXTS or _is_plain(kind.value_type)
     return types.is_primitive(kind) or types.is_decimal(kind) or types.is_null(kind)
 
 

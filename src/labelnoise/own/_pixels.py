@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,18 +90,15 @@ def squared(images: Pixels, name: str, size: int | None) -> tuple[Pixels, tuple[
     _check_all(len(images), images.shape[1], size, name)
     import torch
 
-    parts = [_transform(size)(torch.from_numpy(np.ascontiguousarray(part))) for part in _parts(images)]
-    return torch.cat(parts).numpy(), (resizing(name, f"{width} by {height}", size),)
+    transform, step = _transform(size), max(1, 2**24 // max(images[:1].nbytes, 1))
+    parts = (np.ascontiguousarray(images[first : first + step]) for first in range(0, len(images), step))
+    resized = torch.cat([transform(torch.from_numpy(part)) for part in parts]).numpy()
+    return resized, (resizing(name, f"{width} by {height}", size),)
 
 
 def _check_all(n: int, channels: int, size: int, name: str) -> None:
     """Refuse a size of which one image may fit into memory, but not all of them."""
     check_size(f"The {n:,} images of {name} with an image size of {size:,} pixels", n * channels * size**2 // 8)
-
-
-def _parts(images: Pixels) -> list[Pixels]:
-    step = max(1, 2**24 // max(images[:1].nbytes, 1))
-    return [images[first : first + step] for first in range(0, len(images), step)]
 
 
 def _transform(size: int) -> Any:
@@ -118,12 +116,12 @@ def resizing(name: str, sizes: str, size: int) -> str:
 
 
 def decoded(
-    contents: Iterable[bytes], names: Sequence[str], source: str, size: int | None
+    files: Sequence[bytes | Path], names: Sequence[str], source: str, size: int | None
 ) -> tuple[Pixels, tuple[str, ...]]:
     """Encoded images as (n, channels, size, size), of three channels if one of them has colour, and what was changed.
 
     Args:
-        contents: of image files.
+        files: what is in each, or its path.
         names: what messages call each.
         source: what messages call the file that lists them.
         size: to bring each to.
@@ -136,7 +134,8 @@ def decoded(
     images: list[Pixels] = []
     sizes: list[tuple[int, int]] = []
     transform = None
-    for row, content in enumerate(contents):
+    for row, file in enumerate(files):
+        content = file if isinstance(file, bytes) else file.read_bytes()
         image = _opened(content, f"Row {row} of {source} has an image", names[row])
         sizes.append(image.size)
         if size is not None and image.size != (size, size):
@@ -151,14 +150,12 @@ def decoded(
             )
     if any(image.ndim == 3 for image in images):
         images = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
-    stacked = np.stack(images)
-    channels = stacked[:, None] if stacked.ndim == 3 else stacked.transpose(0, 3, 1, 2)
-    pixels, said = squared(channels, source, size)
+    pixels, said = as_pixels(np.stack(images), source, size)
     if transform is not None:
         ends = sorted(set(sizes))
         spread = "{} by {}".format(*ends[0]) + (" to {} by {}".format(*ends[-1]) if len(ends) > 1 else "")
         said += (resizing(source, spread, int(size or 0)),)
-    return np.ascontiguousarray(pixels), said
+    return pixels, said
 
 
 def _opened(content: bytes, what: str, name: str) -> Image.Image:

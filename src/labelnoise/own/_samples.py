@@ -1,4 +1,4 @@
-"""Probabilities and noisy labels of the same samples: which column is which label, and what had to be changed."""
+"""Predicted probabilities from files, and noisy labels of the same samples: which column is which label."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelnoise.errors import InputError
-from labelnoise.estimators import SUM_TOLERANCE, Floats, check_inputs, row_blocks
+from labelnoise.estimators import SUM_TOLERANCE, Floats, check_inputs
 from labelnoise.noise import Labels
-from labelnoise.own._probs import Columns, read_probs
-from labelnoise.own._tables import is_number, open_table, reading
-from labelnoise.own._tabular import LabelColumn, label_place, listed, read_labels
+from labelnoise.own._tables import INDEX, is_number, open_table, reading
+from labelnoise.own._tabular import LabelColumn, is_index, label_place, listed, npy, read_labels
 
 # Of the sum of a row from 1: where it is divided by its sum anyway, and where it is if its numbers were rounded.
 FURTHER, FURTHEST = 0.05, 0.5
@@ -38,6 +37,23 @@ class Samples:
     decisions: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Predicted probabilities as a file has them.
+
+    Attributes:
+        values: shape (n_samples, n_classes).
+        names: what the columns are called, if anything.
+        source: the file.
+        said: what is to be told of how it was read.
+    """
+
+    values: NDArray[Any]
+    names: tuple[str, ...] | None
+    source: str
+    said: tuple[str, ...] = ()
+
+
 def read_samples(labels: Path, probs: Path | None = None, wanted: str | None = None) -> Samples:
     """Read labels and probabilities from two files, or from one that has both.
 
@@ -56,6 +72,49 @@ def read_samples(labels: Path, probs: Path | None = None, wanted: str | None = N
     with reading(labels):
         place, _ = label_place(open_table(labels), wanted)
     return matched(read_labels(labels, wanted), read_probs(labels, place))
+
+
+def read_probs(path: Path, labels: int | None = None) -> Columns:
+    """Predicted probabilities, and what their columns are called.
+
+    Args:
+        path: the file.
+        labels: the column of it that has the labels, if it is a file of both; other columns that can't be
+            probabilities, such as texts, are then left out.
+
+    Raises:
+        InputError: not such a file, or a value that is no number.
+    """
+    if path.suffix.lower() == ".npy":
+        return Columns(npy(path), None, str(path))
+    with reading(path):
+        table = open_table(path)
+        # Whole numbers in a first row, each another, are names too: classes are often called 0, 1, 2.
+        counted = all(map(str.isdigit, table.fields)) and len(set(table.fields)) == len(table.fields)
+        named = not table.delimiter or counted or not all(map(is_number, table.fields))
+        arrays = table.typed(int(named))
+    both = labels is not None
+    rest = [k for k in range(len(arrays)) if k != labels and table.fields[k] and not table.fields[k].startswith(INDEX)]
+    # A column of whole numbers beyond 0 and 1 counts or names something.
+    others = [k for k in rest if named and not _may_be_probs(arrays[k]) and (both or is_index(table.fields[k]))]
+    kept = [k for k in rest if k not in others]
+    names = tuple(table.fields[k] for k in kept)
+    if named and len(set(names)) < len(names):
+        raise InputError(f"{path} has two columns called {max(names, key=names.count)!r}; rename one.")
+    words = [k for k in kept if arrays[k].dtype.kind not in "fiu"]
+    wrong = [(row, k) for k in words for row, value in enumerate(arrays[k]) if not is_number(value)]
+    if wrong:
+        row, k = min(wrong)
+        value = f"{str(arrays[k][row])!r} in column {table.fields[k]}"
+        raise InputError(f"Row {row} of {path} has {value}, not a number; write it like 0.25.")
+    columns = [arrays[k].astype(np.float64) if k in words else arrays[k] for k in kept]
+    values = np.column_stack(columns) if columns else np.empty((len(arrays[0]) if arrays else 0, 0))
+    left = (f"No probabilities, and left out: column {listed([table.fields[k] for k in others])}.",) if others else ()
+    return Columns(values, names if named else None, str(path), (*(() if both else table.said), *left))
+
+
+def _may_be_probs(array: NDArray[Any]) -> bool:
+    return array.dtype.kind == "f" or (array.dtype.kind in "iu" and bool(np.isin(array, (0, 1)).all()))
 
 
 def matched(column: LabelColumn, columns: Columns) -> Samples:
@@ -84,10 +143,9 @@ def matched(column: LabelColumn, columns: Columns) -> Samples:
     if not present.all():
         if present.sum() < 2:
             raise InputError(f"All labels in {labels} are {names[noisy_labels[0]]!r}; two classes or more are needed.")
-        absent = [name for name, there in zip(names, present, strict=True) if not there]
-        values, said = _without(values, present, absent, probs)
+        values, said = _without(values, present, [names[k] for k in np.flatnonzero(~present)], probs)
         noisy_labels, left_out = (np.cumsum(present) - 1)[noisy_labels], (said,)
-        names = tuple(name for name, there in zip(names, present, strict=True) if there)
+        names = tuple(names[k] for k in np.flatnonzero(present))
     checked = check_inputs(values, noisy_labels, name=probs)
     return Samples(*checked, names, (*column.said, *columns.said, order, *sums, *left_out))
 
@@ -95,7 +153,6 @@ def matched(column: LabelColumn, columns: Columns) -> Samples:
 def _placed(column: LabelColumn, columns: Columns) -> tuple[Labels, tuple[str, ...], str]:
     """Labels as places of columns, what the columns are called, and how the two were matched."""
     names, n_classes, probs = columns.names, columns.values.shape[1], columns.source
-    numbers = tuple(map(str, range(n_classes)))
     if names is not None and not set(column.texts) <= set(names):
         # Such as prob_cat, prob_dog.
         prefix = os.path.commonprefix(names)  # noqa: RUF071 - these are no paths
@@ -103,38 +160,32 @@ def _placed(column: LabelColumn, columns: Columns) -> tuple[Labels, tuple[str, .
         names = short if set(column.texts) <= set(short) else names
     where = f", which are the columns of {probs}"
     if column.numbered and not any(map(is_number, names or ())):
-        from_one = "0" not in column.texts and str(n_classes) in column.texts
-        placed = column.placed([str(k + 1) for k in range(n_classes)] if from_one else numbers, where)
-        said = f"Labels are whole numbers that count the columns of {probs} from {int(from_one)}"
-        return placed, names or tuple(map(str, range(from_one, n_classes + from_one))), (
-            f"{said}: {listed(names)}." if names else f"{said}; these have no names."
-        )  # fmt: skip
+        first = int("0" not in column.texts and str(n_classes) in column.texts)
+        numbers = tuple(map(str, range(first, n_classes + first)))
+        said = f"Labels are whole numbers that count the columns of {probs} from {first}"
+        said += f": {listed(names)}." if names else "; these have no names."
+        return column.placed(numbers, where), names or numbers, said
     if names is not None:
-        return (
-            column.placed(names, where),
-            names,
-            f"Labels are matched by name with the columns of {probs}: {listed(names)}.",
-        )
+        said = f"Labels are matched by name with the columns of {probs}: {listed(names)}."
+        return column.placed(names, where), names, said
     if len(column.texts) != n_classes:
         raise InputError(
             f"{column.source} has {len(column.texts)} different names but {probs} has {n_classes} columns; save the "
             "probabilities as CSV or Parquet with the classes as names of the columns."
         )
-    return column.placed(column.texts, where), column.texts, (
+    said = (
         f"The columns of {probs} have no names. They are taken to be in the sorted order of the labels, as "
         f"scikit-learn has them: {listed(column.texts, 20)}. If the order is another, name the columns in a CSV or "
         "Parquet file."
-    )  # fmt: skip
+    )
+    return column.placed(column.texts, where), column.texts, said
 
 
 def _summing_to_one(values: NDArray[Any], source: str) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Rows divided by their sum where rounding or percentages explain it, with what was done; else as they are."""
-    if values.dtype.kind != "f":
+    if values.dtype.kind != "f" or not values.min() >= 0:
         return values, ()
-    sums = np.empty(len(values))
-    for block in row_blocks(values):
-        rows = values[block]
-        sums[block] = rows.sum(axis=1) if rows.min() >= 0 else np.nan
+    sums = values.sum(axis=1).astype(np.float64)
     scale = 100 if np.abs(np.median(sums) - 100) < 100 * FURTHEST else 1
     off = np.abs(sums / scale - 1)
     if not off.max() <= FURTHEST or (off.max() <= SUM_TOLERANCE and scale == 1):

@@ -71,11 +71,13 @@ class Table:
         path: the file.
         fields: its first row, or the names that its columns have.
         delimiter: between the fields of a CSV file; "" in other files.
+        whole: all of a JSON file as Arrow has it, as such a table is small and its images are in files beside it.
     """
 
     path: Path
     fields: tuple[str, ...]
     delimiter: str = ""
+    whole: Any = None
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -83,19 +85,12 @@ class Table:
         usual = self.delimiter in ("", ",")
         return () if usual else (f"{self.path} is read as columns between {DELIMITERS[self.delimiter]}.",)
 
-    @cached_property
-    def _whole(self) -> Any:
-        import pyarrow.json
-
-        # A JSON table is small, as its images are in files beside it.
-        return pyarrow.json.read_json(self.path)
-
     def texts(self, place: int, skip: int) -> Any:
         """A column as it is written, from row `skip` of a CSV file on; as Arrow has it."""
         if self.path.suffix.lower() == ".parquet":
             return _parquet.column(self.path, place)
-        if self.path.suffix.lower() == ".jsonl":
-            return self._whole.column(self.fields[place])
+        if self.whole is not None:
+            return self.whole.column(self.fields[place])
         return self._csv(skip, str(place)).column(0)
 
     def typed(self, skip: int) -> list[NDArray[Any]]:
@@ -103,7 +98,7 @@ class Table:
         if self.path.suffix.lower() == ".parquet":
             columns = _parquet.plain_columns(self.path)
         else:
-            columns = (self._whole if self.path.suffix.lower() == ".jsonl" else self._csv(skip)).columns
+            columns = (self._csv(skip) if self.whole is None else self.whole).columns
         return [_array(column) for column in columns]
 
     def _csv(self, skip: int, text: str | None = None) -> Any:
@@ -134,7 +129,8 @@ def open_table(path: Path) -> Table:
     if path.suffix.lower() == ".parquet":
         return Table(path, _parquet.names(path))
     if path.suffix.lower() == ".jsonl":
-        return Table(path, tuple(pyarrow.json.read_json(path).column_names))
+        whole = pyarrow.json.read_json(path)
+        return Table(path, tuple(whole.column_names), whole=whole)
     for delimiter in DELIMITERS:
         # A comma comes last, as it may stand within numbers between the others.
         numbers = {len(row) for row in _rows(path, delimiter) if row}

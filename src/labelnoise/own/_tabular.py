@@ -69,8 +69,7 @@ def is_index(name: str) -> bool:
 
 def _counts_rows(column: Any) -> bool:
     values, codes = encoded(column)
-    texts = [str(value) for value in values]
-    rows = [texts[code] for code in codes]
+    rows = np.array([str(value) for value in values], dtype=object)[codes].tolist()
     return any(rows == [str(k) for k in range(first, first + len(rows))] for first in (0, 1))
 
 
@@ -92,20 +91,20 @@ def label_place(table: Table, wanted: str | None = None, taken: Collection[int] 
     Raises:
         InputError: no such column, or several.
     """
-    fields, skip = table.fields or ("",), int(table.delimiter != "" and len(table.fields) > 1)
+    fields, header = table.fields or ("",), int(table.delimiter != "")
     if wanted is not None:
         if wanted not in fields:
             raise InputError(f"{table.path} has no column {wanted!r}; it has {listed(fields)}.")
-        return fields.index(wanted), int(table.delimiter != "")
+        return fields.index(wanted), header
     names = {squashed(name): k for k, name in reversed(list(enumerate(fields))) if k not in taken}
     known = next((names[name] for name in LABEL_NAMES if name in names), None)
     if known is not None:
-        return known, int(table.delimiter != "")
-    headless = table.delimiter != "" and any(map(is_number, fields))
+        return known, header
     free = [k for k, name in enumerate(fields) if k not in taken and not is_index(name)] or [0]
-    if len(free) > 1:
-        skip = int(not headless) if skip else 0
-        free = [k for k in free if not _counts_rows(table.texts(k, skip))] if len(free) == 2 else free
+    headless = len(fields) == 1 or (len(free) > 1 and any(map(is_number, fields)))
+    skip = 0 if headless else header
+    if len(free) == 2:
+        free = [k for k in free if not _counts_rows(table.texts(k, skip))]
     if len(free) != 1:
         raise InputError(
             f"{table.path} has the columns {listed(fields)}; name the one that is meant with --label-column, or call "
@@ -134,21 +133,18 @@ def read_labels(path: Path, wanted: str | None = None, taken: Collection[int] = 
     Raises:
         InputError: not such a file, or a missing label; rows are counted from 0, without a header.
     """
-    said: tuple[str, ...] = ()
-    with reading(path):
-        if path.suffix.lower() == ".npy":
-            check_no_column(path, wanted)
-            values, codes = array_labels(npy(path), str(path))
-        else:
-            values, codes, said = _column_labels(open_table(path), wanted, taken)
-    if not len(codes):
+    if path.suffix.lower() == ".npy":
+        check_no_column(path, wanted)
+        found = array_labels(npy(path), str(path))
+    else:
+        with reading(path):
+            found = _column_labels(open_table(path), wanted, taken)
+    if not len(found.codes):
         raise InputError(f"{path} has no labels, a header at most; write one label per row.")
-    return label_column(values, codes, str(path), said)
+    return found
 
 
-def _column_labels(
-    table: Table, wanted: str | None, taken: Collection[int]
-) -> tuple[list[Any], NDArray[np.int64], tuple[str, ...]]:
+def _column_labels(table: Table, wanted: str | None, taken: Collection[int]) -> LabelColumn:
     place, skip = label_place(table, wanted, taken)
     column, said = table.texts(place, skip), table.said
     if len(table.fields) > 1:
@@ -157,10 +153,10 @@ def _column_labels(
     elif table.delimiter and not skip and not is_number(table.fields[0]):
         # A word that does not come again is the name of an only column.
         column = column.slice(int(table.fields[0] not in {str(value).strip() for value in column.slice(1).unique()}))
-    return *encoded(column), said
+    return _column(*encoded(column), str(table.path), said)
 
 
-def label_column(values: Sequence[Any], codes: NDArray[np.int64], source: str, said: tuple[str, ...]) -> LabelColumn:
+def _column(values: Sequence[Any], codes: NDArray[np.int64], source: str, said: tuple[str, ...]) -> LabelColumn:
     """Labels by their different values and the place of each row's among them.
 
     Raises:
@@ -176,16 +172,17 @@ def label_column(values: Sequence[Any], codes: NDArray[np.int64], source: str, s
     return LabelColumn(np.array([places.get(text, -1) for text in texts])[codes], tuple(distinct), source, said)
 
 
-def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[np.int64]]:
-    """The different values of an array of labels, and the place of each sample's among them.
+def array_labels(labels: NDArray[Any], source: str, said: tuple[str, ...] = ()) -> LabelColumn:
+    """The labels in an array.
 
     Args:
         labels: shape (n_samples,) or (n_samples, 1), numbers or texts; or (n_samples, n_classes), each row one 1 and
             zeros.
         source: what messages call it.
+        said: what is to be told of it.
 
     Raises:
-        InputError: an array of another shape or type.
+        InputError: an array of another shape or type, or a missing label.
     """
     array = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     in_columns = array.ndim == 2 and array.shape[1] > 0 and array.dtype.kind in "biuf"
@@ -193,7 +190,8 @@ def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[
         array = array.argmax(axis=1)
     if array.ndim == 1 and array.dtype.kind == "O":  # as pandas has texts
         places = {value: place for place, value in enumerate(dict.fromkeys(array.tolist()))}
-        return list(places), np.array([places[value] for value in array.tolist()], dtype=np.int64)
+        codes = np.array([places[value] for value in array.tolist()], dtype=np.int64)
+        return _column(list(places), codes, source, said)
     if array.ndim != 1 or array.dtype.kind not in "biufUS":
         raise InputError(f"{source} must hold one label per sample, not {labels.dtype} of shape {labels.shape}.")
     if array.dtype.kind == "S":
@@ -206,12 +204,17 @@ def array_labels(labels: NDArray[Any], source: str) -> tuple[list[Any], NDArray[
         names = values.tolist()
     except (SystemError, ValueError):  # NumPy reads code points that there are not
         raise InputError(f"{source} has texts that are not Unicode; save it again.") from None
-    return list(names), codes.astype(np.int64)
+    return _column(names, codes.astype(np.int64), source, said)
 
 
 def npy(path: Path) -> NDArray[Any]:
-    """The array of an .npy file, left on the disk until it is read."""
-    with path.open("rb") as file:
-        if file.read(2) == b"PK":
-            raise InputError(f"{path} holds several arrays; save the one that is meant with numpy.save.")
-    return np.lib.format.open_memmap(path, mode="r")
+    """The array of an .npy file, left on the disk until it is read.
+
+    Raises:
+        InputError: not such a file.
+    """
+    with reading(path):
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":
+                raise InputError(f"{path} holds several arrays; save the one that is meant with numpy.save.")
+        return np.lib.format.open_memmap(path, mode="r")

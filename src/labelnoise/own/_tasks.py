@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import torch
+import numpy as np
+import torch.nn.functional as F
 from torch import nn
 
-from labelnoise.estimators import Floats, confident_learning
+from labelnoise._threads import one_thread
+from labelnoise.estimators import Floats, clean_posterior, confident_learning
+from labelnoise.noise import derive_seed
 from labelnoise.own._choice import Shown
-from labelnoise.own._graph import soft_labels
-from labelnoise.own._settings import OwnSettings
+from labelnoise.own._methods import OwnSettings
+from labelnoise.own._network import Make
 from labelnoise.own._workers import Images, Later, Submit
 from labelnoise.training import (
     METHODS,
@@ -21,43 +25,55 @@ from labelnoise.training import (
     Fit,
     Fold,
     Settings,
+    Smooth,
     alternate,
     method,
+    oriented_gradients,
     predict_probs,
     rounds,
+    smooth_functions,
+    smooth_probs,
     train_by,
 )
 from labelnoise.transitions import Matrix
 
 FOLDS = METHODS["alternating"].folds
-Make = Callable[[int], nn.Module]  # a network with fresh weights by a number
+MOST_LABELS = 10_000  # from which the probabilities are read; more change them little
+LARGEST_SIDE = 32  # pixels, along each axis, in which outlines are compared
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One training by a method."""
-
-    method: str
-    networks: Sequence[nn.Module]
-    matrix: Matrix | None
-    settings: Settings
-    n_classes: int
-    seed: int
-    soft_labels: Floats | None = None
-    warm: dict[str, torch.Tensor] | None = None
-
-    def __call__(self, images: Images, after_epoch: Callable[[nn.Module], None], *, refit: bool = False) -> Fit:
-        splits = images.splits
-        soft = self.soft_labels if self.soft_labels is None or refit else self.soft_labels[: images.n_learned]
-        done = train_by(
-            self.method, self.networks, splits, self.matrix, self.settings, n_classes=self.n_classes, seed=self.seed,
-            graph_seed=self.seed, warm=self.warm, soft_labels=soft, refit=refit, after_epoch=after_epoch,
-        )  # fmt: skip
-        assert isinstance(done, Fit)  # as the method has no folds
-        return done
+def graph_of(images: Images, _: Callable[[nn.Module], None], seed: int) -> Smooth:
+    """The smoothest functions on the graph of all images by their outlines (see `smooth_functions`)."""
+    pixels = images.noisy.images
+    if pixels.shape[2] > LARGEST_SIDE:
+        pixels = F.adaptive_avg_pool2d(pixels, LARGEST_SIDE)
+    with one_thread():
+        return smooth_functions(oriented_gradients(pixels).cpu().numpy(), seed=seed)
 
 
-def _trained_on_all(images: Images, after_epoch: Callable[[nn.Module], None], task: _Task, epochs: int) -> nn.Module:
+def soft_labels(
+    images: Images, _: Callable[[nn.Module], None], smooth: Smooth, matrix: Matrix | None, n_classes: int, seed: int
+) -> Floats:
+    """P(clean | x, noisy) of all images, shape (n, n_classes); without T, P(noisy | x) as `by_graph` has it.
+
+    P(clean | x) is read from the labels that are learned from, or from `MOST_LABELS` of them; that of another image
+    has no label in it but its own.
+    """
+    labels = images.noisy.noisy_labels.cpu().numpy()
+    generator = np.random.default_rng(derive_seed("own graph", seed))
+    rows = np.sort(generator.permutation(images.n_learned)[:MOST_LABELS])
+    with one_thread():
+        probs = smooth_probs(smooth, rows, labels[rows], np.eye(n_classes) if matrix is None else matrix)
+    return probs if matrix is None else clean_posterior(probs, labels, matrix)
+
+
+def _fitted(images: Images, after_epoch: Callable[[nn.Module], None], training: Callable[..., Any]) -> Fit:
+    return training(splits=images.splits, after_epoch=after_epoch)
+
+
+def _trained_on_all(
+    images: Images, after_epoch: Callable[[nn.Module], None], training: Callable[..., Any], epochs: int
+) -> nn.Module:
     """The network after so many epochs of a training on all noisy images; the rest of the training is left out."""
     kept: list[nn.Module] = []
 
@@ -65,7 +81,7 @@ def _trained_on_all(images: Images, after_epoch: Callable[[nn.Module], None], ta
         after_epoch(shown)
         kept.append(copy.deepcopy(shown) if len(kept) == epochs - 1 else shown)
 
-    task(images, keep, refit=True)
+    training(splits=images.splits, after_epoch=keep, refit=True)
     return kept[epochs - 1]
 
 
@@ -85,14 +101,15 @@ class Trainings:
     device: str
     submit: Submit
 
-    def fit(self, name: str, how: Settings, **needs: Any) -> Later:
+    def fit(self, name: str, how: Settings, soft_labels: Floats | None = None, **needs: Any) -> Later:
         """By a method, on the images that are learned from: a `Fit`."""
-        return self.submit(self._task(name, how, **needs))
+        learned = None if soft_labels is None else soft_labels[: self.images.n_learned]
+        return self.submit(_fitted, self._training(name, how, soft_labels=learned, **needs))
 
     def on_all(self, taken: Shown, **needs: Any) -> nn.Module:
         """The network that is handed over, by the method and up to the epoch that were taken."""
-        task = self._task(taken.method, self.settings.modern, **needs)
-        return self.submit(_trained_on_all, task, taken.epoch + 1).result()
+        training = self._training(taken.method, self.settings.modern, **needs)
+        return self.submit(_trained_on_all, training, taken.epoch + 1)()
 
     def alternation(self, plain: Fit) -> Alternation:
         """T by `alternate`, which starts from confident learning on a plain fit."""
@@ -101,22 +118,24 @@ class Trainings:
         return alternate(
             [self.make(1 + fold).to(self.device) for fold in range(FOLDS)], noisy, self.images.nothing, start,
             rounds(self.settings.plain), seed=self.seed,
-            run=lambda folds: [done.result() for done in [self.submit(_in_a_fold, fold) for fold in folds]],
+            run=lambda folds: [done() for done in [self.submit(_in_a_fold, fold) for fold in folds]],
         )  # fmt: skip
 
     def needs(self, name: str, matrix: Matrix, plain: Later, smooth: Later | None) -> dict[str, Any]:
-        """What a method takes beside images and labels, as `_Task` names it."""
+        """What a method takes beside images and labels, as `train_by` names it."""
         recipe = method(name)
         found: dict[str, Any] = {"matrix": matrix} if recipe.needs_transition else {}
         if recipe.warm_start:
-            found["warm"] = plain.result().best_model.state_dict()
+            found["warm"] = plain().best_model.state_dict()
         if recipe.needs_soft_labels:
             assert smooth is not None
-            told = (smooth.result(), found.get("matrix"), self.n_classes, self.seed)
-            found["soft_labels"] = self.submit(soft_labels, *told).result()
+            told = (smooth(), found.get("matrix"), self.n_classes, self.seed)
+            found["soft_labels"] = self.submit(soft_labels, *told)()
         return found
 
-    def _task(self, name: str, how: Settings, matrix: Matrix | None = None, **needs: Any) -> _Task:
+    def _training(self, name: str, how: Settings, matrix: Matrix | None = None, **needs: Any) -> Callable[..., Any]:
+        """`train_by` with all but the images."""
         # The networks of the folds have the numbers between those of a pair.
         networks = [self.make(FOLDS + k if k else 0).to(self.device) for k in range(method(name).n_networks)]
-        return _Task(name, networks, matrix, how, self.n_classes, self.seed, **needs)
+        needs |= {"n_classes": self.n_classes, "seed": self.seed, "graph_seed": self.seed}
+        return partial(train_by, name, networks, matrix=matrix, settings=how, **needs)

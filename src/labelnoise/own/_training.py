@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import pickle
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,13 +14,13 @@ from labelnoise.data import NoisySet
 from labelnoise.errors import InputError
 from labelnoise.estimators.rule import predicted_gain
 from labelnoise.noise import Labels, derive_seed
-from labelnoise.own._choice import Shown, better_epoch, choose, in_order
-from labelnoise.own._findings import Trained
-from labelnoise.own._graph import graph_of
-from labelnoise.own._methods import AUTO, PLAIN, compared
-from labelnoise.own._settings import OwnSettings
-from labelnoise.own._tasks import FOLDS, Make, Trainings
+from labelnoise.own._choice import Shown, choose, in_order
+from labelnoise.own._methods import AUTO, PLAIN, OwnSettings, compared
+from labelnoise.own._network import Make
+from labelnoise.own._tasks import FOLDS, Trainings, graph_of
+from labelnoise.own._terminal import Progress
 from labelnoise.own._workers import Images, side_by_side
+from labelnoise.own.kept import Trained
 from labelnoise.statistics import Interval
 from labelnoise.training import (
     Fit,
@@ -35,8 +34,7 @@ from labelnoise.training import (
 )
 from labelnoise.transitions import Matrix
 
-if TYPE_CHECKING:
-    from labelnoise.own._progress import Progress
+Scale = tuple[torch.Tensor, torch.Tensor]
 
 
 def epochs_in_all(names: Sequence[str], settings: OwnSettings) -> int:
@@ -78,7 +76,7 @@ def train(
     """
     n_classes = int(data.noisy_labels.max()) + 1
     names, left_out = compared(name, len(data.noisy_labels), n_classes)
-    images, rows, test, scale = _images(data, seed, device)
+    images, rows, scale = _images(data, seed, device)
     held_out = images.splits.validation
     # Not an array on the tensor's memory, which goes when that is shared with other processes.
     noisy = data.noisy_labels[rows[images.n_learned :]]
@@ -91,11 +89,11 @@ def train(
         first, plain = (trainings.fit(PLAIN, how) for how in (settings.plain, settings.modern))
         smooth = submit(graph_of, trainings.seed) if any(method(each).needs_soft_labels for each in names) else None
         phase("estimating T")
-        turns = trainings.alternation(first.result())
+        turns = trainings.alternation(first())
         phase("comparing methods" if len(names) > 1 else "training")
         needs = {each: trainings.needs(each, turns.transition_matrix, plain, smooth) for each in names}
         others = {each: trainings.fit(each, settings.modern, **needs[each]) for each in names if each != PLAIN}
-        done = {each: later.result() for each, later in ({PLAIN: plain} | others).items()}
+        done = {each: later() for each, later in ({PLAIN: plain} | others).items()}
         shown = {each: _shown(each, fit, held_out) for each, fit in done.items()}
         ordered, because = in_order(names, turns.deviation)
         choice = choose([shown[each] for each in ordered], noisy, left_out, because) if name == AUTO else None
@@ -103,14 +101,16 @@ def train(
         phase("on all images")
         after = trainings.on_all(taken, **needs[taken.method])
     fit = done[taken.method]
-    final = _checked(after, _network_of(fit, taken), taken, held_out.images, noisy)
+    before = fit.model if taken.epoch == len(fit.history) - 1 else fit.best_model
+    final = _checked(after, before, taken, held_out.images, noisy)
     probs = np.empty((len(rows), n_classes))
     probs[rows] = turns.probs
     return Trained(
         noisy_labels=data.noisy_labels, probs=probs, transition_matrix=turns.transition_matrix,
         deviation=turns.deviation, history=fit.history, best_epoch=taken.epoch,
         gain=None if taken.method == PLAIN else _gain(taken, shown[PLAIN], noisy, turns.transition_matrix),
-        choice=choice, test_accuracy=_accuracy(final, test), network=final.cpu(), scale=scale,
+        choice=choice, test_accuracy=_accuracy(final, data, scale, device), network=final.cpu(),
+        scale=(scale[0].item(), scale[1].item()),
     )  # fmt: skip
 
 
@@ -124,16 +124,13 @@ def _travels(network: nn.Module) -> bool:
 
 def _shown(name: str, fit: Fit, held_out: Split) -> Shown:
     """What the better of its two networks says of images held out: after the epoch of least loss, or the last."""
-    last = len(fit.history) - 1
-    of_last = Shown(name, last, predict_probs(fit.model, held_out.images))
-    if fit.best_epoch == last:
-        return of_last
-    of_best = Shown(name, fit.best_epoch, predict_probs(fit.best_model, held_out.images))
-    return better_epoch(of_best, of_last, held_out.noisy_labels.cpu().numpy())
-
-
-def _network_of(fit: Fit, shown: Shown) -> nn.Module:
-    return fit.model if shown.epoch == len(fit.history) - 1 else fit.best_model
+    best, last = (
+        Shown(name, epoch, predict_probs(network, held_out.images))
+        for epoch, network in ((fit.best_epoch, fit.best_model), (len(fit.history) - 1, fit.model))
+    )
+    labels = held_out.noisy_labels.cpu().numpy()
+    hits = [(each.probs.argmax(axis=1) == labels).mean() for each in (best, last)]
+    return last if hits[1] >= hits[0] else best
 
 
 def _gain(after: Shown, before: Shown, noisy_labels: Labels, matrix: Matrix) -> Interval | None:
@@ -150,19 +147,17 @@ def _checked(after: nn.Module, before: nn.Module, shown: Shown, images: torch.Te
     return before if lost.mean() > 2 * lost.std() / np.sqrt(len(lost)) else after
 
 
-def _accuracy(network: nn.Module, test: Split) -> float | None:
-    if not len(test.images):
+def _accuracy(network: nn.Module, data: NoisySet, scale: Scale, device: str) -> float | None:
+    if data.test_images is None or data.test_labels is None:
         return None
-    return float((predict_probs(network, test.images).argmax(axis=1) == test.clean_labels.cpu().numpy()).mean())
+    test = normalised(data.test_images, data.test_labels, data.test_labels, scale, device)
+    return float((predict_probs(network, test.images).argmax(axis=1) == data.test_labels).mean())
 
 
-def _images(data: NoisySet, seed: int, device: str) -> tuple[Images, Labels, Split, tuple[float, float]]:
-    """The set, which rows its images are, shape (n,), the test images, and the mean and deviation that scale both."""
+def _images(data: NoisySet, seed: int, device: str) -> tuple[Images, Labels, Scale]:
+    """The set, which rows its images are, shape (n,), and the mean and deviation that scale them."""
     labels, images = data.noisy_labels, data.train_images
     parts = parted(np.random.default_rng(derive_seed("own split", seed)).permutation(len(labels)))
     scale, rows = scale_of(images[parts[0]]), np.concatenate(parts)
     noisy = normalised(images[rows], labels[rows], labels[rows], scale, device)
-    test = noisy[:0]
-    if data.test_images is not None and data.test_labels is not None:
-        test = normalised(data.test_images, data.test_labels, data.test_labels, scale, device)
-    return Images(noisy, len(parts[0])), rows, test, (scale[0].item(), scale[1].item())
+    return Images(noisy, len(parts[0])), rows, scale

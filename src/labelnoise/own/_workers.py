@@ -10,12 +10,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import multiprocessing, nn
@@ -55,40 +56,8 @@ class Images:
         return self.noisy[:0]
 
 
-class Later(Protocol):
-    """What a task will have returned."""
-
-    def result(self) -> Any: ...
-
-
+Later = Callable[[], Any]  # gives what a task returned, once it has
 Submit = Callable[..., Later]  # of a task, a function of `Images` and `after_epoch`, and of its other arguments
-
-
-@dataclass(frozen=True)
-class _Now:
-    value: Any
-
-    def result(self) -> Any:
-        return self.value
-
-
-@dataclass(frozen=True)
-class _Pickled:
-    future: Any
-
-    def result(self) -> Any:
-        try:
-            return pickle.loads(self.future.result())
-        except BrokenProcessPool:
-            raise InputError(
-                "A process that trained was ended from outside, perhaps for lack of memory; use fewer images, or "
-                "--workers 1."
-            ) from None
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def found_device(name: str) -> str:
@@ -105,7 +74,8 @@ def found_device(name: str) -> str:
 
 def team_size(network: str, n_images: int) -> int:
     """How many processes train side by side if nobody says: few images are trained on before these have started."""
-    return 1 if network == "lenet" and n_images < SMALL_SET else min(cores(), MOST_PROCESSES)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if network == "lenet" and n_images < SMALL_SET else min(cores, MOST_PROCESSES)
 
 
 @contextmanager
@@ -123,7 +93,12 @@ def side_by_side(images: Images, network: str, workers: int, after_epoch: Callab
             yield submit
         return
     with one_thread() if images.noisy.images.device.type == "cpu" else nullcontext():
-        yield lambda task, *arguments: _Now(task(images, lambda _: after_epoch(), *arguments))
+
+        def submit(task: Callable[..., Any], *arguments: Any) -> Later:
+            done = task(images, lambda _: after_epoch(), *arguments)
+            return lambda: done
+
+        yield submit
 
 
 def _fits(images: Images) -> bool:
@@ -144,7 +119,7 @@ def _pool(images: Images, network: str, workers: int, after_epoch: Callable[[], 
 
     def submit(task: Callable[..., Any], *arguments: Any) -> Later:
         with _no_script():  # a task may start another process
-            return _Pickled(pool.submit(_run, pickle.dumps((task, arguments))))
+            return partial(_result, pool.submit(_run, pickle.dumps((task, arguments))))
 
     try:
         yield submit
@@ -155,6 +130,16 @@ def _pool(images: Images, network: str, workers: int, after_epoch: Callable[[], 
         raise
     epochs.put(False)
     listener.join()
+
+
+def _result(pickled: Future[bytes]) -> Any:
+    try:
+        return pickle.loads(pickled.result())
+    except BrokenProcessPool:
+        raise InputError(
+            "A process that trained was ended from outside, perhaps for lack of memory; use fewer images, or "
+            "--workers 1."
+        ) from None
 
 
 @contextmanager

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from labelnoise.estimators import Bounds, Floats, row_blocks
-from labelnoise.noise import Labels
+from labelnoise.estimators import Bounds, Floats
+from labelnoise.noise import Labels, count_transitions
 from labelnoise.own._tabular import listed
-from labelnoise.own.sameness import LEAST_SAMPLES, flat
 from labelnoise.transitions import Matrix
 
 SURE = 0.001  # level of each test
@@ -21,38 +18,11 @@ SURE = 0.001  # level of each test
 # heart with 99 % and more.
 BY_HEART = 0.99
 HARD = 0.999  # of the rows, that are a 1 and zeros
+LEAST_SAMPLES = 50  # below which agreement with the labels says nothing
 FEW_SAMPLES = 25  # samples of a class, below which an interval for a share of a half is wider than 20 points each way
 TOO_SURE = 0.05  # by which a mean probability may be above the frequency that it stands for
 SECOND = 0.5  # of the labels that agree less where a model is less sure, those that go to second guesses by overlap
 MOST_ROWS, MOST_CLASSES = 20_000, 1000  # that the test for noise by sample takes
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one pass over probabilities and labels gives.
-
-    Attributes:
-        guesses, top: the likeliest class of each sample and its probability, shape (n_samples,).
-        means: the mean probability of each class, shape (n_classes,).
-        labels: shape (n_samples,).
-    """
-
-    guesses: Labels
-    top: NDArray[np.float64]
-    means: NDArray[np.float64]
-    labels: Labels
-
-
-def seen(pred_probs: Floats, noisy_labels: Labels) -> Seen:
-    """One pass over the rows, of shape (n_samples, n_classes), with the labels of shape (n_samples,)."""
-    n, n_classes = pred_probs.shape
-    guesses, top, sums = np.empty(n, np.int64), np.empty(n), np.zeros(n_classes)
-    for block in row_blocks(pred_probs):
-        rows = pred_probs[block]
-        guesses[block] = rows.argmax(axis=1)
-        top[block] = rows[np.arange(len(rows)), guesses[block]]
-        sums += rows.sum(axis=0, dtype=np.float64)
-    return Seen(guesses, top, sums / n, noisy_labels)
 
 
 def doubts(pred_probs: Floats, noisy_labels: Labels, names: Sequence[str], bounds: Bounds) -> tuple[str, ...]:
@@ -63,10 +33,10 @@ def doubts(pred_probs: Floats, noisy_labels: Labels, names: Sequence[str], bound
         names: of the classes.
         bounds: T with intervals, estimated from these.
     """
-    found = seen(pred_probs, noisy_labels)
-    told = [*hard(found), *flat(pred_probs, names), *by_heart(found), *another_order(found, names)]
+    given = (pred_probs, noisy_labels, names)
+    told = [*hard(pred_probs), *flat(pred_probs, names), *by_heart(pred_probs, noisy_labels), *another_order(*given)]
     # What is wrong with the probabilities as a whole explains whatever else is odd about them.
-    more = [] if told else [*off(found, names), *image_dependent(pred_probs, noisy_labels, bounds.estimate)]
+    more = [] if told else [*off(*given), *image_dependent(pred_probs, noisy_labels, bounds.estimate)]
     return (*told, *doubts_of_matrix(noisy_labels, names, bounds), *more)
 
 
@@ -75,10 +45,10 @@ def doubts_of_matrix(noisy_labels: Labels, names: Sequence[str], bounds: Bounds)
     return (*_diagonal(names, bounds), *_few(noisy_labels, names))
 
 
-def hard(found: Seen) -> Iterator[str]:
+def hard(pred_probs: Floats) -> Iterator[str]:
     """Predicted classes in place of probabilities."""
-    share = float((found.top > 1 - 1e-6).mean())
-    if share >= HARD and len(found.top) >= LEAST_SAMPLES:
+    share = float((pred_probs.max(axis=1) > 1 - 1e-6).mean())
+    if share >= HARD and len(pred_probs) >= LEAST_SAMPLES:
         yield (
             f"{100 * share:.4g} % of the rows of probabilities are a 1 and zeros: predicted classes. "
             "Nothing then tells a doubtful sample from a sure one. Pass what the model gives before it takes the "
@@ -86,10 +56,21 @@ def hard(found: Seen) -> Iterator[str]:
         )
 
 
-def by_heart(found: Seen) -> Iterator[str]:
+def flat(pred_probs: Floats, names: Sequence[str]) -> Iterator[str]:
+    """Columns that have one value in all rows: no model that looked at the samples gives them."""
+    same = np.flatnonzero(pred_probs.max(axis=0) == pred_probs.min(axis=0))
+    if len(same) and len(pred_probs) >= LEAST_SAMPLES:
+        yield (
+            f"The probability of {listed([names[k] for k in same.tolist()], 5)} is the same in all "
+            f"{len(pred_probs):,} rows: the model did not learn this class, or the column is none of probabilities. "
+            "Look at how the probabilities were saved, and train on samples of every class."
+        )
+
+
+def by_heart(pred_probs: Floats, noisy_labels: Labels) -> Iterator[str]:
     """Labels that a model predicted, or has learned by heart."""
-    share = float((found.guesses == found.labels).mean())
-    if share < BY_HEART or len(found.labels) < LEAST_SAMPLES:
+    share = float((pred_probs.argmax(axis=1) == noisy_labels).mean())
+    if share < BY_HEART or len(noisy_labels) < LEAST_SAMPLES:
         return
     instead = (
         "Use probabilities that are out of sample, such as those of cross_val_predict(model, x, labels, cv=5, "
@@ -109,7 +90,7 @@ def by_heart(found: Seen) -> Iterator[str]:
         )
 
 
-def another_order(found: Seen, names: Sequence[str]) -> Iterator[str]:
+def another_order(pred_probs: Floats, noisy_labels: Labels, names: Sequence[str]) -> Iterator[str]:
     """Columns that stand for other classes than they were taken for.
 
     The permutation under which most samples agree is found by `scipy.optimize.linear_sum_assignment`. Each cycle of it
@@ -120,25 +101,23 @@ def another_order(found: Seen, names: Sequence[str]) -> Iterator[str]:
     that must be below `SURE`.
     """
     import scipy.optimize
+    from scipy.sparse.csgraph import connected_components
 
     n_classes = len(names)
-    joint = np.bincount(found.guesses * n_classes + found.labels, minlength=n_classes**2).reshape(n_classes, -1)
+    joint = count_transitions(pred_probs.argmax(axis=1), noisy_labels, n_classes)
     order = scipy.optimize.linear_sum_assignment(joint, maximize=True)[1]
-    moved, left = [], set(np.flatnonzero(order != np.arange(n_classes)).tolist())
-    while left:
-        cycle = [left.pop()]
-        while (following := int(order[cycle[-1]])) != cycle[0]:
-            cycle.append(following)
-            left.remove(following)
+    moved, rows = [], np.arange(n_classes)
+    n_cycles, cycle_of = connected_components(scipy.sparse.csr_array((np.ones(n_classes), (rows, order))))
+    for k in range(n_cycles):
+        cycle = np.flatnonzero(cycle_of == k).tolist()
         b, c = int(joint[cycle, order[cycle]].sum()), int(joint[cycle, cycle].sum())
         if b > c and len(cycle) * math.log(n_classes) - (b - c) ** 2 / (2 * (b + c)) < math.log(SURE):
             moved += cycle
     if moved:
         moved.sort()
-        best = np.arange(n_classes)
+        best = rows.copy()
         best[moved] = order[moved]
-        rows = np.arange(n_classes)
-        shares = [100 * joint[rows, place].sum() / len(found.labels) for place in (rows, best)]
+        shares = [100 * joint[rows, place].sum() / len(noisy_labels) for place in (rows, best)]
         read = [f"{names[k]} fits {names[int(order[k])]}" for k in moved]
         yield (
             f"The columns fit the labels better in another order: the column that was taken for {listed(read, 5)}. "
@@ -172,25 +151,25 @@ def _few(noisy_labels: Labels, names: Sequence[str]) -> Iterator[str]:
         )
 
 
-def off(found: Seen, names: Sequence[str]) -> Iterator[str]:
+def off(pred_probs: Floats, noisy_labels: Labels, names: Sequence[str]) -> Iterator[str]:
     """Probabilities that the labels contradict, so that intervals of T, which take them as they are, miss the truth."""
-    n = len(found.labels)
-    agreed = found.guesses == found.labels
-    gap = float(found.top.mean() - agreed.mean())
-    if gap > TOO_SURE and gap > 4 * float((found.top - agreed).std()) / n**0.5:
+    n = len(noisy_labels)
+    agreed, top = pred_probs.argmax(axis=1) == noisy_labels, pred_probs.max(axis=1).astype(np.float64)
+    gap = float(top.mean() - agreed.mean())
+    if gap > TOO_SURE and gap > 4 * float((top - agreed).std()) / n**0.5:
         yield (
-            f"The intervals can't be trusted: the likeliest class has a mean probability of {found.top.mean():.2f}, "
+            f"The intervals can't be trusted: the likeliest class has a mean probability of {top.mean():.2f}, "
             f"but only {100 * agreed.mean():.1f} % of the labels are that class. The model is too sure of itself, so "
             "that T is off by more than its intervals say. Calibrate the probabilities on held-out labels, such as by "
             "CalibratedClassifierCV in scikit-learn."
         )
-    shares = np.bincount(found.labels, minlength=len(names)) / n
-    gaps = np.abs(found.means - shares)
+    shares, means = np.bincount(noisy_labels, minlength=len(names)) / n, pred_probs.mean(axis=0, dtype=np.float64)
+    gaps = np.abs(means - shares)
     worst = int(gaps.argmax())
     if gaps[worst] > TOO_SURE and gaps[worst] > 4 * (shares[worst] * (1 - shares[worst]) / n) ** 0.5:
         yield (
             f"The intervals can't be trusted: {100 * shares[worst]:.1f} % of the labels are {names[worst]}, but the "
-            f"mean probability of it is {100 * found.means[worst]:.1f} %. The model was trained for other shares of "
+            f"mean probability of it is {100 * means[worst]:.1f} %. The model was trained for other shares of "
             "the classes, such as with balanced weights or on another set. Train it on labels like these, unweighted."
         )
 

@@ -12,9 +12,9 @@ import numpy as np
 from labelnoise._checks import check_choice
 from labelnoise.estimators import ESTIMATORS, RESAMPLES, Estimator, Floats, bootstrap_deviation, wrong_labels
 from labelnoise.noise import Labels
-from labelnoise.own._outputs import check_folder, write_folder
+from labelnoise.own._outputs import check_folder
 from labelnoise.own._samples import Samples, read_samples
-from labelnoise.own._terminal import lines
+from labelnoise.own._terminal import as_text, lines
 from labelnoise.own.suggestions import CLEANED, SUGGESTIONS, add_threshold, check_threshold, ranked
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def estimate(pred_probs: Floats, noisy_labels: Labels, class_names: tuple[str, .
     title = f"T by {function.title} from {n_samples:,} labels of {n_classes} classes"
     told = doubts(pred_probs, noisy_labels, class_names, bounds)
     listed = ranked(noisy_labels, class_names, wrong_labels(pred_probs, noisy_labels, bounds.estimate))
-    return Report(title, class_names, counts, bounds, NOTES, warnings=told, suggestions=listed)
+    return Report(title, class_names, counts, bounds, NOTES, listed, warnings=told)
 
 
 def estimate_of(samples: Samples, estimator: str, threshold: float) -> Report:
@@ -105,18 +105,10 @@ def run(options: argparse.Namespace) -> int:
     samples = read_samples(options.labels, options.probs, options.label_column)
     print(lines(samples.decisions), end="\n\n", flush=True)
     report = estimate_of(samples, options.estimator, options.threshold)
-    from labelnoise.own._page import page
-    from labelnoise.own._text import as_text
-    from labelnoise.own.report import as_arrays, as_json
-    from labelnoise.own.suggestions import files
+    from labelnoise.own import _page
 
-    if options.out is not None:
-        assert report.suggestions is not None
-        written = {"report.html": page(report), **files(report.suggestions, report.threshold), **as_arrays(report)}
-        write_folder(options.out, as_json(report), written)
-    print(as_text(report))
-    if options.out is not None:
-        print(f"\nWritten to {options.out}: report.json, {', '.join(written)}.")
+    written = [] if options.out is None else ["", _page.write(options.out, report)]
+    print(as_text(report), *written, sep="\n")
     return 0
 
 

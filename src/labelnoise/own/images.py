@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +16,14 @@ from labelnoise.data import NoisySet, corruption, load
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels
 from labelnoise.own import _folders, _layouts
-from labelnoise.own._pixels import Pixels, as_pixels, decoded
+from labelnoise.own._pixels import Pixels
 from labelnoise.own._tabular import LabelColumn, check_no_column, listed
 
 SAMPLE = {"dataset": "fashion-mnist-3", "noise_name": "paper-0.5"}
 SAMPLED, TESTED = 12_000, 1000  # images of the sample, to learn from and to test with
 FEWEST = 10  # images per class, on average
 LARGE = 64  # pixels, beyond which a smaller size is worth a word
+COPIES = 0.01  # of the images; photographs have a few by chance, as empty or saturated ones are alike
 DATA_FORMS = """DATA is a set of images with a label for each, in one of these forms:
   photos/      a folder with a folder of images for each class, perhaps within train/ and test/
   photos/      a folder of images with one table (CSV, JSON Lines) of file names and labels, such as metadata.csv
@@ -83,19 +85,18 @@ def read_images(
         raise InputError(f"{path} has images alone; name the file of their labels after it.")
     if labels is not None and path.suffix.lower() != ".npy":
         raise InputError(f"Labels in a file of their own go with images in an .npy file, not with {path}.")
+    if path.is_dir() and (pair := _folders.two_arrays(path, label_column)):
+        path, labels = pair
     if path.is_dir():
         found = _folders.from_folder(path, label_column)
-        if isinstance(found, _folders.Arrays):
-            path, labels = found.images, found.labels
-        else:
-            return _checked(path, *_folder_parts(*found, image_size))
-    if path.suffix.lower() == ".parquet":
-        return _checked(path, *_folder_parts(_folders.from_parquet(path, label_column), None, (), image_size))
-    if labels is not None:
-        train, said = _layouts.from_npy(path, labels, label_column)
-        return _checked(path, *_array_parts(train, None, said, image_size))
-    check_no_column(path, label_column)
-    return _checked(path, *_array_parts(*_layouts.from_npz(path), image_size))
+    elif path.suffix.lower() == ".parquet":
+        found = _folders.from_parquet(path, label_column)
+    elif labels is not None:
+        found = _layouts.from_npy(path, labels, label_column)
+    else:
+        check_no_column(path, label_column)
+        found = _layouts.from_npz(path)
+    return _checked(path, *found, image_size)
 
 
 def check_image_size(size: int | None, name: str) -> None:
@@ -133,50 +134,27 @@ def from_arrays(
     check_image_size(image_size, "image_size")
 
     def labelled(pixels: ArrayLike, names: ArrayLike, what: str) -> _layouts.Labelled:
-        array = as_array(pixels, f"{what}images")
-        column = _layouts.checked_labels(as_array(names, f"{what}labels"), f"{what}labels", f"{what}labels")
-        if len(array) != len(column.codes):
-            raise InputError(f"{what}images has {len(array)} images but {what}labels has {len(column.codes)} labels.")
-        return array, column, f"{what}images"
+        array, source = as_array(pixels, f"{what}images"), f"{what}labels"
+        column = _layouts.checked_labels(as_array(names, source), source, source)
+        return _layouts.arrays(array, column, f"{what}images", source)
 
-    tests = None if test_images is None or test_labels is None else labelled(test_images, test_labels, "test_")
-    return _checked(Path("images"), *_array_parts(labelled(images, labels, ""), tests, (), image_size))
-
-
-Part = tuple[Pixels, LabelColumn, tuple[str, ...]]  # images, labels, and names of 0, 1, ... if these have some
+    found = [labelled(images, labels, "")]
+    if test_images is not None and test_labels is not None:
+        found.append(labelled(test_images, test_labels, "test_"))
+    return _checked(Path("images"), found, (), image_size)
 
 
-def _array_parts(
-    train: _layouts.Labelled, tests: _layouts.Labelled | None, said: tuple[str, ...], size: int | None
-) -> tuple[Part, Part | None, tuple[str, ...], None]:
-    parts: list[Part] = []
-    for images, column, name in (train, *([] if tests is None else [tests])):
-        pixels, changed = as_pixels(images, name, size)
-        parts.append((pixels, column, ()))
-        said += (*column.said, *changed)
-    return parts[0], parts[1] if tests else None, said, None
-
-
-def _folder_parts(
-    train: _folders.Encoded, tests: _folders.Encoded | None, said: tuple[str, ...], size: int | None
-) -> tuple[Part, Part | None, tuple[str, ...], tuple[str, ...]]:
-    parts: list[Part] = []
-    for each in (train, *([] if tests is None else [tests])):
-        contents = (each.contents(row) for row in range(len(each.names)))
-        pixels, changed = decoded(contents, each.names, each.source, size)
-        parts.append((pixels, each.labels, each.names_of_numbers))
-        said += (*each.labels.said, *changed)
-    if tests is not None:
-        said += (f"The images of {tests.source} and their labels are taken as clean, and only measured against.",)
-    return parts[0], parts[1] if tests else None, said, train.names
-
-
-def _checked(
-    path: Path, train: Part, tests: Part | None, said: tuple[str, ...], names: tuple[str, ...] | None
-) -> OwnSet:
+def _checked(path: Path, found: list[_layouts.Labelled], said: tuple[str, ...], size: int | None) -> OwnSet:
     """A set of which everything is checked that needs no training."""
-    images, column, names_of_numbers = train
-    noisy_labels, class_names, texts, order = _numbered(column, names_of_numbers)
+    pixels: list[Pixels] = []
+    for part in found:
+        read, changed = part.pixels(size)
+        pixels.append(read)
+        said += (*part.labels.said, *changed)
+    if len(found) == 2 and found[1].names:  # of arrays their reader says so
+        said += (f"The images of {found[1].source} and their labels are taken as clean, and only measured against.",)
+    train, images = found[0], pixels[0]
+    noisy_labels, class_names, texts, order = _numbered(train.labels, train.names_of_numbers)
     n, n_classes = len(images), len(class_names)
     if n_classes < 2 or n < FEWEST * n_classes:
         raise InputError(
@@ -185,18 +163,19 @@ def _checked(
         )
     if images.shape[3] > LARGE:
         said += (f"The images are {images.shape[3]} pixels wide; --image-size {LARGE} would make training faster.",)
-    own = OwnSet(images, noisy_labels, class_names, names or tuple(map(str, range(n))), decisions=(*said, *order))
-    if tests is None:
+    names = train.names or tuple(map(str, range(n)))
+    own = OwnSet(images, noisy_labels, class_names, names, decisions=(*said, *order))
+    if len(found) == 1:
         return own
-    if tests[0].shape[2:] != images.shape[2:]:
+    tests = pixels[1]
+    if tests.shape[2:] != images.shape[2:]:
         raise InputError(
             f"The training and the test images of {path} are images of different sizes; make them alike, or pass "
             "--image-size."
         )
-    alike = [np.repeat(each, 3, axis=1) if each.shape[1] < 3 else each for each in (images, tests[0])]
-    if tests[0].shape[1] != images.shape[1]:
-        images, tests = alike[0], (alike[1], *tests[1:])
-    return replace(own, images=images, test_images=tests[0], test_labels=tests[1].placed(texts))
+    if tests.shape[1] != images.shape[1]:
+        images, tests = (np.repeat(each, 3 // each.shape[1], axis=1) for each in (images, tests))
+    return replace(own, images=images, test_images=tests, test_labels=found[1].labels.placed(texts))
 
 
 def _numbered(
@@ -211,21 +190,20 @@ def _numbered(
     # Where labels are numbers, a negative one or a fraction is no class.
     texts = tuple(text for text in column.texts if text.isdigit() or not column.numbered)
     labels = column.placed(texts)
-    if not column.numbered:
-        return labels, texts, texts, (f"The classes in their order are {listed(texts, 20)}.",)
-    if names_of_numbers:
-        named = LabelColumn(column.codes, column.texts, column.source)
-        named.placed([str(k) for k in range(len(names_of_numbers))])
+    if column.numbered and names_of_numbers:
+        column.placed([str(k) for k in range(len(names_of_numbers))])  # which refuses a number without a name
         absent = [name for k, name in enumerate(names_of_numbers) if str(k) not in texts]
         left_out = (f"Classes that no label bears are left out: {listed(absent)}.",) if absent else ()
         names = tuple(names_of_numbers[int(text)] for text in texts)
         return labels, names, texts, (f"The classes in their order are {listed(names, 20)}.", *left_out)
-    if texts == tuple(map(str, range(len(texts)))):
-        return labels, texts, texts, (f"The labels are 0 to {len(texts) - 1}.",)
-    return labels, texts, texts, (
-        "The labels are not 0, 1, ... without a gap; the classes are those that occur, in this order: "
-        f"{listed(texts, 20)}.",
-    )  # fmt: skip
+    if not column.numbered:
+        said = f"The classes in their order are {listed(texts, 20)}."
+    elif texts == tuple(map(str, range(len(texts)))):
+        said = f"The labels are 0 to {len(texts) - 1}."
+    else:
+        said = "The labels are not 0, 1, ... without a gap; the classes are those that occur, in this order: "
+        said += f"{listed(texts, 20)}."
+    return labels, texts, texts, (said,)
 
 
 def sample() -> OwnSet:
@@ -236,14 +214,27 @@ def sample() -> OwnSet:
     return OwnSet(images, noisy[:SAMPLED], whole.class_names, names, tests, whole.test_labels[:TESTED])
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the arguments that say what is read, and how, to a parser."""
-    command.add_argument("data", type=Path, metavar="DATA", help="an .npz, a folder, a Parquet file or an .npy")
-    command.add_argument("labels", type=Path, nargs="?", metavar="LABELS", help="the labels, if DATA is an .npy")
-    command.add_argument("--label-column", metavar="NAME", help="the column of the labels, in a table of several")
-    command.add_argument("--image-size", type=int, metavar="PIXELS", help="bring all images to this size, square")
+def copies(own: OwnSet) -> Iterator[str]:
+    """Images that are there twice, by their bytes: test images that were trained on, and copies with other labels."""
+    first: dict[bytes, int] = {}
+    again, other = 0, 0
+    for row, mark in enumerate(_marks(own.images)):
+        if (before := first.setdefault(mark, row)) != row:
+            again, other = again + 1, other + int(own.noisy_labels[before] != own.noisy_labels[row])
+    if again > COPIES * len(own.images):
+        yield (
+            f"{again:,} of {len(own.images):,} images are copies of an earlier one, {other:,} of them with another "
+            "label. A copy on which a network was trained gives away the label of one that it should judge, so fewer "
+            "labels look wrong than are. Keep one of each."
+        )
+    if own.test_images is not None:
+        known = sum(mark in first for mark in _marks(own.test_images))
+        if known > COPIES * len(own.test_images):
+            yield (
+                f"{known:,} of {len(own.test_images):,} test images are among the training images. The accuracy on "
+                "them is not that on new images. Take them out of one of the two."
+            )
 
 
-def read(options: argparse.Namespace) -> OwnSet:
-    """The set that the arguments of `add_arguments` name."""
-    return read_images(options.data, options.labels, label_column=options.label_column, image_size=options.image_size)
+def _marks(images: Pixels) -> Iterator[bytes]:
+    return (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)

@@ -1,4 +1,4 @@
-"""What training on a set found, kept in files: its page can be drawn again without training, on any processor."""
+"""What training on a set found, and how it is kept: its page can be drawn again without training, on any processor."""
 
 from __future__ import annotations
 
@@ -7,20 +7,78 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from labelnoise import training
 from labelnoise._files import write_whole
+from labelnoise.estimators import Floats, Judged, wrong_labels
+from labelnoise.noise import Labels
+from labelnoise.own._choice import Choice, Score
 from labelnoise.own.images import OwnSet
+from labelnoise.statistics import Interval
+from labelnoise.transitions import Matrix
 
 if TYPE_CHECKING:
-    from labelnoise.own._choice import Choice
-    from labelnoise.own._findings import Findings
+    from torch import nn
 
 FACTS, PROBS = "sample.json", "sample.npz"
 DIGEST = "facts_sha256"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What came of training on noisy labels, without the networks.
+
+    Attributes:
+        noisy_labels: of the images, shape (n,).
+        probs: P(clean | x) of each image by networks that did not see its label, shape (n, n_classes).
+        transition_matrix: T by alternating likelihood, shape (n_classes, n_classes).
+        deviation: of each of its entries.
+        history: of the network that is handed over, before it learned from the images held out too.
+        best_epoch: its index in the history.
+        gain: in accuracy over cross-entropy with the same settings, by the noisy labels that are held out; None if
+            that is the method, or if T lets these labels tell nothing.
+        choice: which methods were compared, and what for which was taken; None if there was one alone.
+        test_accuracy: of the network on clean test images, a fraction; None without such.
+    """
+
+    noisy_labels: Labels
+    probs: Floats
+    transition_matrix: Matrix
+    deviation: Matrix
+    history: tuple[training.Epoch, ...]
+    best_epoch: int
+    gain: Interval | None
+    choice: Choice | None = None
+    test_accuracy: float | None = None
+
+    @cached_property
+    def judged(self) -> Judged:
+        """How likely each label is wrong, and what it should rather be."""
+        return wrong_labels(self.probs, self.noisy_labels, self.transition_matrix, steps=0)
+
+    @cached_property
+    def pred_probs(self) -> Floats:
+        """P(noisy | x) by the same networks and T, shape (n, n_classes)."""
+        return self.probs @ self.transition_matrix
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Findings):
+    """What came of training on noisy labels, with the network that is handed over.
+
+    Attributes:
+        network: after training on all images.
+        scale: the mean and deviation by which images were normalised.
+    """
+
+    network: nn.Module
+    scale: tuple[float, float]
 
 
 def _of_set(own: OwnSet, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,14 +123,6 @@ def _digest(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _undamaged(folder: Path) -> tuple[dict[str, Any], bytes] | None:
-    """The content of both files, if it is that which was written; older facts have no digest of their own."""
-    facts, content = json.loads((folder / FACTS).read_bytes()), (folder / PROBS).read_bytes()
-    stated = facts.pop(DIGEST, None)
-    whole = stated in (None, _digest(facts)) and facts["probs_sha256"] == hashlib.sha256(content).hexdigest()
-    return (facts, content) if whole else None
-
-
 def read(folder: Path, own: OwnSet, asked: Mapping[str, Any]) -> Findings | None:
     """What a folder keeps of a set, or None if it keeps nothing of this set for what is asked, or is damaged.
 
@@ -82,23 +132,21 @@ def read(folder: Path, own: OwnSet, asked: Mapping[str, Any]) -> Findings | None
         asked: as it was given to `write`.
     """
     try:
-        found = _undamaged(folder)
+        facts, content = json.loads((folder / FACTS).read_bytes()), (folder / PROBS).read_bytes()
+        stated = facts.pop(DIGEST, None)  # which older facts do not have
+        whole = stated in (None, _digest(facts)) and facts["probs_sha256"] == hashlib.sha256(content).hexdigest()
     except (OSError, ValueError, KeyError):  # not there, or no longer JSON with what is looked for
         return None
-    if found is None or (facts := found[0])["asked"] != _of_set(own, asked):
+    if not whole or facts["asked"] != _of_set(own, asked):
         return None
-    from labelnoise.own._findings import Findings
-    from labelnoise.statistics import Interval
-    from labelnoise.training import Epoch
-
-    with np.load(io.BytesIO(found[1]), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         probs = arrays["probs"].astype(np.float64)
     return Findings(
         noisy_labels=own.noisy_labels,
         probs=probs / probs.sum(axis=1, keepdims=True),  # they were rounded
         transition_matrix=np.array(facts["transition_matrix"]),
         deviation=np.array(facts["deviation"]),
-        history=tuple(Epoch(**epoch) for epoch in facts["history"]),
+        history=tuple(training.Epoch(**epoch) for epoch in facts["history"]),
         best_epoch=facts["best_epoch"],
         gain=facts["gain"] and Interval(**facts["gain"]),
         choice=_choice(facts.get("choice")),
@@ -109,9 +157,6 @@ def read(folder: Path, own: OwnSet, asked: Mapping[str, Any]) -> Findings | None
 def _choice(facts: dict[str, Any] | None) -> Choice | None:
     if facts is None:
         return None
-    from labelnoise.own._choice import Choice, Score
-    from labelnoise.statistics import Interval
-
     scores = tuple(Score(**each | {"ahead": each["ahead"] and Interval(**each["ahead"])}) for each in facts["scores"])
     left_out = tuple((name, reason) for name, reason in facts["left_out"])
     return Choice(**facts | {"scores": scores, "left_out": left_out})

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise._checks import as_array, check_flag, check_whole
+from labelnoise._checks import as_array, check_flag
 from labelnoise.own import estimate as estimate_command
 from labelnoise.own import train as train_command
-from labelnoise.own._methods import check_device, check_method
-from labelnoise.own._probs import Columns
-from labelnoise.own._samples import matched
-from labelnoise.own._tabular import array_labels, label_column
+from labelnoise.own._network import TrainedNetwork
+from labelnoise.own._samples import Columns, matched
+from labelnoise.own._tabular import array_labels
+from labelnoise.own._terminal import Progress, as_text
 from labelnoise.own.images import from_arrays
 from labelnoise.own.suggestions import THRESHOLD, changes, check_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labelnoise.own._findings import Trained
-    from labelnoise.own._network import TrainedNetwork
-    from labelnoise.own._progress import Progress
+    from labelnoise.own.kept import Trained
     from labelnoise.own.report import Report
     from labelnoise.transitions import Matrix
 
@@ -34,9 +31,12 @@ class _Shown:
 
     report: Report
 
-    def __repr__(self) -> str:
-        from labelnoise.own._text import as_text
+    @property
+    def transition_matrix(self) -> Matrix:
+        """T as it was estimated, shape (n_classes, n_classes), in the order of ``report.class_names``."""
+        return self.report.bounds.estimate
 
+    def __repr__(self) -> str:
         return as_text(self.report)
 
     def _repr_html_(self) -> str:
@@ -61,11 +61,6 @@ class Estimate(_Shown):
     report: Report
     suggestions: pd.DataFrame
     cleaned: NDArray[Any]
-
-    @property
-    def transition_matrix(self) -> Matrix:
-        """T as it was estimated, shape (n_classes, n_classes), in the order of ``report.class_names``."""
-        return self.report.bounds.estimate
 
 
 def estimate(
@@ -104,11 +99,9 @@ def estimate(
     estimate_command.known(estimator)
     check_threshold(threshold, "threshold")
     given = as_array(labels, "labels")
-    column = label_column(*array_labels(given, "labels"), "labels", ())
     names = tuple(map(str, pred_probs.columns)) if hasattr(pred_probs, "columns") else None
-    samples = matched(column, Columns(as_array(pred_probs, "pred_probs"), names, "pred_probs"))
+    samples = matched(array_labels(given, "labels"), Columns(as_array(pred_probs, "pred_probs"), names, "pred_probs"))
     report = estimate_command.estimate_of(samples, estimator, threshold)
-    assert report.suggestions is not None
     changed = changes(report.suggestions, threshold)
     first = dict(zip(samples.class_names, np.unique(samples.noisy_labels, return_index=True)[1], strict=True))
     cleaned = given.copy()
@@ -131,11 +124,6 @@ class Training(_Shown):
     report: Report
     suggestions: pd.DataFrame
     found: Trained
-
-    @property
-    def transition_matrix(self) -> Matrix:
-        """T as it was estimated, shape (n_classes, n_classes)."""
-        return self.found.transition_matrix
 
     def predict_proba(self, images: ArrayLike) -> NDArray[np.float64]:
         """The probability of each class, shape (n, n_classes), as `TrainedNetwork.predict_proba` has it."""
@@ -185,19 +173,10 @@ def train(
     Raises:
         InputError: images or labels that can't be used, or an unknown network, method or device.
     """
-    check_whole(seed, "seed", 0)
+    train_command.check_how(method, device, seed, workers)
     check_flag(progress, "progress")
-    if workers is not None:
-        check_whole(workers, "workers", 1)
-    check_method(method)
-    check_device(device)
     own = from_arrays(images, labels, test_images, test_labels, image_size=image_size)
-    begin: Callable[[int], Progress] | None = None
-    if progress:
-        from labelnoise.own._progress import Progress
-
-        begin = Progress
+    begin = Progress if progress else None
     found, report = train_command.trained_report(own, network, method, seed, begin, device=device, workers=workers)
     handed_over = train_command.network_of(own, found, network, image_size)
-    assert report.suggestions is not None
     return Training(handed_over, report, report.suggestions, found)

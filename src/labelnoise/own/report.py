@@ -37,10 +37,10 @@ class Report:
         label_counts: samples that bear each label, shape (n_classes,).
         bounds: T with an interval of 95 % for each entry.
         notes: what the numbers rest on.
+        suggestions: as `ranked` gives them, the clearest first.
         gain: what training gained over cross-entropy, a fraction, by noisy labels that were held out; None if untold.
         decisions: what was decided about the files that were read.
         warnings: what casts doubt on the numbers, each with what to do.
-        suggestions: as `ranked` gives them, the clearest first.
         threshold: the probability of being wrong above which a label is changed.
     """
 
@@ -49,10 +49,10 @@ class Report:
     label_counts: NDArray[np.int64]
     bounds: Bounds
     notes: tuple[str, ...]
+    suggestions: pd.DataFrame
     gain: Interval | None = None
     decisions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    suggestions: pd.DataFrame | None = None
     threshold: float = THRESHOLD
 
     @cached_property
@@ -72,11 +72,6 @@ class Report:
         return pd.DataFrame({**columns, "low": high, "high": low})
 
     def confusions(self) -> pd.DataFrame:
-        """`_confusions`, found once."""
-        return self._confusions
-
-    @cached_property
-    def _confusions(self) -> pd.DataFrame:
         """The entries of T off the diagonal that stand out, those of most samples first.
 
         Their interval lies above what each label would get if the flips of the class were spread evenly. A row has the
@@ -192,12 +187,6 @@ def shown(table: pd.DataFrame, share: str) -> pd.DataFrame:
     return text.rename(columns=lambda name: name.replace("_", " "))
 
 
-def _of_cleaning(report: Report) -> dict[str, Any] | None:
-    if report.suggestions is None:
-        return None
-    return {"threshold": report.threshold, "changed": len(changes(report.suggestions, report.threshold))}
-
-
 def as_json(report: Report) -> dict[str, Any]:
     """A report as JSON has it; probabilities to six digits."""
     named = dict(zip(("transition_matrix", "low", "high"), parts(report.bounds), strict=True))
@@ -209,7 +198,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "classes": report.classes().round(6).to_dict("records"),
         "confusions": report.confusions().head(LISTED).round(6).to_dict("records"),
         "advice": advice(report),
-        "cleaned": _of_cleaning(report),
+        "cleaned": {"threshold": report.threshold, "changed": len(changes(report.suggestions, report.threshold))},
         "gain": report.gain and {end: round(getattr(report.gain, end), 6) for end in ("mean", "low", "high")},
         "warnings": list(report.warnings),
         "decisions": list(report.decisions),

@@ -10,25 +10,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labelnoise._checks import check_whole
+from labelnoise._checks import check_choice, check_whole
 from labelnoise._imports import is_own, reason
 from labelnoise.errors import InputError, MismatchError
 from labelnoise.own import images as image_files
-from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_device, check_method, compared
-from labelnoise.own._networks import check_network, network_maker
-from labelnoise.own._outputs import check_folder, write_folder
-from labelnoise.own._settings import scaled_settings
-from labelnoise.own._terminal import lines
-from labelnoise.own.images import OwnSet
-from labelnoise.own.suggestions import add_threshold, check_threshold
+from labelnoise.own._methods import AUTO, SINGLE, TRIED, check_method, compared, scaled_settings
+from labelnoise.own._network import TrainedNetwork, check_network, network_maker
+from labelnoise.own._outputs import check_folder
+from labelnoise.own._terminal import Progress, as_text, lines
+from labelnoise.own.images import OwnSet, copies
+from labelnoise.own.suggestions import add_threshold, check_threshold, ranked
 from labelnoise.training import MODELS, method
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labelnoise.own._findings import Findings, Trained
-    from labelnoise.own._network import TrainedNetwork
-    from labelnoise.own._progress import Progress
+    from labelnoise.own.kept import Findings, Trained
     from labelnoise.own.report import Report
 
 DESCRIPTION = """Train a network on images with noisy labels: estimate T with intervals, train with it, and rank the
@@ -67,11 +64,21 @@ def check_names(network: str, name: str) -> None:
     check_method(name)
 
 
-def suggestions(own: OwnSet, found: Findings) -> pd.DataFrame:
-    """One row per image, the clearest of those whose label is likely wrong first."""
-    from labelnoise.own.suggestions import ranked
+def check_how(name: str, device: str, seed: int, workers: int | None, before: str = "") -> None:
+    """Refuse a way to train that can't be had on any set, before one is read.
 
-    return ranked(own.noisy_labels, own.class_names, found.judged, image=own.image_names)
+    Args:
+        name, device, seed, workers: as `trained_report` takes them.
+        before: what stands before the names in messages.
+
+    Raises:
+        InputError: an unknown method or device, or numbers that can't be used.
+    """
+    check_method(name)
+    check_choice(device, "device", ("cpu", "cuda", "auto"))
+    check_whole(seed, f"{before}seed", 0)
+    if workers is not None:
+        check_whole(workers, f"{before}workers", 1)
 
 
 def trained_report(
@@ -92,13 +99,12 @@ def trained_report(
         name: a method, or "auto".
         seed: of the weights, the split and the order of the images.
         progress: given how many epochs there are in all, makes what is told of each.
-        device: as `check_device` takes it.
+        device: cpu, cuda or auto.
         workers: processes; as many as there are cores, or none for few images, if None.
 
     Raises:
-        InputError: an unknown network, method or device, or a method that can't be had on this set.
+        InputError: an unknown network or method, no such device here, or a method that can't be had on this set.
     """
-    check_device(device)
     (n, channels, size, _), n_classes = own.images.shape, len(own.class_names)
     names, _ = compared(name, n, n_classes)
     make = network_maker(network, n_classes, channels, size, seed)
@@ -129,8 +135,6 @@ def network_of(own: OwnSet, trained: Trained, network: str, resized: int | None 
         network: as `trained_report` takes it.
         resized: to what size the images were brought, if they were.
     """
-    from labelnoise.own._network import TrainedNetwork
-
     channels, size = own.images.shape[1:3]
     about = {"network": network, "in_channels": channels, "image_size": size, "class_names": own.class_names}
     about |= {"mean": trained.scale[0], "deviation": trained.scale[1], "resized": resized}
@@ -150,7 +154,6 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     """
     from labelnoise.own.doubts import doubts_of_matrix, image_dependent
     from labelnoise.own.report import Report, at_least_counted
-    from labelnoise.own.sameness import copies
 
     n, n_classes = len(own.noisy_labels), len(own.class_names)
     counts = np.bincount(own.noisy_labels, minlength=n_classes)
@@ -159,11 +162,10 @@ def report_of(own: OwnSet, found: Findings, network: str, name: str) -> Report:
     taken = found.choice.method if found.choice else TRIED[1] if name == AUTO else name
     title = f"{model} by {method(taken).title} on {n:,} images of {n_classes} classes"
     notes = (*([str(found.choice)] if found.choice else []), *NOTES)
-    told = tuple(copies(own))
-    told += doubts_of_matrix(own.noisy_labels, own.class_names, bounds)
-    told += tuple(image_dependent(found.probs, own.noisy_labels, np.eye(n_classes)))
-    said, listed = own.decisions, suggestions(own, found)
-    return Report(title, own.class_names, counts, bounds, notes, found.gain, said, told, listed)
+    by_image = image_dependent(found.probs, own.noisy_labels, np.eye(n_classes))
+    told = (*copies(own), *doubts_of_matrix(own.noisy_labels, own.class_names, bounds), *by_image)
+    listed = ranked(own.noisy_labels, own.class_names, found.judged, image=own.image_names)
+    return Report(title, own.class_names, counts, bounds, notes, listed, found.gain, own.decisions, told)
 
 
 def measured(own: OwnSet, found: Findings) -> dict[str, float]:
@@ -171,10 +173,9 @@ def measured(own: OwnSet, found: Findings) -> dict[str, float]:
     best = found.history[found.best_epoch]
     facts: dict[str, float] = {"epochs": len(found.history), "best_epoch": found.best_epoch + 1}
     facts |= {"noisy_validation_accuracy": round(best.noisy_validation_accuracy, 4)}
-    if own.test_images is None:
-        return facts
-    accuracy = best.clean_test_accuracy if found.test_accuracy is None else found.test_accuracy
-    return facts | {"clean_test_accuracy": round(accuracy, 4)}
+    if own.test_images is not None and found.test_accuracy is not None:
+        facts |= {"clean_test_accuracy": round(found.test_accuracy, 4)}
+    return facts
 
 
 def as_table(facts: Mapping[str, float]) -> pd.DataFrame:
@@ -189,48 +190,36 @@ def run(options: argparse.Namespace) -> int:
     """The command; all that it finds goes to a folder, and the report to the terminal too."""
     check_folder(options.out, *filter(None, (options.data, options.labels)))
     check_threshold(options.threshold, "--threshold")
-    check_method(options.method)
-    check_device(options.device)
-    check_whole(options.seed, "--seed", 0)
-    if options.workers is not None:
-        check_whole(options.workers, "--workers", 1)
-    own = image_files.read(options)
+    check_how(options.method, options.device, options.seed, options.workers, "--")
+    asked = {"label_column": options.label_column, "image_size": options.image_size}
+    own = image_files.read_images(options.data, options.labels, **asked)
 
     def begin(total: int) -> Progress:
         # Only now is it certain that there is no mistake.
         print(lines(own.decisions), flush=True)
-        from labelnoise.own._progress import Progress
-
         return Progress(total)
 
-    asked = (options.network, options.method, options.seed, begin)
-    trained, report = trained_report(own, *asked, device=options.device, workers=options.workers)
+    how = (options.network, options.method, options.seed, begin)
+    trained, report = trained_report(own, *how, device=options.device, workers=options.workers)
     report = replace(report, threshold=options.threshold)
 
-    from labelnoise.own._page import page, pictures_of
-    from labelnoise.own._text import as_text
-    from labelnoise.own.report import as_arrays, as_json
-    from labelnoise.own.suggestions import files as suggestion_files
+    from labelnoise.own import _page
 
     network = network_of(own, trained, options.network, options.image_size)
-    found, ranked = measured(own, trained), report.suggestions
-    assert ranked is not None
-    facts = as_table(found)
-    files = {
-        "report.html": page(report, facts, pictures_of(own, ranked)),
-        **suggestion_files(ranked, report.threshold),
-        "model.safetensors": network.as_bytes(),
-        **as_arrays(report),
-    }
-    write_folder(options.out, as_json(report) | found | network.about, files)
-    print(as_text(report), "", facts.to_string(index=False, header=False), "", sep="\n")
-    print(f"Written to {options.out}: report.json, {', '.join(files)}.")
+    found = measured(own, trained)
+    facts, pictures = as_table(found), _page.pictures_of(own, report.suggestions)
+    model = {"model.safetensors": network.as_bytes()}
+    written = _page.write(options.out, report, facts, pictures, found | network.about, **model)
+    print(as_text(report), "", facts.to_string(index=False, header=False), "", written, sep="\n")
     return 0
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add what the command takes to a parser."""
-    image_files.add_arguments(command)
+    command.add_argument("data", type=Path, metavar="DATA", help="an .npz, a folder, a Parquet file or an .npy")
+    command.add_argument("labels", type=Path, nargs="?", metavar="LABELS", help="the labels, if DATA is an .npy")
+    command.add_argument("--label-column", metavar="NAME", help="the column of the labels, in a table of several")
+    command.add_argument("--image-size", type=int, metavar="PIXELS", help="bring all images to this size, square")
     known = f"{', '.join(MODELS)}, a classifier of torchvision such as resnet18, or MODULE:FUNCTION, whose code is run "
     known += "with all that you may do, so name only code that you trust (default lenet)"
     command.add_argument("--network", default="lenet", metavar="NAME", help=known)
