@@ -12,10 +12,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from PIL import Image
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from labelnoise.errors import InputError
-from labelnoise.own import _folders
 from labelnoise.own.images import read_images
 
 N = 40
@@ -148,10 +146,6 @@ def test_every_form_is_the_same_set_and_says_how_it_was_read(make, paths, names,
     assert own.class_names == tuple(names)
     assert any(said in each for each in own.decisions), own.decisions
     assert (own.test_images is None) == ("taken as clean" not in said)
-
-
-def test_class_folders_take_the_files_that_image_folders_of_torchvision_take():
-    assert _folders.ENDINGS == IMG_EXTENSIONS
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])

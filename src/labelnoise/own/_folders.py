@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +30,6 @@ IMAGE_NAMES = (
 )
 TRAIN, TESTS = ("train", "training"), ("test", "testing", "val", "valid", "validation")
 TEXT_TABLES = (".csv", ".tsv", ".jsonl")
-ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # as torchvision's ImageFolder
 
 
 def two_arrays(folder: Path, wanted: str | None = None) -> tuple[Path, Path] | None:
@@ -133,20 +131,21 @@ def _image_place(table: Table) -> int:
 
 
 def _classes(folder: Path) -> Labelled:
-    classes = _subfolders(folder)
-    files = [
-        Path(root, name)
-        for each in classes
-        for root, _, names in sorted(os.walk(each, followlinks=True))
-        for name in sorted(names)
-        if name.lower().endswith(ENDINGS)
-    ]
+    from torchvision.datasets import ImageFolder
+
+    classes = [path.name for path in _subfolders(folder)]
+
+    class Visible(ImageFolder):  # type: ignore[misc]  # torchvision has no types
+        def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
+            return classes, {name: place for place, name in enumerate(classes)}
+
+    files = [Path(file) for file, _ in Visible(str(folder), allow_empty=True).samples]
     if not files:
         raise InputError(f"{folder} holds no image in its folders; put those of each class into a folder of its own.")
     inside = [check_file(file).relative_to(folder) for file in files]
     values, codes = np.unique([file.parts[0] for file in inside], return_inverse=True)
     texts = tuple(values.tolist())
-    empty = [each.name for each in classes if each.name not in texts]
+    empty = [name for name in classes if name not in texts]
     said = (f"Folders without an image are left out: {listed(empty)}.",) if empty else ()
     labels = LabelColumn(codes.astype(np.int64), texts, str(folder), said)
     names = tuple(map(str, inside))
