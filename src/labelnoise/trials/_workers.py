@@ -50,18 +50,12 @@ def attempt(
         own: the reader's own estimators that read it too, by their names with hashes.
         device: "cpu" or "cuda".
     """
-    from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-    from labelnoise.trials import Record, _ideas, _running
+    from labelnoise.trials import Record, _running
 
     with _ONE_AT_A_TIME:
         began = time.perf_counter()
         try:
-            where = {} if device == "cpu" else {"device": device}
-            if own_fit is None:
-                return _running.run(trial, given, **where)
-            if not own or not own_fit.has([*ESTIMATORS, *FEATURE_ESTIMATORS]):
-                own_fit = _running.reread(own_fit, **where)
-            return _ideas.with_own(own_fit, own, **where) if own else own_fit
+            return _running.reread(own_fit, own, device) if own_fit else _running.run(trial, given, device)
         except Exception:
             seconds = round(time.perf_counter() - began, 2)
             return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
