@@ -7,10 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from labelnoise.book.tables import ARM_COLUMNS
+from labelnoise.book.tables import ARM_COLUMNS, trial_fields
 from labelnoise.estimators import rule
 from labelnoise.training import method
 from labelnoise.trials import Record, Trial, n_validation
+
+RULED_ON = ["training", "dataset", *ARM_COLUMNS]  # what tells the cells apart to which the rules are applied
 
 
 def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFrame:
@@ -31,20 +33,6 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
     """
     done = [record for record in records if not method(record.trial.method).folds]
     plain = {_together(record.trial): record for record in done if record.trial.method == "cross-entropy"}
-    columns = [
-        "training",
-        "dataset",
-        *ARM_COLUMNS,
-        "seed",
-        "epochs",
-        "margin",
-        "gain",
-        "predicted",
-        "resolution",
-        "verdict",
-        "told",
-        "right",
-    ]
     rows = []
     for record in done:
         asked = record.trial
@@ -62,13 +50,13 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         told, gain = verdict != "can't tell", measured[0] - measured[1]
         rows.append(
             {
-                "training": training, "dataset": asked.dataset, "model": asked.model, "noise": asked.noise,
-                "method": asked.method, "transition": asked.transition or "", "seed": asked.seed,
-                "epochs": asked.settings.epochs, "margin": rule.margin(matrix), "gain": gain,
-                "predicted": predicted, "resolution": resolution,
+                "training": training, **trial_fields(asked), "epochs": asked.settings.epochs,
+                "margin": rule.margin(matrix), "gain": gain, "predicted": predicted, "resolution": resolution,
                 "verdict": verdict, "told": told, "right": told and np.sign(predicted) == np.sign(gain),
             }
         )  # fmt: skip
+    judged = ["margin", "gain", "predicted", "resolution", "verdict", "told", "right"]
+    columns = [*RULED_ON, "seed", "epochs", *judged]
     # Also where there are no rows, as a table with others would otherwise hold objects.
     return pd.DataFrame(rows, columns=columns).astype({"told": bool, "right": bool})
 
@@ -91,7 +79,7 @@ def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns training, dataset, model, noise, method, transition, epochs, ``margin``, ``gain`` and ``n``.
     """
-    cells = rows.groupby(["training", "dataset", *ARM_COLUMNS, "epochs"], sort=False)
+    cells = rows.groupby([*RULED_ON, "epochs"], sort=False)
     return cells.agg(margin=("margin", "mean"), gain=("gain", "mean"), n=("gain", "size")).reset_index()
 
 
