@@ -64,8 +64,10 @@ def attempt(
 def local_pool(workers: int) -> ProcessPoolExecutor:
     """Worker processes on this machine, one thread each."""
     warm_up()
+    # A copy of this process would hang in torch if it has used threads by then; the server has not.
+    context: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
     # The server's environment is that of when it was started.
-    return ProcessPoolExecutor(workers, mp_context=_context(), initializer=_start, initargs=(dict(os.environ),))
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(dict(os.environ),))
 
 
 def warm_up() -> None:
@@ -78,11 +80,6 @@ def warm_up() -> None:
 
         multiprocessing.get_context("forkserver").set_forkserver_preload(["labelnoise.trials._preloaded"])
         forkserver.ensure_running()
-
-
-def _context() -> Any:
-    # A copy of this process would hang in torch if it has used threads by then; the server has not.
-    return multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 
 
 def _start(environment: Mapping[str, str]) -> None:
