@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.style import PALETTE, name_rows, new_axes, styled
 from labelnoise.book.tables import where
 
 
@@ -29,8 +29,7 @@ def throughput(rates: pd.DataFrame) -> Figure:
             ax.barh(k, values.median(), color=PALETTE[k], alpha=0.75)
             ax.plot(values, [k] * len(values), "o", color="0.2", markersize=3)
         ax.set(title=network, xlabel="images per second")
-    axes[0, 0].set_yticks(range(len(ways)), ways)
-    axes[0, 0].invert_yaxis()
+    name_rows(axes, ways)
     return figure
 
 
@@ -50,8 +49,7 @@ def profile(milliseconds: pd.DataFrame) -> Figure:
         for k, kind in enumerate(cell.columns):
             ax.barh(range(len(ways)), cell[kind], left=starts[kind], color=PALETTE[k], label=kind)
         ax.set(title=network, xlabel="milliseconds per step")
-    axes[0, 0].set_yticks(range(len(ways)), ways)
-    axes[0, 0].invert_yaxis()
+    name_rows(axes, ways)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     return figure
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from labelnoise.book.style import PALETTE, entries, new_axes, styled
+from labelnoise.book.style import PALETTE, entries, name_rows, new_axes, styled
 from labelnoise.book.tables import where
 from labelnoise.book.titles import noise_title, source_title
 from labelnoise.statistics import interval
@@ -101,7 +101,7 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: i
             ax.plot(summary.mean, k + 0.2, "D", color=colour, markersize=4)
         ax.set(title=noise_title(noise), xscale="log")
         ax.grid(False, axis="y")
-    _name_rows(axes, names)
+    name_rows(axes, [source_title(name) for name in names])
     plt.setp(axes[-1], xlabel="relative L1 error of T")
     return figure
 
@@ -155,7 +155,7 @@ def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
         ax.plot(rows["coverage"], places, "o", color=PALETTE[0], label="as stated")
         ax.set(title=noise_title(noise), xlabel="coverage of 95 % intervals", xlim=(-0.03, 1.03))
         ax.grid(False, axis="y")
-    _name_rows(axes, names)
+    name_rows(axes, [source_title(name) for name in names])
     _legend_below(figure, axes[0, 0])
     return figure
 
@@ -175,7 +175,7 @@ def bias_and_spread(table: pd.DataFrame) -> Figure:
         for column, marker, colour in (("bias", "s", 1), ("spread", "o", 0), ("stated", "|", 7)):
             ax.plot(rows[column], range(len(names)), marker, color=PALETTE[colour], markersize=7, label=column)
         ax.set(title=noise_title(noise), xscale="log", xlabel="relative L1")
-    _name_rows(axes, names)
+    name_rows(axes, [source_title(name) for name in names])
     _legend_below(figure, axes[0, 0])
     return figure
 
@@ -210,12 +210,6 @@ def traces(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
 
 def _by_noise(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(str(noise), rows) for noise, rows in table.groupby("noise", sort=False)]
-
-
-def _name_rows(axes: np.ndarray, estimators: Sequence[str]) -> None:
-    """Name the rows that all panels share, from the top down."""
-    axes[0, 0].set_yticks(range(len(estimators)), [source_title(name) for name in estimators])
-    axes[0, 0].invert_yaxis()
 
 
 def _legend_below(figure: Figure, ax: Axes) -> None:

@@ -117,6 +117,12 @@ def new_axes(
     return figure, axes
 
 
+def name_rows(axes: np.ndarray, names: Sequence[str]) -> None:
+    """Name the rows that all panels of a figure share, from the top down."""
+    axes[0, 0].set_yticks(range(len(names)), names)
+    axes[0, 0].invert_yaxis()
+
+
 def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
     """Write names to the right of the axes near the heights where their curves end, apart enough to be read."""
     ends = sorted(ends, key=lambda end: end[0])
