@@ -9,7 +9,7 @@ import pytest
 import labelnoise
 from labelnoise import cli
 from labelnoise.book import chapters, parameters, plans, project
-from labelnoise.book.commands import _headline, reproduce
+from labelnoise.book.commands import reproduce
 from labelnoise.data import sources
 from labelnoise.trials import Ledger, provenance
 from labelnoise.trials import _sweep as sweep
@@ -261,7 +261,7 @@ def test_a_dry_run_says_of_the_chapter_on_own_data_that_it_trains_besides_trials
 
 
 def test_the_headline_has_one_training_of_each_method_and_ten_runs_of_it():
-    asked = _headline.trials()
+    asked = reproduce.headline()
     trainings = {(trial.noise, trial.method): trial.settings for trial in asked}
     assert [trial.settings for trial in asked] == [trainings[trial.noise, trial.method] for trial in asked]
     assert len(trainings) == 6
@@ -269,7 +269,7 @@ def test_the_headline_has_one_training_of_each_method_and_ten_runs_of_it():
 
 
 def test_the_headline_is_trained_anew_and_held_beside_the_records(checkout, made_up, monkeypatch, capsys):
-    for trial in _headline.trials():
+    for trial in reproduce.headline():
         made = made_up(trial)
         made.history["clean_test_accuracy"][-1] = 0.9 if trial.method == "forward" else 0.8
         project.published_ledger().append(made)
@@ -322,13 +322,13 @@ def test_fresh_records_go_to_a_ledger_of_their_own_once(checkout, two_trials, tm
 
 def test_without_a_folder_the_published_records_are_completed(checkout, two_trials, made_up, monkeypatch):
     project.published_ledger().append(made_up(two_trials[0]))
-    monkeypatch.setattr("labelnoise.trials._running.run", lambda trial, given=None: made_up(trial))
+    monkeypatch.setattr("labelnoise.trials._running.run", lambda trial, given=None, device="cpu": made_up(trial))
     assert cli.main(["reproduce", "--workers", "1"]) == 0
     assert [record.trial for record in project.published_ledger()] == two_trials
 
 
 def test_a_trial_that_fails_gives_a_sentence_and_status_2(checkout, two_trials, tmp_path, monkeypatch, capsys):
-    def failing(trial, given=None):
+    def failing(trial, given=None, device="cpu"):
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr("labelnoise.trials._running.run", failing)
@@ -348,7 +348,7 @@ def recorded(checkout, tiny, made_up):
 def replaying(monkeypatch, made_up, **changes):
     """Training again gives the same record, but for the trials of the seeds named."""
 
-    def run(trial, given=None):
+    def run(trial, given=None, device="cpu"):
         fields = changes.get(f"seed_{trial.seed}", {})
         return made_up(trial, provenance=provenance.here(), **fields)
 

@@ -12,7 +12,7 @@ def trained(monkeypatch, made_up):
     """Training is replaced by a made-up record, in this process; lists the trials run."""
     trials = []
 
-    def run(trial, given=None):
+    def run(trial, given=None, device="cpu"):
         trials.append(trial)
         return made_up(trial)
 

@@ -22,7 +22,7 @@ def asked(count, **fields):
     return [trials.trial(seed=seed, **asked) for seed in range(count)]
 
 
-def run(trial, given=None):
+def run(trial, given=None, device="cpu"):
     time.sleep(0.01)
     return trials.Record(trial=trial, weights_sha256="0" * 100_000, weights=WEIGHTS)
 

@@ -389,7 +389,7 @@ def test_a_worker_leaves_ctrl_c_to_the_parent_and_has_one_thread(pool):
 def test_one_process_runs_one_trial_at_a_time(ledger, tiny, made_up, monkeypatch):
     running, most = [], []
 
-    def run(trial, given=None):
+    def run(trial, given=None, device="cpu"):
         running.append(trial)
         most.append(len(running))
         time.sleep(0.01)  # long enough for another thread to start one
@@ -406,7 +406,7 @@ def test_one_process_runs_one_trial_at_a_time(ledger, tiny, made_up, monkeypatch
 # processes trials sleep in place of training, and none needs the modules that train.
 SWEEP = """
 import signal, sys, time, types
-def run(trial, given=None):
+def run(trial, given=None, device="cpu"):
     time.sleep(0.5)
     return Record(trial=trial)
 from labelnoise import trials
@@ -506,7 +506,7 @@ def test_a_failure_in_the_middle_of_a_chain_leaves_what_stands_beside_it(ledger,
     plain, alternating, *dependents = chained(tiny, 0)
     beside, told = family(tiny, 0)[2], []
 
-    def run(trial, given=None):
+    def run(trial, given=None, device="cpu"):
         if trial.method == "alternating":
             raise RuntimeError("no turn is the last")
         return made_up(trial)

@@ -7,8 +7,8 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from labelnoise._files import write_whole
 from labelnoise.book import claims, pages, parameters, project, stamps
 from labelnoise.book.plan import Plan, by_estimators
 from labelnoise.errors import InputError
-from labelnoise.trials import Progress, missing, shown, sweep
+from labelnoise.trials import missing, shown, sweep
 
 # A kernel that is stopped says so on the terminal, as if somebody had interrupted it; what fails is in the notebook.
 QUIET = {"extra_arguments": ["--log-level=CRITICAL"]}
@@ -40,16 +40,13 @@ PLAIN_ENVIRONMENT = {
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
+    before = dict(os.environ)
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _empty(folder: str) -> dict[str, str]:
@@ -82,21 +79,13 @@ def _without_volatile(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def train(
-    plans: Iterable[Plan],
-    *,
-    publish: bool = False,
-    executor: Executor | None = None,
-    workers: int | None = None,
-    device: str = "cpu",
-    progress: Callable[[Progress], None] | None = None,
-) -> None:
+def train(plans: Iterable[Plan], *, publish: bool = False, **options: Any) -> None:
     """Train the trials of plans that are not on record.
 
     Args:
         plans: what chapters ask for.
         publish: put the records among the published ones, those that a reader has already too.
-        executor, workers, device, progress: as `trials.sweep` takes them.
+        options: where and how, as `trials.sweep` takes it.
 
     Raises:
         SweepFailed: a trial failed.
@@ -108,7 +97,7 @@ def train(
         for trial in missing(trials, ledger, estimators) if publish else ():
             if record := own.find(trial, estimators):
                 ledger.append(shown(record))  # without T of the reader's own estimators
-        sweep(trials, ledger, executor, workers=workers, estimators=estimators, device=device, progress=progress)
+        sweep(trials, ledger, estimators=estimators, **options)
 
 
 def draw(names: Sequence[str], changed: Mapping[str, Any], *, publish: bool = False) -> Iterator[tuple[str, Path]]:

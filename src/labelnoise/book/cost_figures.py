@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.style import PALETTE, name_rows, new_axes, styled
+from labelnoise.book.tables import where
 
 
 @styled
@@ -21,17 +21,15 @@ def throughput(rates: pd.DataFrame) -> Figure:
     Args:
         rates: as `costs.throughput` gives it.
     """
-    networks = rates["network"].unique().tolist()
-    figure, axes = new_axes(rates, 1, len(networks), 4.2 * len(networks), 2.6)
-    for ax, network in zip(axes[0], networks, strict=True):
-        cell = rates[rates["network"] == network]
-        for k, (_, rounds) in enumerate(cell.groupby("way", sort=False)):
-            values = rounds["images_a_second"].to_numpy()
-            ax.barh(k, np.median(values), color=PALETTE[k], alpha=0.75)
-            ax.plot(values, np.full(len(values), k), "o", color="0.2", markersize=3)
-        ax.set(yticks=range(cell["way"].nunique()), title=network, xlabel="images per second")
-        ax.set_yticklabels(cell["way"].unique().tolist() if ax is axes[0, 0] else [])
-        ax.invert_yaxis()
+    networks, ways = (rates[name].unique().tolist() for name in ("network", "way"))
+    figure, axes = new_axes(rates, 1, len(networks), 4.2 * len(networks), 2.6, sharey=True)
+    for ax, (network, cell) in zip(axes[0], rates.groupby("network", sort=False), strict=True):
+        for k, way in enumerate(ways):
+            values = where(cell, way=way)["images_a_second"]
+            ax.barh(k, values.median(), color=PALETTE[k], alpha=0.75)
+            ax.plot(values, [k] * len(values), "o", color="0.2", markersize=3)
+        ax.set(title=network, xlabel="images per second")
+    name_rows(axes, ways)
     return figure
 
 
@@ -42,18 +40,16 @@ def profile(milliseconds: pd.DataFrame) -> Figure:
     Args:
         milliseconds: as `costs.profile` gives it.
     """
-    networks = milliseconds.index.unique(0).tolist()
+    networks, ways = (milliseconds.index.unique(level).tolist() for level in (0, 1))
     drawn = milliseconds.rename_axis(["network", "way"]).reset_index()
-    figure, axes = new_axes(drawn, 1, len(networks), 4.6 * len(networks), 3.0)
+    figure, axes = new_axes(drawn, 1, len(networks), 4.6 * len(networks), 3.0, sharey=True)
     for ax, network in zip(axes[0], networks, strict=True):
-        cell = milliseconds.loc[network]
-        left = np.zeros(len(cell))
+        cell = milliseconds.loc[network].reindex(ways)
+        starts = cell.cumsum(axis=1) - cell
         for k, kind in enumerate(cell.columns):
-            ax.barh(range(len(cell)), cell[kind], left=left, color=PALETTE[k], label=kind)
-            left += cell[kind].to_numpy()
-        ax.set(yticks=range(len(cell)), title=network, xlabel="milliseconds per step")
-        ax.set_yticklabels(cell.index if ax is axes[0, 0] else [])
-        ax.invert_yaxis()
+            ax.barh(range(len(ways)), cell[kind], left=starts[kind], color=PALETTE[k], label=kind)
+        ax.set(title=network, xlabel="milliseconds per step")
+    name_rows(axes, ways)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     return figure
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from labelnoise.book.project import root
-from labelnoise.book.tables import as_table
+from labelnoise.book.tables import as_table, difference, spread
 from labelnoise.book.titles import MODEL_TITLES, titled
 from labelnoise.errors import InputError
-from labelnoise.statistics import interval, paired_difference
+from labelnoise.statistics import paired_difference
 from labelnoise.trials import Record, Trial, trial
 
 WAYS = {
@@ -98,15 +98,10 @@ def loader_difference(result: Mapping[str, Any], records: Iterable[Record]) -> p
 
 def precision_difference(records: Sequence[Record]) -> pd.DataFrame:
     """bfloat16 minus float32 in points of accuracy, paired by seed, one row per network, noise and epoch chosen."""
-    table = as_table(records).assign(precision=[r.trial.settings.precision for r in records])
-    rows = []
-    for (model, noise), cell in table.groupby(["model", "noise"], sort=False):
-        halves = {name: half.set_index("seed") for name, half in cell.groupby("precision")}
-        for epoch in ("best", "last"):
-            brain, full = (100 * halves[name][f"{epoch}_accuracy"] for name in ("bfloat16", "float32"))
-            gain = paired_difference(brain.sort_index(), full.sort_index())
-            rows.append([model, noise, f"{epoch} epoch", gain.mean, gain.low, gain.high, gain.n])
-    return titled(pd.DataFrame(rows, columns=DIFFERENCE))
+    brain, full = ([r for r in records if r.trial.settings.precision == form] for form in ("bfloat16", "float32"))
+    found = {f"{epoch} epoch": difference(brain, full, f"{epoch}_accuracy") for epoch in ("best", "last")}
+    table = pd.concat(found, names=["accuracy at"]).reset_index("accuracy at").sort_index(kind="stable")
+    return titled(table.rename(columns={"gain": "difference"})[DIFFERENCE])
 
 
 def by_epochs(records: Sequence[Record]) -> pd.DataFrame:
@@ -119,14 +114,11 @@ def by_epochs(records: Sequence[Record]) -> pd.DataFrame:
     table = as_table(records).assign(epochs=[r.trial.settings.epochs for r in records])
     arm = ["noise", "method", "transition", "epochs"]
     table["highest"] = [max(r.history["clean_test_accuracy"]) for r in records]
-    columns = ["best_accuracy", "highest", "last_accuracy"]
-    rows = []
-    for values, cell in table.groupby(arm, sort=False):
-        reached = [interval(100 * cell[column]) for column in columns]
-        told = [f"{each.mean:.1f} ± {each.deviation:.1f}" for each in reached]
-        rows.append([*values, cell["best_epoch"].median(), *told, cell["seconds"].median(), len(cell)])
-    table = pd.DataFrame(rows, columns=[*arm, "stops at", *columns, "seconds", "n"])
-    return titled(table.assign(transition="") if table["transition"].isin(["", "true"]).all() else table)
+    cells = table.groupby(arm, sort=False)
+    told = cells[["best_accuracy", "highest", "last_accuracy"]].agg(spread)
+    told.insert(0, "stops at", cells["best_epoch"].median())
+    told = told.assign(seconds=cells["seconds"].median(), n=cells.size()).reset_index()
+    return titled(told.assign(transition="") if told["transition"].isin(["", "true"]).all() else told)
 
 
 def estimators(result: Mapping[str, Any]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -44,11 +45,11 @@ def image_grid(
             ax.imshow(images[row].permute(1, 2, 0).squeeze().numpy(), cmap="gray_r")
             flipped = noisy_labels[row] != i
             ax.set_title(class_names[noisy_labels[row]], fontsize=8, color=legible(PALETTE[3]) if flipped else "0.4")
-        for ax in axes_row:
-            ax.set(xticks=[], yticks=[])
-            ax.grid(False)
-            sns.despine(ax=ax, left=True, bottom=True)
         axes_row[0].set_ylabel(class_names[i])
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+        sns.despine(ax=ax, left=True, bottom=True)
     return figure
 
 
@@ -101,13 +102,11 @@ def accuracy_curves(
                 shown = [*most, *(height for height, *_ in ends)]
                 beyond = 0.1 * max(np.ptp(shown), 1)
                 ax.set_ylim(min(shown) - beyond, max(shown) + beyond)
-            if settled:
                 ends = [(height, f"{height:.1f} {name if ax is axes_row[-1] else ''}", c) for height, name, c in ends]
             if settled or ax is axes_row[-1]:
                 name_ends(ax, ends)
-        axes_row[0].set_ylabel(label)
-    for ax in axes[-1]:
-        ax.set_xlabel("epoch")
+    plt.setp(axes[:, 0], ylabel=label)
+    plt.setp(axes[-1], xlabel="epoch")
     return figure
 
 
@@ -119,8 +118,7 @@ def by_length(ends: pd.DataFrame) -> Figure:
     for ax in figure.axes:
         ax.set(xscale="log", xticks=lengths, xticklabels=lengths)
         ax.minorticks_off()
-    for ax in figure.axes[-ends["noise"].nunique() :]:
-        ax.set_xlabel("epochs of the whole training")
+    plt.setp(figure.axes[-ends["noise"].nunique() :], xlabel="epochs of the whole training")
     return figure
 
 
@@ -165,7 +163,7 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
             ax.yaxis.set_minor_formatter(NullFormatter())
             ax.set_title(f"{MODEL_TITLES[model]}, {family}, n = {cell[cell['rate'] > 0]['seed'].nunique()}")
             ax.set(xticks=sorted(cell["rate"].unique()), xlabel="noise rate")
-        axes_row[0].set_ylabel("error on clean test labels (%)")
+    plt.setp(axes[:, 0], ylabel="error on clean test labels (%)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(arms), 3))
     return figure
 
@@ -221,8 +219,7 @@ def _row_per_arm(
             ax.set_title(f"{MODEL_TITLES[model]}, {noise_title(noise)}")
             ax.grid(False, axis="y")
             panels.append((ax, rows[(rows["model"] == model) & (rows["noise"] == noise)], arms[model]))
-    for ax in axes[-1]:
-        ax.set_xlabel(label)
+    plt.setp(axes[-1], xlabel=label)
     return figure, panels
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping
 
 import pandas as pd
@@ -12,8 +11,6 @@ from matplotlib.lines import Line2D
 from labelnoise.book.style import GREY, PALETTE, new_axes, styled
 from labelnoise.book.tables import where
 from labelnoise.book.titles import MODEL_TITLES, noise_title
-
-NONE: Mapping[str, float] = types.MappingProxyType({})
 
 
 @styled
@@ -49,7 +46,7 @@ def at_a_glance(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def runs(rows: pd.DataFrame, by: str, limits: Mapping[str, float] = NONE) -> Figure:
+def runs(rows: pd.DataFrame, by: str, limits: Mapping[str, float] | None = None) -> Figure:
     """Accuracy after the last epoch, the best first, a panel per noise: a dot per run, a line at the mean.
 
     Args:
@@ -69,7 +66,7 @@ def runs(rows: pd.DataFrame, by: str, limits: Mapping[str, float] = NONE) -> Fig
             y, values = names.index(name), 100 * accuracies
             ax.plot(values, [y] * len(values), "o", color=colours[kind], alpha=0.4, markersize=4)
             ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=colours[kind])
-        for name, limit in limits.items():
+        for name, limit in (limits or {}).items():
             ax.axvline(limit, color=colours.get(name, "0.2"), linewidth=1, linestyle=":")
         if limits:  # named once, as they may lie close together
             said = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "fontsize": 8}

@@ -66,6 +66,29 @@ INSTANCE_NOISES = ("instance-0.2", "instance-0.4", "instance-0.5")
 RAW_NOISES = ("instance-raw-0.2", "instance-raw-0.4", "instance-raw-0.5")  # the form that theirs has
 
 
+def _means(table: pd.DataFrame, noises: Sequence[str]) -> list[list[object]]:
+    """What we reach: method, its title, network, mean accuracies in percent and source, a row per network and arm."""
+    means = 100 * table.pivot_table(
+        index=["model", "method", "transition"], columns="noise", values="last_accuracy", sort=False
+    ).reindex(columns=list(noises))
+    rows = means.dropna(how="all").reset_index().itertuples(index=False, name=None)
+    return [
+        [method, titles.method_title(method, transition), titles.MODEL_TITLES[model], *reached, HERE]
+        for model, method, transition, *reached in rows
+    ]
+
+
+def _errors(errors: pd.DataFrame, column: str, noises: Sequence[str], of: str) -> dict[str, list[object]]:
+    """What ours err: the estimator's name to its title, what it is of, the errors on the noises and the source."""
+    wide = errors.pivot(index="estimator", columns="noise", values=column).reindex(columns=list(noises))
+    names = errors["estimator"].unique()
+    return {name: [titles.source_title(name), of, *wide.loc[name], HERE] for name in names}
+
+
+def _table(rows: Sequence[Sequence[object]], heads: Sequence[str], noises: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=[*heads, *map(titles.noise_title, noises), "source"])
+
+
 def on_instance_noise(table: pd.DataFrame, noises: Sequence[str] = INSTANCE_NOISES) -> pd.DataFrame:
     """Accuracy in percent on Fashion-MNIST with instance-dependent noise: the published ones, then our means.
 
@@ -75,19 +98,9 @@ def on_instance_noise(table: pd.DataFrame, noises: Sequence[str] = INSTANCE_NOIS
         table: as `tables.as_table` gives it.
         noises: ours of the rates 0.2, 0.4 and 0.5, of either form.
     """
-    rows: list[list[object]] = [
-        [name, "ResNet-18", *values, "Yao et al. 2021"] for name, values in ON_INSTANCE_NOISE.items()
-    ]
-    means = 100 * table[table["dataset"] == "fashion-mnist"].pivot_table(
-        index=["model", "method", "transition"], columns="noise", values="last_accuracy", sort=False
-    ).reindex(columns=list(noises))
-    for row in means.dropna(how="all").reset_index().to_dict("records"):
-        ours = [row[noise] for noise in noises]
-        rows.append(
-            [titles.method_title(row["method"], row["transition"]), titles.MODEL_TITLES[row["model"]], *ours, HERE]
-        )
-    columns = ["method", "network", *map(titles.noise_title, noises), "source"]
-    return titles.blanked(pd.DataFrame(rows, columns=columns).round(1))
+    published = [[name, "ResNet-18", *values, "Yao et al. 2021"] for name, values in ON_INSTANCE_NOISE.items()]
+    ours = [row for _, *row in _means(table[table["dataset"] == "fashion-mnist"], noises)]
+    return titles.blanked(_table([*published, *ours], ["method", "network"], noises).round(1))
 
 
 def accuracies_on_the_papers_sets(table: pd.DataFrame) -> pd.DataFrame:
@@ -99,20 +112,15 @@ def accuracies_on_the_papers_sets(table: pd.DataFrame) -> pd.DataFrame:
         table: as `tables.as_table` gives it.
     """
     noises = ["paper-0.5", "paper-0.6"]
-    rows = [
-        [name, titles.method_title(name, transition), network, *values, where]
-        for name, transition, network, *values, where in ACCURACIES_ON_THE_PAPERS_SETS
+    published = [
+        [name, titles.method_title(name, transition), *reached]
+        for name, transition, *reached in ACCURACIES_ON_THE_PAPERS_SETS
     ]
-    theirs = [row[0] for row in rows]
-    means = 100 * table[table["method"].isin(theirs)].pivot_table(
-        index=["model", "method", "transition"], columns="noise", values="last_accuracy", sort=False
-    ).reindex(columns=noises)
-    for row in means.dropna(how="all").reset_index().to_dict("records"):
-        said = titles.method_title(row["method"], row["transition"])
-        rows.append([row["method"], said, titles.MODEL_TITLES[row["model"]], *(row[name] for name in noises), HERE])
-    rows.sort(key=lambda row: theirs.index(row[0]))
-    columns = ["recipe", "method", "network", *map(titles.noise_title, noises), "source"]
-    return titles.blanked(pd.DataFrame(rows, columns=columns).drop(columns="recipe").round(1))
+    theirs = [row[0] for row in published]
+    rows = sorted(
+        [*published, *_means(table[table["method"].isin(theirs)], noises)], key=lambda row: theirs.index(row[0])
+    )
+    return titles.blanked(_table([row for _, *row in rows], ["method", "network"], noises).round(1))
 
 
 def orientation() -> pd.DataFrame:
@@ -134,12 +142,8 @@ def on_the_papers_sets(errors: pd.DataFrame, network: str) -> pd.DataFrame:
         network: that they are of, by its name in `training.MODELS`.
     """
     noises = ["paper-0.5", "paper-0.6"]
-    rows = [[*row[:2], *row[2:4], row[4]] for row in ON_THE_PAPERS_SETS]
-    ours = errors.pivot(index="estimator", columns="noise", values="frobenius").reindex(columns=noises)
-    for name in errors["estimator"].unique():
-        rows.append([titles.source_title(name), titles.MODEL_TITLES[network], *ours.loc[name], HERE])
-    columns = ["estimator", "network", *map(titles.noise_title, noises), "source"]
-    return pd.DataFrame(rows, columns=columns).round(3)
+    ours = _errors(errors, "frobenius", noises, titles.MODEL_TITLES[network])
+    return _table([*ON_THE_PAPERS_SETS, *ours.values()], ["estimator", "network"], noises).round(3)
 
 
 def on_ten_classes(errors: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -151,10 +155,6 @@ def on_ten_classes(errors: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """
     noises = list(VOLMINNET_ON_MNIST)
     theirs = ["VolMinNet", "MNIST, 60 epochs", *VOLMINNET_ON_MNIST.values(), "Reproducing VolMinNet"]
-    rows: list[list[object]] = [theirs]
-    ours = errors.pivot(index="estimator", columns="noise", values="mean").reindex(columns=noises)
-    for name in ("oracle", "volminnet", "volminnet-sigmoid", "alternating"):
-        if name in ours.index:
-            rows.append([titles.source_title(name), titles.dataset_title(dataset), *ours.loc[name], HERE])
-    columns = ["estimator", "data", *map(titles.noise_title, noises), "source"]
-    return pd.DataFrame(rows, columns=columns).round(3)
+    ours = _errors(errors, "mean", noises, titles.dataset_title(dataset))
+    shown = [ours[name] for name in ("oracle", "volminnet", "volminnet-sigmoid", "alternating") if name in ours]
+    return _table([theirs, *shown], ["estimator", "data"], noises).round(3)

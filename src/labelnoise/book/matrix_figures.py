@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,8 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from labelnoise.book.drawn import entries
-from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.style import PALETTE, entries, name_rows, new_axes, styled
 from labelnoise.book.tables import where
 from labelnoise.book.titles import noise_title, source_title
 from labelnoise.statistics import interval
@@ -89,22 +89,20 @@ def estimation_errors(table: pd.DataFrame, estimators: Sequence[str], columns: i
     figure, axes = new_axes(drawn, lines, columns, 8.4, height * lines, sharex=True, sharey=True)
     for ax in axes.flat[len(noises) :]:
         ax.axis("off")
-    for ax, noise in zip(axes.flat, noises, strict=False):
+    for ax, (noise, cell) in zip(axes.flat, _by_noise(table), strict=False):
         if (noise, "oracle") in means:
             ax.axvline(means[noise, "oracle"], color="0.2", linewidth=1)
         for k, name in enumerate(names):
-            values = where(drawn, noise=noise, estimator=name)["l1"].to_numpy()
+            values = where(cell, estimator=name)["l1"].to_numpy()
             summary, colour = interval(values), PALETTE[1] if name == "alternating" else "0.45"
             line = np.full(len(values), k - 0.15)
             ax.plot(values, line, "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
             ax.plot([summary.low, summary.high], [k + 0.2, k + 0.2], color=colour)
             ax.plot(summary.mean, k + 0.2, "D", color=colour, markersize=4)
-        ax.set(title=noise_title(noise), xscale="log", yticks=range(len(names)))
-        ax.set_yticklabels([source_title(name) for name in names])
+        ax.set(title=noise_title(noise), xscale="log")
         ax.grid(False, axis="y")
-    axes[0, 0].invert_yaxis()
-    for ax in axes[-1]:
-        ax.set_xlabel("relative L1 error of T")
+    name_rows(axes, [source_title(name) for name in names])
+    plt.setp(axes[-1], xlabel="relative L1 error of T")
     return figure
 
 
@@ -118,13 +116,12 @@ def error_curves(table: pd.DataFrame, x: str, label: str, estimators: Sequence[s
         label: of the x axis.
         estimators: which to draw.
     """
-    noises = table["noise"].unique().tolist()
+    columns = table["noise"].nunique()
     drawn = table.loc[table["estimator"].isin(estimators), ["noise", "estimator", "seed", x, "l1"]]
-    figure, axes = new_axes(drawn, 1, len(noises), 4.2 * len(noises), 3.6, sharey=True)
-    for ax, noise in zip(axes[0], noises, strict=True):
+    figure, axes = new_axes(drawn, 1, columns, 4.2 * columns, 3.6, sharey=True)
+    for ax, (noise, cell) in zip(axes[0], _by_noise(table), strict=True):
         for k, name in enumerate(estimators):
-            cell = table[(table["noise"] == noise) & (table["estimator"] == name)]
-            summaries = {at: interval(group["l1"]) for at, group in cell.groupby(x)}
+            summaries = {at: interval(group["l1"]) for at, group in where(cell, estimator=name).groupby(x)}
             means = [each.mean for each in summaries.values()]
             half = np.nan_to_num([each.half_width for each in summaries.values()])
             ax.errorbar(list(summaries), means, half, color=PALETTE[k % len(PALETTE)], marker="o", markersize=4,
@@ -146,24 +143,19 @@ def coverage(table: pd.DataFrame, goal: tuple[float, float]) -> Figure:
         table: as `matrix_tables.spread_and_coverage` gives it.
         goal: the band that is shaded.
     """
-    noises = table["noise"].unique().tolist()
     names = table["estimator"].unique().tolist()
-    figure, axes = new_axes(table, 1, len(noises), 8.4, 0.3 * len(names) + 1, sharex=True, sharey=True)
-    for ax, noise in zip(axes[0], noises, strict=True):
-        rows = table[table["noise"] == noise].set_index("estimator")
+    places = range(len(names))
+    figure, axes = new_axes(table, 1, table["noise"].nunique(), 8.4, 0.3 * len(names) + 1, sharex=True, sharey=True)
+    for ax, (noise, cell) in zip(axes[0], _by_noise(table), strict=True):
+        rows = cell.set_index("estimator").loc[names]
         ax.axvspan(*goal, color="0.9", zorder=0)
         ax.axvline(0.95, color="0.4", linewidth=1)
-        for k, name in enumerate(names):
-            row = rows.loc[name]
-            ax.plot(
-                row["at_best"], k, "D", color=PALETTE[1], fillstyle="none", label="" if k else "with the right width"
-            )
-            ax.plot([row["low"], row["high"]], [k, k], color=PALETTE[0])
-            ax.plot(row["coverage"], k, "o", color=PALETTE[0], label="" if k else "as stated")
+        ax.plot(rows["at_best"], places, "D", color=PALETTE[1], fillstyle="none", label="with the right width")
+        ax.plot([rows["low"], rows["high"]], [places, places], color=PALETTE[0])
+        ax.plot(rows["coverage"], places, "o", color=PALETTE[0], label="as stated")
         ax.set(title=noise_title(noise), xlabel="coverage of 95 % intervals", xlim=(-0.03, 1.03))
-        ax.set_yticks(range(len(names)), [source_title(name) for name in names])
         ax.grid(False, axis="y")
-    axes[0, 0].invert_yaxis()
+    name_rows(axes, [source_title(name) for name in names])
     _legend_below(figure, axes[0, 0])
     return figure
 
@@ -175,17 +167,15 @@ def bias_and_spread(table: pd.DataFrame) -> Figure:
     Args:
         table: as `matrix_tables.spread_and_coverage` gives it.
     """
-    noises = table["noise"].unique().tolist()
     together = table.assign(error=table["bias"] + table["spread"]).groupby("estimator")["error"].mean()
     names = together.sort_values().index.tolist()
-    figure, axes = new_axes(table, 1, len(noises), 8.4, 0.32 * len(names) + 1.3, sharex=True, sharey=True)
-    for ax, noise in zip(axes[0], noises, strict=True):
-        rows = table[table["noise"] == noise].set_index("estimator").loc[names]
+    figure, axes = new_axes(table, 1, table["noise"].nunique(), 8.4, 0.32 * len(names) + 1.3, sharex=True, sharey=True)
+    for ax, (noise, cell) in zip(axes[0], _by_noise(table), strict=True):
+        rows = cell.set_index("estimator").loc[names]
         for column, marker, colour in (("bias", "s", 1), ("spread", "o", 0), ("stated", "|", 7)):
             ax.plot(rows[column], range(len(names)), marker, color=PALETTE[colour], markersize=7, label=column)
         ax.set(title=noise_title(noise), xscale="log", xlabel="relative L1")
-        ax.set_yticks(range(len(names)), [source_title(name) for name in names])
-    axes[0, 0].invert_yaxis()
+    name_rows(axes, [source_title(name) for name in names])
     _legend_below(figure, axes[0, 0])
     return figure
 
@@ -198,12 +188,11 @@ def traces(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
         table: as `matrix_tables.traces` gives it.
         estimators: which to draw.
     """
-    noises = table["noise"].unique().tolist()
+    columns = table["noise"].nunique()
     drawn = table[table["estimator"].isin(estimators)]
     estimators = [name for name in estimators if name in set(drawn["estimator"])]  # records keep those that there were
-    figure, axes = new_axes(drawn, 2, len(noises), 4.2 * len(noises), 5.4, sharex=True, sharey="row")
-    for (above, below), noise in zip(axes.T, noises, strict=True):
-        cell = table[table["noise"] == noise]
+    figure, axes = new_axes(drawn, 2, columns, 4.2 * columns, 5.4, sharex=True, sharey="row")
+    for (above, below), (noise, cell) in zip(axes.T, _by_noise(table), strict=True):
         for k, name in enumerate(estimators):
             mean = cell[cell["estimator"] == name].groupby("epoch")["l1"].mean()
             above.plot(mean.index, mean, color=PALETTE[k % len(PALETTE)], label=source_title(name))
@@ -217,6 +206,10 @@ def traces(table: pd.DataFrame, estimators: Sequence[str]) -> Figure:
     axes[1, 0].set_ylabel("noisy validation loss")
     _legend_below(figure, axes[0, 0])
     return figure
+
+
+def _by_noise(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(str(noise), rows) for noise, rows in table.groupby("noise", sort=False)]
 
 
 def _legend_below(figure: Figure, ax: Axes) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,33 +23,41 @@ def _truth(record: Record) -> transitions.Matrix:
     return true_matrix(record.trial.dataset, record.trial.noise, record.trial.seed)
 
 
+def _estimates(records: Iterable[Record]) -> Iterator[tuple[Record, transitions.Matrix, str, transitions.Matrix]]:
+    """Each T in the records: the record, the true T, a name, and the T by that name.
+
+    The oracle's T is the same in all trials that share their labels, so only cross-entropy's is among them.
+    """
+    for record in records:
+        truth = _truth(record)
+        for name, matrix in record.transition_matrices.items():
+            if name != "oracle" or record.trial.method == "cross-entropy":
+                yield record, truth, name, np.array(matrix)
+
+
 def true_matrices(records: Iterable[Record]) -> dict[str, transitions.Matrix]:
     """Noise to the mean of the T that its records' labels were corrupted with, shape (n_classes, n_classes).
 
     It is the same for all seeds, but for noise that depends on the image.
     """
-    collected: dict[str, list[transitions.Matrix]] = {}
+    collected = defaultdict(list)
     for record in records:
-        collected.setdefault(record.trial.noise, []).append(_truth(record))
+        collected[record.trial.noise].append(_truth(record))
     return {noise: np.mean(matrices, axis=0) for noise, matrices in collected.items()}
 
 
 def matrix_errors(records: Iterable[Record]) -> pd.DataFrame:
     """One row per record and T in it: the trial's fields, ``estimator``, and its ``l1`` and ``frobenius`` errors.
 
-    The oracle's T is the same in all trials that share their labels, so only cross-entropy's is listed. Errors are
-    relative, as fractions (see `transitions.l1_error`, `transitions.frobenius_error`).
+    The oracle is listed once for trials that share their labels. Errors are relative, as fractions (see
+    `transitions.l1_error`, `transitions.frobenius_error`).
     """
     rows = []
-    for record in records:
+    for record, truth, name, matrix in _estimates(records):
         asked = record.trial
-        truth = _truth(record)
-        for name, matrix in record.transition_matrices.items():
-            if name == "oracle" and asked.method != "cross-entropy":
-                continue
-            errors = [transitions.l1_error(matrix, truth), transitions.frobenius_error(matrix, truth)]
-            fields = [asked.dataset, asked.noise, asked.model, asked.images or 0, asked.method, asked.seed]
-            rows.append([*fields, name, *errors])
+        fields = [asked.dataset, asked.noise, asked.model, asked.images or 0, asked.method, asked.seed]
+        errors = [transitions.l1_error(matrix, truth), transitions.frobenius_error(matrix, truth)]
+        rows.append([*fields, name, *errors])
     return pd.DataFrame(rows, columns=[*CELL, "method", "seed", "estimator", "l1", "frobenius"])
 
 
@@ -80,14 +89,11 @@ def beaten(records: Iterable[Record], estimators: Sequence[str]) -> pd.DataFrame
     Returns:
         One row per data set and estimator: ``classes`` by the true T, ``found``, the mean by the estimates, and ``n``.
     """
-    rows = []
-    for record in records:
-        truth = _truth(record)
-        for name in estimators:
-            # A learner's record has the oracle of its cross-entropy trial again.
-            if name in record.transition_matrices and (name != "oracle" or record.trial.method == "cross-entropy"):
-                beaten = [(leads(matrix) <= 0).sum() for matrix in (truth, record.transition_matrices[name])]
-                rows.append([record.trial.dataset, name, *beaten])
+    rows = [
+        [record.trial.dataset, name, (leads(truth) <= 0).sum(), (leads(matrix) <= 0).sum()]
+        for record, truth, name, matrix in _estimates(records)
+        if name in estimators
+    ]
     table = pd.DataFrame(rows, columns=["dataset", "estimator", "classes", "found"])
     cells = table.groupby(["dataset", "estimator"], sort=False)
     return cells.agg(classes=("classes", "mean"), found=("found", "mean"), n=("found", "size")).reset_index()
@@ -108,13 +114,11 @@ def rounds(*tables: pd.DataFrame) -> pd.DataFrame:
 
 def mean_matrices(records: Iterable[Record], names: Sequence[str]) -> dict[str, dict[str, transitions.Matrix]]:
     """Noise and estimator to the mean of its T over the records that have it, shape (n_classes, n_classes)."""
-    collected: dict[str, dict[str, list[transitions.Matrix]]] = {}
-    for record in records:
-        by_name = collected.setdefault(record.trial.noise, {name: [] for name in names})
-        for name in names:
-            if name in record.transition_matrices:
-                by_name[name].append(np.array(record.transition_matrices[name]))
-    return {noise: {name: np.mean(m, axis=0) for name, m in by_name.items()} for noise, by_name in collected.items()}
+    collected = defaultdict(list)
+    for record, _, name, matrix in _estimates(records):
+        collected[record.trial.noise, name].append(matrix)
+    noises = dict.fromkeys(noise for noise, _ in collected)
+    return {noise: {name: np.mean(collected[noise, name], axis=0) for name in names} for noise in noises}
 
 
 def spread_and_coverage(records: Iterable[Record]) -> pd.DataFrame:
@@ -127,15 +131,11 @@ def spread_and_coverage(records: Iterable[Record]) -> pd.DataFrame:
     not. ``at_best`` is the same share for intervals of the right width, from the spread over the draws, which no user
     knows: what bias leaves of the promise. Without deviations of its own, an estimator has NaN for what they give.
     """
-    drawn: dict[tuple[str, str], list[tuple[transitions.Matrix, transitions.Matrix]]] = {}
-    n_classes = 0
-    for record in records:
-        n_classes, truth = record.trial.n_classes, _truth(record)
-        for name, matrix in record.transition_matrices.items():
-            if name == "oracle" or name.startswith("round-"):
-                continue
-            pair = (np.array(matrix) - truth, np.array(record.deviations.get(name, np.full_like(truth, np.nan))))
-            drawn.setdefault((record.trial.noise, name), []).append(pair)
+    drawn = defaultdict(list)
+    for record, truth, name, matrix in _estimates(records):
+        if name != "oracle" and not name.startswith("round-"):
+            stated = record.deviations.get(name, np.full_like(truth, np.nan))
+            drawn[record.trial.noise, name].append((matrix - truth, stated))
     quantile = scipy.stats.norm.ppf((1 + LEVEL) / 2)
     rows = []
     for (noise, name), pairs in drawn.items():
@@ -145,6 +145,7 @@ def spread_and_coverage(records: Iterable[Record]) -> pd.DataFrame:
             held = interval((np.abs(errors) <= quantile * deviations).mean(axis=(1, 2)))
             covered = [held.mean, held.low, held.high]
         centre = errors.mean(axis=0)
+        n_classes = len(centre)
         bias = np.abs(centre).sum() / n_classes
         spread = np.abs(errors - centre).sum(axis=(1, 2)).mean() / n_classes
         # The mean distance of a normal value from its mean is sqrt(2 / pi) deviations.
@@ -176,21 +177,15 @@ def orientation(records: Iterable[Record], estimators: Sequence[str]) -> pd.Data
 
     ``to_t`` and ``to_transpose`` are mean relative L1 distances, ``nearer`` is the share of draws that are nearer to T.
     """
-    distances: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for record in records:
-        truth = _truth(record)
-        if np.allclose(truth, truth.T):
-            continue
-        for name in estimators:
-            if name in record.transition_matrices:
-                matrix = np.array(record.transition_matrices[name])
-                pair = tuple(float(np.abs(matrix - other).sum() / len(truth)) for other in (truth, truth.T))
-                distances.setdefault((record.trial.noise, name), []).append((pair[0], pair[1]))
-    rows = []
-    for (noise, name), pairs in distances.items():
-        right, wrong = np.array(pairs).T
-        rows.append([noise, name, right.mean(), wrong.mean(), (right < wrong).mean(), len(pairs)])
-    return pd.DataFrame(rows, columns=["noise", "estimator", "to_t", "to_transpose", "nearer", "n"])
+    rows = [
+        [record.trial.noise, name, transitions.l1_error(matrix, truth), transitions.l1_error(matrix, truth.T)]
+        for record, truth, name, matrix in _estimates(records)
+        if name in estimators and not np.allclose(truth, truth.T)
+    ]
+    table = pd.DataFrame(rows, columns=["noise", "estimator", "to_t", "to_transpose"])
+    table = table.assign(nearer=table["to_t"] < table["to_transpose"], n=1)
+    cells = table.groupby(["noise", "estimator"], sort=False)
+    return cells.agg({"to_t": "mean", "to_transpose": "mean", "nearer": "mean", "n": "sum"}).reset_index()
 
 
 def held_out(in_sample: pd.DataFrame, cross_fitted: pd.DataFrame, estimators: Sequence[str]) -> pd.DataFrame:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ast
 import json
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 from labelnoise._checks import check_whole
 from labelnoise.book.plan import Plan, merged
@@ -19,7 +18,6 @@ from labelnoise.book.project import as_listed, every, notebook_names, notebook_p
 from labelnoise.errors import InputError
 from labelnoise.trials import Record, Trial
 
-EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 OWN_SEEDS = 3  # of a reader's own run, unless told otherwise
 LEAST_VALUES = {"first_seeds": 1, "seed": 0, "threads": 1}  # of what no trial checks
 # Names that parameters had before chapters had one question each, and what they are now.
@@ -48,26 +46,17 @@ class Parameter:
         Raises:
             InputError: it is of another type.
         """
-        if get_origin(self.kind) is list:
-            (item,) = get_args(self.kind)
-            if isinstance(value, list | tuple):
-                return [self._convert(item, v, value) for v in value]
-            self._refuse(value)
-        return self._convert(self.kind, value, value)
-
-    def _convert(self, kind: type, value: Any, refused: Any) -> Any:
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            self._refuse(refused)
-        return value
-
-    def _refuse(self, value: Any) -> None:
-        kind = self.kind if isinstance(self.kind, types.GenericAlias) else self.kind.__name__
-        raise InputError(
-            f"Parameter {self.name} must be {kind}, such as {self.default!r}, not {value!r} "
-            f"({type(value).__name__})." + (f" It means: {self.comment}." if self.comment else "")
-        )
+        (item,) = get_args(self.kind) or (self.kind,)
+        several = item is not self.kind
+        values = value if isinstance(value, list | tuple) else [value]
+        allowed = (int, float) if item is float else item
+        fit = (isinstance(one, allowed) and isinstance(one, bool) == (item is bool) for one in values)
+        if several != isinstance(value, list | tuple) or not all(fit):
+            raise InputError(
+                f"Parameter {self.name} must be {self.kind if several else item.__name__}, such as {self.default!r}, "
+                f"not {value!r} ({type(value).__name__})." + (f" It means: {self.comment}." if self.comment else "")
+            )
+        return [item(one) for one in values] if several else item(value)
 
 
 TYPES: dict[str, Any] = {
@@ -126,13 +115,13 @@ def check(name: str, changed: Mapping[str, Any]) -> dict[str, Any]:
     return checked | ({"seeds": few} if few and checked and "seeds" not in checked else {})
 
 
-def planned(name: str, changed: Mapping[str, Any] = EMPTY) -> Plan:
+def planned(name: str, changed: Mapping[str, Any] | None = None) -> Plan:
     """What a chapter asks for with these parameters, the others at their defaults; nothing is trained.
 
     Raises:
         InputError: an unknown parameter, or a value that no trial can have.
     """
-    values = defaults(name) | check(name, changed)
+    values = defaults(name) | check(name, changed or {})
     exec(compile(_cell(name, "trials"), f"the trials of {name}", "exec"), values)
     found: Plan = values.get("plan", Plan())
     return found

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labelnoise._checks import check_choice
 from labelnoise._imports import without_hash
 from labelnoise.errors import InputError
 from labelnoise.estimators import try_estimator
@@ -105,8 +106,7 @@ def drawn(noises: Sequence[str], noise_rates: Sequence[float], noise_kind: str) 
     Raises:
         InputError: a rate outside [0, 1], an unknown kind, or one other than the default without a rate.
     """
-    if noise_kind not in KINDS:
-        raise InputError(f"Unknown noise_kind {noise_kind!r}; use one of: {', '.join(KINDS)}.")
+    check_choice(noise_kind, "noise_kind", KINDS)
     if noise_kind != KINDS[0] and not noise_rates:  # the first is the default, which nobody may have asked for
         raise InputError(
             f"The noise_kind {noise_kind} is drawn at noise_rates, of which there are none; pass some, such as [0.2]."

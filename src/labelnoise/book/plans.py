@@ -200,15 +200,12 @@ def warm_starts(*, dataset: str, noises: Sequence[str], epochs: Sequence[int], s
     """LeNet with so many epochs of forward correction, by the true T, after the cross-entropy fit."""
     check(seeds, noises=noises, warm_epochs=epochs)
     short = protocol(dataset, "lenet")
+    common: dict[str, Any] = {"dataset": dataset, "methods": ["forward-warm, true"], "seeds": seeds, "profile": profile}
     return [
-        trial(
-            dataset=dataset, noise=noise, model="lenet", method="forward-warm", transition="true", seed=seed,
-            settings=dataclasses.replace(short, epochs=n), base=short, profile=profile,
-        )
-        for noise in noises
-        for n in epochs
-        for seed in range(seeds)
-    ]  # fmt: skip
+        asked
+        for noise, number in itertools.product(noises, epochs)
+        for asked in alike(dataclasses.replace(short, epochs=number), noises=[noise], **common)
+    ]
 
 
 def ablation(*, dataset: str = "fashion-mnist-3", **common: Any) -> list[Trial]:

@@ -90,13 +90,11 @@ def differences(accuracies: pd.DataFrame, pairs: Mapping[str, tuple[str, str]]) 
         Columns mean, low and high; the index has the pair and the noise.
     """
     rows = []
-    for name, (first, second) in pairs.items():
-        for noise in ("paper-0.5", "paper-0.6"):
-            if noise in accuracies.index and {first, second} <= set(accuracies):
-                both = accuracies.loc[noise, [first, second]].dropna()
-                if both.empty:
-                    continue
-                found = paired_difference(both[first], both[second])
+    for name, pair in pairs.items():
+        both = accuracies.reindex(columns=list(pair)).dropna()
+        for noise, cell in both.groupby("noise"):
+            if noise in ("paper-0.5", "paper-0.6"):
+                found = paired_difference(*cell.to_numpy().T)
                 rows.append([name, noise, found.mean, found.low, found.high])
     return pd.DataFrame(rows, columns=["pair", "noise", "mean", "low", "high"]).set_index(["pair", "noise"])
 

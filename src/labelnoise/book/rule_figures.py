@@ -9,12 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from labelnoise.book.rule_tables import RULED_ON
 from labelnoise.book.style import PALETTE, new_axes, styled
-from labelnoise.book.tables import ARM_COLUMNS
 from labelnoise.book.titles import MODEL_TITLES, noise_title
 from labelnoise.names import by_image
 
-RULED_ON = ["training", "dataset", *ARM_COLUMNS]
 TICKS = [-100, -10, -1, 0, 1, 10, 100]
 GAIN = "gain over cross-entropy (points)"
 FAR = 4  # points: a gain or loss beyond is named

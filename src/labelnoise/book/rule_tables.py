@@ -7,10 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from labelnoise.book.tables import ARM_COLUMNS, failed
+from labelnoise.book.tables import ARM_COLUMNS, failed, trial_fields
 from labelnoise.estimators import rule
 from labelnoise.training import method
 from labelnoise.trials import Record, Trial, n_validation
+
+RULED_ON = ["training", "dataset", *ARM_COLUMNS]  # what tells the cells apart to which the rules are applied
 
 
 def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFrame:
@@ -32,21 +34,6 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
     """
     done = [record for record in records if not method(record.trial.method).folds]
     plain = {_together(record.trial): record for record in done if record.trial.method == "cross-entropy"}
-    columns = [
-        "training",
-        "dataset",
-        *ARM_COLUMNS,
-        "seed",
-        "epochs",
-        "margin",
-        "gain",
-        "predicted",
-        "resolution",
-        "verdict",
-        "told",
-        "right",
-        "failed",
-    ]
     rows = []
     for record in done:
         asked = record.trial
@@ -64,14 +51,14 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         told, gain = verdict != "can't tell", measured[0] - measured[1]
         rows.append(
             {
-                "training": training, "dataset": asked.dataset, "model": asked.model, "noise": asked.noise,
-                "method": asked.method, "transition": asked.transition or "", "seed": asked.seed,
-                "epochs": asked.settings.epochs, "margin": rule.margin(matrix), "gain": gain,
-                "predicted": predicted, "resolution": resolution,
+                "training": training, **trial_fields(asked), "epochs": asked.settings.epochs,
+                "margin": rule.margin(matrix), "gain": gain, "predicted": predicted, "resolution": resolution,
                 "verdict": verdict, "told": told, "right": told and np.sign(predicted) == np.sign(gain),
                 "failed": failed(record),
             }
         )  # fmt: skip
+    judged = ["margin", "gain", "predicted", "resolution", "verdict", "told", "right", "failed"]
+    columns = [*RULED_ON, "seed", "epochs", *judged]
     # Also where there are no rows, as a table with others would otherwise hold objects.
     return pd.DataFrame(rows, columns=columns).astype({"told": bool, "right": bool, "failed": bool})
 
@@ -96,9 +83,8 @@ def by_margin(rows: pd.DataFrame) -> pd.DataFrame:
         What is kept is the gain with the uncorrected network in place of runs that failed.
     """
     kept = rows.assign(kept=rows["gain"].mask(rows["failed"], 0.0))
-    cells = kept.groupby(["training", "dataset", *ARM_COLUMNS, "epochs"], sort=False)
     means = {name: (name, "mean") for name in ("margin", "gain", "kept")}
-    return cells.agg(**means, n=("gain", "size")).reset_index()
+    return kept.groupby([*RULED_ON, "epochs"], sort=False).agg(**means, n=("gain", "size")).reset_index()
 
 
 def choices(cells: pd.DataFrame) -> pd.DataFrame:

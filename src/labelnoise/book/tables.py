@@ -26,16 +26,20 @@ def failed(record: Record) -> bool:
     return bool(record.history["noisy_validation_accuracy"][-1] < bound <= matrix.diagonal().mean())
 
 
+def trial_fields(asked: Trial) -> dict[str, object]:
+    """What tables say of a trial; the source of T is an empty text where it is given none."""
+    names = ("dataset", "noise", "model", "method")
+    return {name: getattr(asked, name) for name in names} | {"transition": asked.transition or "", "seed": asked.seed}
+
+
 def as_table(records: Iterable[Record]) -> pd.DataFrame:
     """One row per record: the trial's fields, accuracies at the best and last epoch, and whether it `failed`."""
     rows = []
     for record in records:
-        asked = record.trial
         accuracy = record.history["clean_test_accuracy"]
         rows.append(
             {
-                "key": asked.key, "dataset": asked.dataset, "noise": asked.noise, "model": asked.model,
-                "method": asked.method, "transition": asked.transition or "", "seed": asked.seed,
+                "key": record.trial.key, **trial_fields(record.trial),
                 "best_epoch": record.best_epoch + 1, "best_accuracy": accuracy[record.best_epoch],
                 "last_accuracy": accuracy[-1], "memorised": record.history["memorised"][-1],
                 "noisy_validation_loss": record.history["noisy_validation_loss"][record.best_epoch],
@@ -49,12 +53,8 @@ def as_curves(records: Iterable[Record]) -> pd.DataFrame:
     """One row per record and epoch, counted from 1: the trial's fields and what was measured."""
     frames = []
     for record in records:
-        asked = record.trial
-        frame = pd.DataFrame(dict(record.history))
-        frame.insert(0, "epoch", np.arange(1, len(frame) + 1))
-        for name in ("seed", "transition", "method", "model", "noise", "dataset"):
-            frame.insert(0, name, getattr(asked, name) or "" if name != "seed" else asked.seed)
-        frames.append(frame)
+        epochs = range(1, len(record.history["clean_test_accuracy"]) + 1)
+        frames.append(pd.DataFrame({**trial_fields(record.trial), "epoch": epochs, **record.history}))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -125,6 +125,12 @@ def _paired(table: pd.DataFrame, cells: list[str], baseline: tuple[str, str], co
     return found
 
 
+def spread(values: pd.Series) -> str:
+    """Fractions in percent: ``93.5 ± 0.4``, the mean and the sample standard deviation."""
+    summary = interval(100 * values)
+    return f"{summary.mean:.1f} ± {summary.deviation:.1f}"
+
+
 def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     """Accuracy in percent at the best and the last epoch, and memorised labels at the last, one row per cell.
 
@@ -136,11 +142,6 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
         InputError: a seed occurs twice in a cell.
     """
     _refuse_repeats(table)
-
-    def spread(values: pd.Series) -> str:
-        summary = interval(100 * values)
-        return f"{summary.mean:.1f} ± {summary.deviation:.1f}"
-
     cells = table.groupby(ARM_COLUMNS, sort=False)
     measured = cells[["best_accuracy", "last_accuracy", "memorised"]].agg(spread)
     lowest = cells["last_accuracy"].min().map("{:.1%}".format).str.removesuffix("%")
@@ -235,10 +236,7 @@ def difference(
 
 def where(table: pd.DataFrame, **fields: object) -> pd.DataFrame:
     """The rows whose columns have these values."""
-    asked = np.ones(len(table), dtype=bool)
-    for name, value in fields.items():
-        asked &= (table[name] == value).to_numpy()
-    return table[asked]
+    return table[(table[list(fields)] == pd.Series(fields)).all(axis=1)]
 
 
 def mean(table: pd.DataFrame, column: str = "last_accuracy", **fields: object) -> float:

@@ -43,38 +43,6 @@ def _own(names: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(name for name in names if name and is_own(name)))
 
 
-def with_own(record: Record, estimators: Collection[str], device: str = "cpu") -> Record:
-    """A cross-entropy record with the T of own estimators too, from its weights; the rest stays as it is.
-
-    Args:
-        record: with its weights.
-        estimators: their names, with hashes.
-        device: "cpu", on one thread, or "cuda".
-
-    Raises:
-        InputError: one of them fails or gives no T, or the data can't be found.
-    """
-    from labelnoise.estimators import RESAMPLES, bootstrap_deviation
-    from labelnoise.noise import derive_seed
-    from labelnoise.trials import _running  # brings torch
-    from labelnoise.trials._reading import all_listed
-
-    asked = record.trial
-    probs, noisy_labels = _running.probs_of(record, device)
-    seed = derive_seed("resamples", asked.dataset, asked.seed)
-    functions = {name: estimator(name) for name in estimators}
-    matrices = {name: estimate(probs, noisy_labels) for name, estimate in functions.items()}
-    deviations = {
-        name: bootstrap_deviation(estimate, probs, noisy_labels, resamples=RESAMPLES, seed=seed)
-        for name, estimate in functions.items()
-    }
-    return dataclasses.replace(
-        record,
-        transition_matrices={**record.transition_matrices, **all_listed(matrices)},
-        deviations={**record.deviations, **all_listed(deviations)},
-    )
-
-
 def shown(record: Record, estimators: Collection[str] = ()) -> Record:
     """The record as a page shows it: T of own estimators only if they are asked for, under names without a hash.
 

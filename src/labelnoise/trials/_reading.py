@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import nn
 
@@ -46,21 +47,39 @@ def oracle(noisy: Split, n_classes: int) -> transitions.Matrix:
     return noise.oracle(noisy.clean_labels.cpu().numpy(), noisy.noisy_labels.cpu().numpy(), n_classes)
 
 
+def estimated(
+    estimators: Mapping[str, Callable[..., transitions.Matrix]],
+    trial: Trial,
+    pred_probs: NDArray[np.float64],
+    noisy_labels: noise.Labels,
+) -> dict[str, dict[str, list[list[float]]]]:
+    """T by estimators that read probabilities, and how far it deviates, as fields of a `Record`.
+
+    Args:
+        estimators: by name.
+        trial: whose fit gives the probabilities.
+        pred_probs: shape (n, n_classes), rows sum to 1.
+        noisy_labels: shape (n,).
+    """
+    seed = derive_seed("resamples", trial.dataset, trial.seed)
+    matrices = {name: estimate(pred_probs, noisy_labels) for name, estimate in estimators.items()}
+    deviations = {
+        name: bootstrap_deviation(estimate, pred_probs, noisy_labels, resamples=RESAMPLES, seed=seed)
+        for name, estimate in estimators.items()
+    }
+    return {"transition_matrices": all_listed(matrices), "deviations": all_listed(deviations)}
+
+
 def read_noise(trial: Trial, noisy: Split, model: nn.Module) -> dict[str, Any]:
     """What a cross-entropy fit tells of the noise, beside the oracle's T, as fields of a `Record`."""
     clean_labels, noisy_labels = noisy.clean_labels.cpu().numpy(), noisy.noisy_labels.cpu().numpy()
     pred_probs, features = predict_probs(model, noisy.images), predict_features(model, noisy.images)
-    seed = derive_seed("resamples", trial.dataset, trial.seed)
-    matrices = {"oracle": oracle(noisy, trial.n_classes)}
-    matrices |= {name: estimate(pred_probs, noisy_labels) for name, estimate in ESTIMATORS.items()}
-    matrices |= {name: estimate(features, noisy_labels) for name, estimate in FEATURE_ESTIMATORS.items()}
-    deviations = {
-        name: bootstrap_deviation(estimate, pred_probs, noisy_labels, resamples=RESAMPLES, seed=seed)
-        for name, estimate in ESTIMATORS.items()
-    }
+    found = estimated(ESTIMATORS, trial, pred_probs, noisy_labels)
+    of_features = {name: estimate(features, noisy_labels) for name, estimate in FEATURE_ESTIMATORS.items()}
+    matrices = all_listed({"oracle": oracle(noisy, trial.n_classes)})
     return {
-        "transition_matrices": all_listed(matrices),
-        "deviations": all_listed(deviations),
+        "transition_matrices": matrices | found["transition_matrices"] | all_listed(of_features),
+        "deviations": found["deviations"],
         "prob_quantiles": class_quantiles(pred_probs, clean_labels).round(4).tolist(),
     }
 

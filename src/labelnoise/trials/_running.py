@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load
 from torch import Tensor, nn
 
 from labelnoise._threads import one_thread
 from labelnoise.errors import InputError
-from labelnoise.estimators import ESTIMATORS, scaled, temperature
-from labelnoise.noise import Labels, derive_seed
+from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS, estimator, scaled, temperature
+from labelnoise.noise import derive_seed
 from labelnoise.training import (
     Alternation,
     CrossFit,
@@ -29,7 +28,7 @@ from labelnoise.training import (
 from labelnoise.transitions import Matrix
 from labelnoise.trials import provenance
 from labelnoise.trials._preparation import Prepared, initial_model, prepare, wrong_matrix
-from labelnoise.trials._reading import all_listed, digest, listed, oracle, packed, read_noise, refitted_loss
+from labelnoise.trials._reading import all_listed, digest, estimated, listed, oracle, packed, read_noise, refitted_loss
 from labelnoise.trials._trial import Record, Trial
 
 
@@ -178,11 +177,13 @@ def run(trial: Trial, given: Record | None = None, device: str = "cpu") -> Recor
     )
 
 
-def reread(record: Record, device: str = "cpu") -> Record:
+def reread(record: Record, own: Collection[str] = (), device: str = "cpu") -> Record:
     """A cross-entropy record with the T of every estimator, from its weights, without training.
 
     Args:
         record: with its weights.
+        own: the reader's own estimators that read it, too, by their names with hashes; what the record holds of all
+            others then stays as it is.
         device: "cpu", on one thread, or "cuda".
 
     Returns:
@@ -190,34 +191,18 @@ def reread(record: Record, device: str = "cpu") -> Record:
         of its probabilities, shape (n_classes, n_classes, 5); the rest is as it was.
 
     Raises:
-        InputError: the data can't be found.
+        InputError: an own estimator fails or gives no T, or the data can't be found.
     """
     with one_thread():
-        read = read_noise(record.trial, prepare(record.trial, device).noisy, _fit_of(record, device))
-    return dataclasses.replace(record, **read)
-
-
-def probs_of(record: Record, device: str = "cpu") -> tuple[NDArray[np.float64], Labels]:
-    """What the fit of a cross-entropy record says of all its noisy images, and their noisy labels.
-
-    Args:
-        record: with its weights.
-        device: "cpu", on one thread, or "cuda".
-
-    Returns:
-        Probabilities of shape (n, n_classes), rows sum to 1, and labels of shape (n,).
-
-    Raises:
-        InputError: the data can't be found.
-    """
-    with one_thread():
-        model, noisy = _fit_of(record, device), prepare(record.trial, device).noisy
-        return predict_probs(model, noisy.images), noisy.noisy_labels.cpu().numpy()
-
-
-def _fit_of(record: Record, device: str) -> nn.Module:
-    """The network of a record, from its weights."""
-    # Another memory layout would sum in another order.
-    model = initial_model(record.trial, device).to(memory_format=torch.channels_last)
-    model.load_state_dict(load(record.weights))
-    return model
+        noisy = prepare(record.trial, device).noisy
+        # Another memory layout would sum in another order.
+        model = initial_model(record.trial, device).to(memory_format=torch.channels_last)
+        model.load_state_dict(load(record.weights))
+        if not own or not record.has([*ESTIMATORS, *FEATURE_ESTIMATORS]):
+            record = dataclasses.replace(record, **read_noise(record.trial, noisy, model))
+        if own:
+            probs, noisy_labels = predict_probs(model, noisy.images), noisy.noisy_labels.cpu().numpy()
+            found = estimated({name: estimator(name) for name in own}, record.trial, probs, noisy_labels)
+            added: dict[str, Any] = {name: {**getattr(record, name), **each} for name, each in found.items()}
+            record = dataclasses.replace(record, **added)
+    return record

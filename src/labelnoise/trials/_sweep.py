@@ -23,8 +23,8 @@ from labelnoise.trials._workers import attempt, check_device, local_pool
 if TYPE_CHECKING:
     from labelnoise.trials._trial import Record, Trial
 
-# A trial, the record that it is given and its own fit where that is kept, to its record.
-Run = Callable[["Trial", "Record | None", "Record | None"], "Record"]
+# A trial, the record that it is given and its own fit where that is kept, to what will be its record.
+Submit = Callable[["Trial", "Record | None", "Record | None"], Future["Record"]]
 
 
 class SweepFailed(InputError):
@@ -119,7 +119,7 @@ def sweep(
         tally = Tally(todo, min(workers or os.cpu_count() or 1, len(todo)))
         with _pool(executor, tally.workers) as pool:
             run = partial(attempt, own=own, device=device)
-            _run_all(_Runs(todo, ledger, pool, run, own), tally, progress or (lambda _: None))
+            _run_all(todo, ledger, partial(pool.submit, run), own, tally, progress or (lambda _: None))
         if tally.failed:
             last_line = tally.failed[0].traceback.strip().splitlines()[-1]
             raise SweepFailed(
@@ -148,55 +148,46 @@ def _pool(executor: Executor | None, workers: int) -> Iterator[Executor]:
         pool.shutdown()
 
 
-class _Runs:
-    """The trials of a sweep that run, each begun as soon as what it needs is on record.
+def _run_all(
+    todo: Sequence[Trial],
+    ledger: Ledger,
+    submit: Submit,
+    own: Sequence[str],
+    tally: Tally,
+    report: Callable[[Progress], None],
+) -> None:
+    """Begin each trial as soon as what it needs is on record, keep what comes of it, and count.
 
     Those that need a failed one never start. The reader's own estimators read a fit once it is kept, so that it is not
     lost if they fail.
+
+    Raises:
+        Exception: as the executor does where a worker or the cluster is lost.
     """
+    wanted = set(todo)
+    graph = TopologicalSorter({t: [needed] if (needed := t.prerequisite()) in wanted else [] for t in todo})
+    graph.prepare()
+    running: dict[Future[Record], Trial] = {}
 
-    def __init__(self, todo: Sequence[Trial], ledger: Ledger, pool: Executor, run: Run, own: Sequence[str]) -> None:
-        self._todo, self._ledger, self._pool, self._run, self._own = todo, ledger, pool, run, own
-        self.running: dict[Future[Record], Trial] = {}
-        self._graph: TopologicalSorter[Trial] = TopologicalSorter()
-        wanted = set(todo)
-        for trial in todo:
-            needed = trial.prerequisite()
-            self._graph.add(trial, *([needed] if needed in wanted else []))
-        self._graph.prepare()
-        self._begin_ready()
+    def begin_ready() -> None:
+        for trial in graph.get_ready():
+            running[submit(trial, _given(trial, ledger), ledger.find_fit(trial))] = trial
 
-    def _begin(self, trial: Trial, given: Record | None, own_fit: Record | None) -> None:
-        self.running[self._pool.submit(self._run, trial, given, own_fit)] = trial
-
-    def _begin_ready(self) -> None:
-        for trial in self._graph.get_ready():
-            self._begin(trial, _given(trial, self._ledger), self._ledger.find_fit(trial))
-
-    def finish(self, future: Future[Record], tally: Tally) -> None:
-        """Keep what came of a run, count it, and begin what waited for it.
-
-        Raises:
-            Exception: as the executor does where a worker or the cluster is lost.
-        """
-        trial, record = self.running.pop(future), future.result()
-        self._ledger.keep(record)
-        if record.complete and record.weights and not record.has(self._own):
-            self._begin(trial, None, record)
-        elif record.complete:
-            tally.add(record, [trial])
-            self._graph.done(trial)
-            self._begin_ready()
-        else:
-            tally.add(record, _resting_on(trial, self._todo))
-
-
-def _run_all(runs: _Runs, tally: Tally, report: Callable[[Progress], None]) -> None:
+    begin_ready()
     report(tally.progress())
-    while runs.running:
-        finished, _ = wait(runs.running, return_when=FIRST_COMPLETED)
+    while running:
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in sorted(finished, key=lambda future: future.exception() is not None):
-            runs.finish(future, tally)
+            trial, record = running.pop(future), future.result()
+            ledger.keep(record)
+            if record.complete and record.weights and not record.has(own):
+                running[submit(trial, None, record)] = trial
+            elif record.complete:
+                tally.add(record, [trial])
+                graph.done(trial)
+                begin_ready()
+            else:
+                tally.add(record, _resting_on(trial, todo))
             report(tally.progress())
 
 

@@ -50,18 +50,12 @@ def attempt(
         own: the reader's own estimators that read it too, by their names with hashes.
         device: "cpu" or "cuda".
     """
-    from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
-    from labelnoise.trials import Record, _ideas, _running
+    from labelnoise.trials import Record, _running
 
     with _ONE_AT_A_TIME:
         began = time.perf_counter()
         try:
-            where = {} if device == "cpu" else {"device": device}
-            if own_fit is None:
-                return _running.run(trial, given, **where)
-            if not own or not own_fit.has([*ESTIMATORS, *FEATURE_ESTIMATORS]):
-                own_fit = _running.reread(own_fit, **where)
-            return _ideas.with_own(own_fit, own, **where) if own else own_fit
+            return _running.reread(own_fit, own, device) if own_fit else _running.run(trial, given, device)
         except Exception:
             seconds = round(time.perf_counter() - began, 2)
             return Record(trial=trial, status="failed", seconds=seconds, traceback=traceback.format_exc())
@@ -70,8 +64,10 @@ def attempt(
 def local_pool(workers: int) -> ProcessPoolExecutor:
     """Worker processes on this machine, one thread each."""
     warm_up()
+    # A copy of this process would hang in torch if it has used threads by then; the server has not.
+    context: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
     # The server's environment is that of when it was started.
-    return ProcessPoolExecutor(workers, mp_context=_context(), initializer=_start, initargs=(dict(os.environ),))
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(dict(os.environ),))
 
 
 def warm_up() -> None:
@@ -84,11 +80,6 @@ def warm_up() -> None:
 
         multiprocessing.get_context("forkserver").set_forkserver_preload(["labelnoise.trials._preloaded"])
         forkserver.ensure_running()
-
-
-def _context() -> Any:
-    # A copy of this process would hang in torch if it has used threads by then; the server has not.
-    return multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 
 
 def _start(environment: Mapping[str, str]) -> None:

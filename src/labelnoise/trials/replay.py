@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labelnoise import data, training
 from labelnoise.data import sources
@@ -85,13 +85,11 @@ def replay(records: Sequence[Record], ledger: Ledger, device: str = "cpu") -> li
     from labelnoise.trials import _running, check_device  # brings torch
 
     check_device(device)
-    where: dict[str, Any] = {} if device == "cpu" else {"device": device}
-
     comparisons = []
     for recorded in records:
         needed = recorded.trial.prerequisite()
         given = ledger.find(needed) if needed else None
         if needed and given and training.method(recorded.trial.method).warm_start:
-            given = dataclasses.replace(given, weights=_running.run(needed, **where).weights)
-        comparisons.append(Comparison(recorded, _running.run(recorded.trial, given, **where), device))
+            given = dataclasses.replace(given, weights=_running.run(needed, device=device).weights)
+        comparisons.append(Comparison(recorded, _running.run(recorded.trial, given, device), device))
     return comparisons
