@@ -148,6 +148,16 @@ def test_every_form_is_the_same_set_and_says_how_it_was_read(make, paths, names,
     assert (own.test_images is None) == ("taken as clean" not in said)
 
 
+def test_class_names_are_those_of_the_column_that_is_read():
+    names = {"fine_label": ["rose", "tulip"], "label": ["cat", "dog"]}
+    features = {"info": {"features": {field: {"names": each} for field, each in names.items()}}}
+    structs = [{"bytes": png(pixels), "path": None} for pixels in GREY]
+    columns = pyarrow.table({"image": structs, "fine_label": LABELS, "label": LABELS})
+    pyarrow.parquet.write_table(columns.replace_schema_metadata({"huggingface": json.dumps(features)}), "own.parquet")
+    assert list(read_images(Path("own.parquet")).class_names) == names["label"]
+    assert list(read_images(Path("own.parquet"), label_column="fine_label").class_names) == names["fine_label"]
+
+
 @pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
 def test_colour_comes_with_its_channels_first_or_last(first):
     np.savez("own.npz", Xtr=COLOUR.transpose(0, 3, 1, 2) if first else COLOUR, Str=LABELS)

@@ -14,7 +14,7 @@ from labelnoise.own import _parquet
 from labelnoise.own._layouts import Found, Labelled
 from labelnoise.own._pixels import decoded
 from labelnoise.own._tables import Table, open_table, reading
-from labelnoise.own._tabular import LABEL_NAMES, LabelColumn, check_no_column, listed, npy, read_labels, squashed
+from labelnoise.own._tabular import LabelColumn, check_no_column, label_place, listed, npy, read_labels, squashed
 
 IMAGE_NAMES = (
     "image",
@@ -162,14 +162,14 @@ def from_parquet(path: Path, wanted: str | None = None) -> Found:
         table = open_table(path)
         place = _image_place(table)
         labels = read_labels(path, wanted, [place])
+        field = table.fields[label_place(table, wanted, [place])[0]]
         import pyarrow.parquet
 
         contents = _parquet.contents(path, place)
         metadata = pyarrow.parquet.read_schema(path).metadata or {}
-    names = [wanted] if wanted else [field for field in table.fields if squashed(field) in LABEL_NAMES]
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-        class_names = next((features[name].get("names") for name in names if name in features), None) or []
+        class_names = features.get(field, {}).get("names") or []
         if not isinstance(class_names, list) or not all(isinstance(each, str) for each in class_names):
             raise TypeError
     except (ValueError, TypeError, AttributeError):
