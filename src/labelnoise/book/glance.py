@@ -68,14 +68,14 @@ def runs(rows: pd.DataFrame, by: str, limits: Mapping[str, float] | None = None)
             ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=colours[kind])
         for name, limit in (limits or {}).items():
             ax.axvline(limit, color=colours.get(name, "0.2"), linewidth=1, linestyle=":")
-        if limits:  # named once, as they may lie close together
-            said = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "fontsize": 8}
-            ax.annotate("clean labels", (min(limits.values()), 0.02), color="0.2", **said)
         ax.set(title=f"{noise_title(noise)}, n = {cells.size().max()}", xlabel="clean test accuracy (%)")
         ax.grid(False, axis="y")
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
-    if len(series) > 1:
-        handles = [Line2D([], [], color=colours[kind], marker="o", markersize=4, label=kind) for kind in series]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(series))
+    several = series if len(series) > 1 else []
+    handles = [Line2D([], [], color=colours[kind], marker="o", markersize=4, label=kind) for kind in several]
+    if limits:
+        handles.append(Line2D([], [], color="0.2", linewidth=1, linestyle=":", label="on clean labels"))
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
