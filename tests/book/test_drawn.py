@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from labelnoise.book import style
+from labelnoise.book import drawn, style
 
 
 @pytest.fixture
 def shown(monkeypatch):
     """What a figure of two points gives a notebook to keep."""
     kept = []
-    monkeypatch.setattr(style, "display", lambda data, raw, metadata: kept.append(data | {"metadata": metadata}))
+    monkeypatch.setattr(drawn, "display", lambda data, raw, metadata: kept.append(data | {"metadata": metadata}))
     table = pd.DataFrame({"seed": [0, 1], "l1": [1 / 3, 2 / 3]})
     figure, axes = style.new_axes(table, 1, 1, 2, 1)
     axes[0, 0].plot(table["seed"], table["l1"], "o")
@@ -46,7 +46,7 @@ def test_a_page_shows_two_pixels_of_the_image_in_one_of_its_own(shown):
 
 def test_entries_of_nested_matrices_are_rows_under_their_keys_and_classes():
     matrix = np.arange(4.0).reshape(2, 2)
-    table = style.entries({"a": {"x": matrix}, "b": {"y": -matrix}}, ["one", "two", "i", "j", "T"], ["cat", "dog"])
+    table = drawn.entries({"a": {"x": matrix}, "b": {"y": -matrix}}, ["one", "two", "i", "j", "T"], ["cat", "dog"])
     assert len(table) == 8
     found = table.set_index(["one", "two", "i", "j"])["T"]
     assert found["a", "x", "dog", "cat"] == matrix[1, 0]
@@ -55,5 +55,5 @@ def test_entries_of_nested_matrices_are_rows_under_their_keys_and_classes():
 
 def test_only_the_first_two_axes_are_classes():
     values = np.arange(8).reshape(2, 2, 2)
-    found = style.entries({"a": values}, ["key", "i", "j", "k", "value"], ["cat", "dog"]).set_index(["i", "j", "k"])
+    found = drawn.entries({"a": values}, ["key", "i", "j", "k", "value"], ["cat", "dog"]).set_index(["i", "j", "k"])
     assert found["value"]["dog", "cat", 1] == values[1, 0, 1]

@@ -22,7 +22,7 @@ from labelnoise.book import (
     titles,
     tuning_tables,
 )
-from labelnoise.book.style import as_csv
+from labelnoise.book.drawn import as_csv
 from labelnoise.statistics import interval
 from labelnoise.trials import tuning
 

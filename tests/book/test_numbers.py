@@ -11,7 +11,7 @@ import scipy.stats
 from distributed.scheduler import dask
 
 from labelnoise import cli, data, statistics
-from labelnoise.book import costs, figures, parameters, plans, project, style, tables
+from labelnoise.book import costs, drawn, figures, parameters, plans, project, tables
 from labelnoise.book.matrix_tables import LEVEL
 from labelnoise.data import sources
 from labelnoise.estimators import rule
@@ -102,7 +102,7 @@ STATED = {
     r"a tenth of held-out": [inspect.signature(rule.gain_resolution).parameters["disagreement"].default],
     r"four in ten labels wrong": [10 * instance_rate("instance-0.4"), 10],
     r"three in ten labels": [10 * written("book/library.md", r"rate=([\d.]+)"), 10],
-    r"six significant digits": [written(style, r"%\.(\d)g")],
+    r"six significant digits": [written(drawn, r"%\.(\d)g")],
     r"the four files": [len(sources.SHA256)],
     r"trained on 80 %": [100 * (1 - V)],
     r"the other 20 %": [100 * V],

@@ -288,6 +288,20 @@ def test_a_run_that_fails_is_told_by_noisy_labels_alone(tiny, made_up):
     fallen = a_run(made_up, tiny(seed=1, method="forward", transition="true"), [0.5, 0.5, 0.34], [0.8, 0.8, 0.9])
     (row,) = rule_tables.predicted_gains([plain, fallen]).to_dict("records")
     assert row["failed"]  # always to name one of three classes is right in 0.333
+    poor = a_run(made_up, tiny(seed=1), [0.5, 0.5, 0.34], [0.8, 0.8, 0.8])
+    (row,) = rule_tables.predicted_gains([poor, fallen]).to_dict("records")
+    assert not row["failed"]  # as the other one is no better
+
+
+def test_the_choice_between_two_runs_asks_no_clean_label(tiny, made_up):
+    crowded = [[0.4, 0.6, 0.0], [0.2, 0.4, 0.4], [0.0, 0.6, 0.4]]  # a right network agrees with 0.4, a guess with 0.533
+    runs = []
+    for fields, noisy in (({}, 0.6), ({"method": "forward", "transition": "true"}, 0.4)):
+        history = {**HISTORY, "noisy_validation_accuracy": [noisy] * 3, "clean_test_accuracy": [1.0] * 3}
+        runs.append(made_up(tiny(seed=1, **fields), history=history, transition_matrices=dict.fromkeys(READ, crowded)))
+    (row,) = rule_tables.predicted_gains(runs).to_dict("records")
+    assert row["failed"]
+    assert not tables.failed(runs[1])
 
 
 def test_of_a_refit_the_gain_over_a_refit_is_measured_and_nothing_foretold(tiny, made_up):

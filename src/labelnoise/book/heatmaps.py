@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from seaborn.utils import relative_luminance
 
-from labelnoise.book.style import WIDEST, entries, new_axes, styled
+from labelnoise.book.drawn import entries
+from labelnoise.book.style import WIDEST, new_axes, styled
 from labelnoise.transitions import Matrix
 
 EVEN = 0.179  # relative luminance on which black and white type have the same contrast (WCAG 2.1)

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from labelnoise.book.style import PALETTE, entries, name_rows, new_axes, styled
+from labelnoise.book.drawn import entries
+from labelnoise.book.style import PALETTE, name_rows, new_axes, styled
 from labelnoise.book.tables import where
 from labelnoise.book.titles import noise_title, source_title
 from labelnoise.statistics import interval

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from labelnoise.book.tables import ARM_COLUMNS, failed, trial_fields
+from labelnoise.book.tables import ARM_COLUMNS, guesses, trial_fields
 from labelnoise.estimators import rule
 from labelnoise.training import method
 from labelnoise.trials import Record, Trial, n_validation
@@ -30,7 +30,7 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
         Columns training, dataset, model, noise, method, transition, seed; how many ``epochs`` the training had; the
         ``margin`` of T (see `rule.margin`); in points of accuracy the ``gain``, what is ``predicted`` (see
         `rule.slope`) and its ``resolution``; the ``verdict``, whether one is ``told``, and whether it is ``right``; and
-        whether the run ``failed`` (`tables.failed`).
+        whether the run ``failed``, so `tables.guesses` where that of cross-entropy does not.
     """
     done = [record for record in records if not method(record.trial.method).folds]
     plain = {_together(record.trial): record for record in done if record.trial.method == "cross-entropy"}
@@ -54,7 +54,7 @@ def predicted_gains(records: Iterable[Record], training: str = "") -> pd.DataFra
                 "training": training, **trial_fields(asked), "epochs": asked.settings.epochs,
                 "margin": rule.margin(matrix), "gain": gain, "predicted": predicted, "resolution": resolution,
                 "verdict": verdict, "told": told, "right": told and np.sign(predicted) == np.sign(gain),
-                "failed": failed(record),
+                "failed": guesses(record) and not guesses(other),
             }
         )  # fmt: skip
     judged = ["margin", "gain", "predicted", "resolution", "verdict", "told", "right", "failed"]

@@ -1,13 +1,11 @@
-"""What all figures share: their look, and that they keep the data they draw.
+"""The look that all figures share.
 
 Colours are the colour-blind-safe ones of Wong 2011 (Nature Methods 8:441), as seaborn has them.
 """
 
 from __future__ import annotations
 
-import io
-from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -15,13 +13,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from PIL import Image
 from scipy.optimize import isotonic_regression
 from seaborn.utils import relative_luminance
+
+from labelnoise.book.drawn import DataFigure
 
 STYLE: Any = {
     "figure.dpi": 110,
@@ -36,8 +34,6 @@ STYLE: Any = {
     "lines.linewidth": 1.8,
     "svg.hashsalt": "labelnoise",
 }
-COLOURS = 256  # of an image: with a palette it weighs a third
-SHARPNESS = 2  # pixels of an image for one of the page, as phones and many laptops have them
 styled = matplotlib.rc_context(STYLE)  # of functions that draw: in the book's style, matplotlib's settings left alone
 WIDEST = 8.8  # inches: the page shrinks a wider figure, and the type in it
 
@@ -54,54 +50,6 @@ def legible(colour: Any) -> tuple[float, float, float]:
 PALETTE = sns.color_palette("colorblind")
 GREY = "0.55"  # of cross-entropy, and of what a page is not about
 WIDE = 10  # points: a wider interval is one of runs that fail
-
-
-class DataFigure(Figure):
-    """A figure that a notebook keeps as an image and, beside it, as the table that it draws.
-
-    Attributes:
-        drawn: one row per thing drawn, or more finely, such as a row per seed where a mean is drawn.
-    """
-
-    drawn: pd.DataFrame
-
-    def _ipython_display_(self) -> None:
-        image, small = io.BytesIO(), io.BytesIO()
-        self.savefig(image, format="png", bbox_inches="tight", dpi=SHARPNESS * self.dpi)
-        pixels = Image.open(image).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-        pixels.save(small, "png", optimize=True)
-        data = {
-            "text/plain": repr(self),
-            "image/png": b64encode(small.getvalue()).decode(),
-            "text/csv": as_csv(self.drawn),
-        }
-        display(data, raw=True, metadata={"image/png": {"width": pixels.width // SHARPNESS}})
-
-
-def as_csv(table: pd.DataFrame) -> str:
-    """Comma-separated text with a line of names and 6 significant digits, the same on every machine."""
-    return table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-
-
-def entries(arrays: Mapping[str, Any], names: Sequence[str], classes: Sequence[str] = ()) -> pd.DataFrame:
-    """Arrays in mappings, which may be nested, as one row per entry.
-
-    Args:
-        arrays: key to array, or to another such mapping.
-        names: of the columns: one per level of keys, one per axis of the arrays, then the entry's.
-        classes: what stands for an index in the first two axes, if they are of classes.
-    """
-
-    def rows(keys: tuple[Any, ...], value: Any) -> Iterator[tuple[Any, ...]]:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                yield from rows((*keys, key), inner)
-        else:
-            for index, entry in np.ndenumerate(np.asarray(value)):
-                titles = [classes[i] for i in index[:2]] if classes else index[:2]
-                yield *keys, *titles, *index[2:], entry
-
-    return pd.DataFrame(rows((), arrays), columns=list(names))
 
 
 def new_axes(
