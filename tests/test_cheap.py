@@ -50,6 +50,16 @@ except ValueError as error:
     assert said(code) == "T-shirt/top (3, 3)\nThere is no file nowhere.npz."
 
 
+def test_images_are_counted_and_noise_by_image_is_drawn():
+    code = """
+from labelnoise.data import corruption, load, n_images, true_matrix
+print(load("fashion-mnist-3").test_images.shape, n_images("fashion-mnist-3"), end=" ")
+given = "fashion-mnist-3", "instance-0.4", 0
+print(corruption(*given)[0].shape, true_matrix(*given).shape)
+"""
+    assert said(code) == "(3000, 1, 28, 28) 18000 (18000,) (3, 3)"
+
+
 def test_a_chapters_trials_are_planned_and_a_wrong_name_is_refused():
     code = """
 from labelnoise.trials import Record, Trial, trial, tuning

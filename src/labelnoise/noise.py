@@ -166,7 +166,8 @@ def instance_probs(
     mean, deviation = 0.0, 1.0
     if check_flag(normalise, "normalise"):
         mean = pixels.mean(dtype=np.float64)
-        deviation = np.sqrt(sum(np.square(pixels[rows] - mean).sum() for rows in members) / pixels.size)
+        centred = (pixels[rows] - mean for rows in members)
+        deviation = np.sqrt(sum(np.square(part, out=part).sum() for part in centred) / pixels.size)
         if not deviation:  # of pixels that float64 can't tell apart
             raise InputError(
                 f"The pixels of the images are too much alike, all near {mean:g}; multiply them by a number."
@@ -175,7 +176,9 @@ def instance_probs(
     flip_rates, probs = _flip_rates(len(clean), rate, generator), np.empty((len(clean), n_classes))
     for i, rows in enumerate(members):
         weights = generator.standard_normal((pixels.shape[1], n_classes))
-        products = ((pixels[rows] - mean) / deviation) @ weights  # (n_of_class, n_classes)
+        scaled = pixels[rows] - mean
+        scaled /= deviation
+        products = scaled @ weights  # (n_of_class, n_classes)
         products[:, i] = -np.inf
         probs[rows] = flip_rates[rows, None] * scipy.special.softmax(products, axis=1)
         probs[rows, i] = 1 - flip_rates[rows]

@@ -103,7 +103,7 @@ def train(plans: Iterable[Plan], *, publish: bool = False, **options: Any) -> No
 def draw(names: Sequence[str], changed: Mapping[str, Any], *, publish: bool = False) -> Iterator[tuple[str, Path]]:
     """Execute chapters, into ``runs/`` with a rendered page or into the book: each name with what came of it.
 
-    Several are executed side by side, one on each core.
+    Several are executed side by side, one on each core, and those first that took long when last published.
 
     Args:
         names: the chapters.
@@ -118,13 +118,22 @@ def draw(names: Sequence[str], changed: Mapping[str, Any], *, publish: bool = Fa
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
-            running = {name: pool.submit(_draw, name, changed, publish) for name in names}
-            for name, future in running.items():
-                yield name, future.result()
+            running = {
+                name: pool.submit(_draw, name, changed, publish) for name in sorted(names, key=_took, reverse=True)
+            }
+            for name in names:
+                yield name, running[name].result()
     if publish:
         book = project.root() / "book"
         write_whole(book / "figures.md", stamps.figures_page().encode())
         write_whole(book / "claims.md", claims.page().encode())
+
+
+def _took(name: str) -> float:
+    """The seconds in the stamp of a published chapter, 0 of one that is not there yet."""
+    path = project.published_path(name)
+    stamp = nbformat.read(path, as_version=4).metadata.get("labelnoise", {}) if path.exists() else {}
+    return float(stamp.get("seconds", 0.0))
 
 
 def _draw(name: str, changed: Mapping[str, Any], publish: bool) -> Path:

@@ -7,6 +7,7 @@ the trials in the cell tagged ``trials``, which makes a `plans.Plan` of them, ca
 from __future__ import annotations
 
 import ast
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -121,7 +122,16 @@ def planned(name: str, changed: Mapping[str, Any] | None = None) -> Plan:
     Raises:
         InputError: an unknown parameter, or a value that no trial can have.
     """
-    values = defaults(name) | check(name, changed or {})
+    return _executed(name, check(name, changed)) if changed else _by_default(name, notebook_path(name).read_bytes())
+
+
+@functools.cache  # a plan asks for trials of others, which ask for those of others
+def _by_default(name: str, _: bytes) -> Plan:
+    return _executed(name, {})
+
+
+def _executed(name: str, changed: dict[str, Any]) -> Plan:
+    values = defaults(name) | changed
     exec(compile(_cell(name, "trials"), f"the trials of {name}", "exec"), values)
     found: Plan = values.get("plan", Plan())
     return found

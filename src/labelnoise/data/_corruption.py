@@ -32,7 +32,7 @@ def corruption(dataset: str, noise_name: str, seed: int) -> tuple[noise.Labels, 
     generator = np.random.default_rng(derive_seed("flips", dataset, noise_name, seed))
     rate = names.instance_rate(noise_name)
     if rate is not None:
-        arguments = (clean.train_images[:], clean.train_labels, clean.n_classes, rate, generator)
+        arguments = (clean.train_images.array(), clean.train_labels, clean.n_classes, rate, generator)
         probs = noise.instance_probs(*arguments, normalise=not names.is_raw(noise_name))
     elif noise_name == names.HUMAN and clean.train_votes is not None:
         probs = clean.train_votes / clean.train_votes.sum(axis=1, keepdims=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from labelnoise._checks import check_choice, shown
 from labelnoise.data import _cifar as cifar
@@ -17,6 +16,9 @@ from labelnoise.data import sources
 from labelnoise.data._registry import CLASS_NAMES, HUMAN_LABELS
 from labelnoise.errors import InputError
 from labelnoise.noise import Labels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Images:
@@ -40,8 +42,14 @@ class Images:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def array(self, rows: int | slice | NDArray[np.int64] = slice(None)) -> NDArray[np.uint8]:
+        """A copy of these rows, for what needs no tensor."""
+        return np.array(self._pixels[self._rows[rows]])
+
     def __getitem__(self, rows: int | slice | NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(np.array(self._pixels[self._rows[rows]]))
+        import torch  # here, as it takes seconds, and pages that count images or draw noise do without
+
+        return torch.from_numpy(self.array(rows))
 
 
 @dataclass(frozen=True)
