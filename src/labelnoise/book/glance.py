@@ -26,7 +26,7 @@ def at_a_glance(table: pd.DataFrame) -> Figure:
     drawn = table.groupby(["model", "noise", "name"], sort=False)["accuracy"].mean().reset_index()
     cells = list(dict.fromkeys(zip(noisy["model"], noisy["noise"], strict=True)))
     colours = dict(zip(noisy["name"].unique(), [GREY, *PALETTE], strict=False))
-    figure, axes = new_axes(drawn, 1, 1, 7.2, 0.62 * len(cells) + 1.5)
+    figure, axes = new_axes(drawn, 1, 1, 4.6, 0.7 * len(cells) + 1.5)  # as wide as a phone shows whole
     ax = axes[0, 0]
     for y, (model, noise) in enumerate(cells):
         here = where(drawn, model=model, noise=noise)
@@ -34,12 +34,13 @@ def at_a_glance(table: pd.DataFrame) -> Figure:
         for name, value in zip(here["name"], here["accuracy"], strict=True):
             ax.plot(value, y, "o", markersize=9, color=colours[name], zorder=2)
         for limit in where(drawn, model=model, noise="clean")["accuracy"]:
-            ax.plot([limit] * 2, [y - 0.28, y + 0.28], color="0.2", linewidth=1.5, zorder=3)
+            ax.plot([limit] * 2, [y - 0.2, y + 0.2], color="0.2", linewidth=1.5, zorder=3)
+        ax.text(0.01, y - 0.28, f"{MODEL_TITLES[model]}, {noise_title(noise)}", transform=ax.get_yaxis_transform())
     handles = [Line2D([], [], color=colour, marker="o", linestyle="", label=name) for name, colour in colours.items()]
     handles += [Line2D([], [], color="0.2", marker="|", markersize=12, linestyle="", label="clean labels")]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
-    ax.set_yticks(range(len(cells)), [f"{MODEL_TITLES[model]}, {noise_title(noise)}" for model, noise in cells])
-    ax.set_ylim(len(cells) - 0.4, -0.6)
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    ax.set_yticks([])
+    ax.set_ylim(len(cells) - 0.5, -0.7)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("clean test images that are classified rightly (%)")
     return figure
