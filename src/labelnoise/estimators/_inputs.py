@@ -35,10 +35,15 @@ def _as_floats(array: NDArray[Any], name: str, meaning: str) -> Floats:
     return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
 
 
-def _every_class(labels: Labels, n_classes: int, remedy: str) -> None:
+def _labels_of(rows: NDArray[Any], name: str, noisy_labels: ArrayLike, n_classes: int, remedy: str) -> Labels:
+    """The labels, once there is one of the classes for each row, and of each class one or more."""
+    labels = check_labels(noisy_labels, n_classes, "noisy_labels")
+    if len(labels) != len(rows):
+        raise InputError(f"There are {len(rows)} rows of {name} but {len(labels)} noisy_labels.")
     absent = np.flatnonzero(np.bincount(labels, minlength=n_classes) == 0)
     if len(absent):
         raise InputError(f"Class {absent[0]} has no noisy label; {remedy} or pass more samples.")
+    return labels
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,7 @@ def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "
     if array.ndim != 2 or array.shape[1] < 2 or not len(array):
         raise InputError(f"{name} must have shape (n_samples, n_classes), not {array.shape}.")
     probs = _as_floats(array, name, "probabilities")
-    labels = check_labels(noisy_labels, probs.shape[1], "noisy_labels")
-    if len(labels) != len(probs):
-        raise InputError(f"There are {len(probs)} rows of {name} but {len(labels)} noisy_labels.")
-    _every_class(labels, probs.shape[1], "drop its column")
+    labels = _labels_of(probs, name, noisy_labels, probs.shape[1], "drop its column")
     return Opened(probs, labels, BFLOAT16_TOLERANCE if is_bfloat16(pred_probs) else SUM_TOLERANCE, name)
 
 
@@ -154,16 +156,11 @@ def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats
         raise InputError(f"features has a value that is not finite in row {bad[0]}.")
     observed = as_array(noisy_labels, "noisy_labels")
     n_classes = int(observed.max()) + 1 if observed.size and np.issubdtype(observed.dtype, np.integer) else 2
+    remedy = "number the classes 0, 1, ... without a gap"
     if n_classes > max(len(observed), 2):
-        raise InputError(
-            f"noisy_labels has {n_classes - 1} in row {observed.argmax()}, more than it has labels; number the classes "
-            "0, 1, ... without a gap."
-        )
-    labels = check_labels(observed, max(n_classes, 2), "noisy_labels")
-    if len(labels) != len(array):
-        raise InputError(f"There are {len(array)} rows of features but {len(labels)} noisy_labels.")
-    _every_class(labels, max(n_classes, 2), "number the classes 0, 1, ... without a gap")
-    return array, labels, n_classes
+        row = observed.argmax()
+        raise InputError(f"noisy_labels has {n_classes - 1} in row {row}, more than it has labels; {remedy}.")
+    return array, _labels_of(array, "features", observed, max(n_classes, 2), remedy), n_classes
 
 
 def in_range(features: Floats, axis: int) -> Floats:
