@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,68 +44,6 @@ def _labels_of(rows: NDArray[Any], name: str, noisy_labels: ArrayLike, n_classes
     return labels
 
 
-@dataclass(frozen=True)
-class Opened:
-    """Probabilities and labels, checked except for the values in the rows.
-
-    Attributes:
-        probs: shape (n_samples, n_classes), in their own precision, at least float32.
-        labels: shape (n_samples,).
-        tolerance: how far the sum of a row may be from 1.
-        name: what messages call the probabilities.
-    """
-
-    probs: Floats
-    labels: Labels
-    tolerance: float
-    name: str
-
-    def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Each block of rows and its place, checked, while it is in the cache.
-
-        Raises:
-            InputError: values that are no probabilities.
-        """
-        ones = np.ones(self.probs.shape[1], self.probs.dtype)
-        for block in row_blocks(self.probs):
-            rows = self.probs[block]
-            # A sum with NaN or infinity in it is not near 1, so that good rows need no other pass for them.
-            with np.errstate(invalid="ignore", over="ignore"):
-                off = np.abs(rows @ ones - 1).max()
-            if not (off <= self.tolerance and rows.min() >= 0):
-                self._refuse()
-            yield block, rows
-
-    def _refuse(self) -> None:
-        bad = np.flatnonzero(~np.isfinite(self.probs).all(axis=1))
-        if len(bad):
-            raise InputError(f"{self.name} has a value that is not finite in row {bad[0]}.")
-        smallest, sums = self.probs.min(axis=1), self.probs.sum(axis=1)
-        bad = np.flatnonzero((smallest < 0) | (np.abs(sums - 1) > self.tolerance))
-        if len(bad):
-            # What is nowhere below 0 or above 1 is no logits.
-            shares = smallest.min() >= 0 and self.probs.max() <= 1
-            remedy = "divide each row by its sum" if shares else "apply a softmax to logits first"
-            raise InputError(
-                f"Row {bad[0]} of {self.name} sums to {sums[bad[0]]:.4g} with minimum {smallest[bad[0]]:.4g}; "
-                f"rows must be probabilities, so {remedy}."
-            )
-
-
-def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> Opened:
-    """Check inputs as `check_inputs` does, but leave their rows to `Opened.blocks`, which checks them as it reads them.
-
-    For an estimator that reads the rows once and in order: the largest inputs don't fit the cache, so each pass over
-    them takes time.
-    """
-    array = as_array(pred_probs, name)
-    if array.ndim != 2 or array.shape[1] < 2 or not len(array):
-        raise InputError(f"{name} must have shape (n_samples, n_classes), not {array.shape}.")
-    probs = _as_floats(array, name, "probabilities")
-    labels = _labels_of(probs, name, noisy_labels, probs.shape[1], "drop its column")
-    return Opened(probs, labels, BFLOAT16_TOLERANCE if is_bfloat16(pred_probs) else SUM_TOLERANCE, name)
-
-
 def check_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> tuple[Floats, Labels]:
     """Check the input of an estimator that reads probabilities.
 
@@ -125,10 +61,37 @@ def check_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = 
         InputError: shapes that disagree, values that are no probabilities (not finite, negative,
             integers, logits), labels out of range, a class with no label.
     """
-    opened = open_inputs(pred_probs, noisy_labels, name=name)
-    for _ in opened.blocks():
-        pass
-    return opened.probs, opened.labels
+    array = as_array(pred_probs, name)
+    if array.ndim != 2 or array.shape[1] < 2 or not len(array):
+        raise InputError(f"{name} must have shape (n_samples, n_classes), not {array.shape}.")
+    probs = _as_floats(array, name, "probabilities")
+    labels = _labels_of(probs, name, noisy_labels, probs.shape[1], "drop its column")
+    tolerance = BFLOAT16_TOLERANCE if is_bfloat16(pred_probs) else SUM_TOLERANCE
+    ones = np.ones(probs.shape[1], probs.dtype)
+    for block in row_blocks(probs):
+        rows = probs[block]
+        # A sum with NaN or infinity in it is not near 1, so that good rows need no other pass for them.
+        with np.errstate(invalid="ignore", over="ignore"):
+            off = np.abs(rows @ ones - 1).max()
+        if not (off <= tolerance and rows.min() >= 0):
+            _refuse(probs, tolerance, name)
+    return probs, labels
+
+
+def _refuse(probs: Floats, tolerance: float, name: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(probs).all(axis=1))
+    if len(bad):
+        raise InputError(f"{name} has a value that is not finite in row {bad[0]}.")
+    smallest, sums = probs.min(axis=1), probs.sum(axis=1)
+    bad = np.flatnonzero((smallest < 0) | (np.abs(sums - 1) > tolerance))
+    if len(bad):
+        # What is nowhere below 0 or above 1 is no logits.
+        shares = smallest.min() >= 0 and probs.max() <= 1
+        remedy = "divide each row by its sum" if shares else "apply a softmax to logits first"
+        raise InputError(
+            f"Row {bad[0]} of {name} sums to {sums[bad[0]]:.4g} with minimum {smallest[bad[0]]:.4g}; "
+            f"rows must be probabilities, so {remedy}."
+        )
 
 
 def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats, Labels, int]:
