@@ -55,7 +55,7 @@ def in_parts(noise: str) -> tuple[str, str, str]:
 def named(noise: str, n_classes: int) -> Matrix:
     """The transition matrix with a name such as ``paper-0.5``, ``symmetric-0.2``, ``random-0.3-7``, or written out.
 
-    `labelnoise.noise.parse` reads all names of noise, these and those of noise that has no single T.
+    `parse` reads all names of noise, these and those of noise that has no single T.
 
     Args:
         noise: one of the forms in `FORMS`; a rate lies in [0, 1], the seed of ``random`` is an integer, and a

@@ -40,11 +40,11 @@ def test_images_are_those_that_torchvision_reads(paper):
 
 
 def test_images_are_mapped_into_memory_not_copied(paper):
-    pixels = paper.train_images._pixels
+    pixels = paper.train_images.pixels
     while not isinstance(pixels, np.memmap):
         pixels = pixels.base
     assert pixels.mode == "r"
-    assert np.shares_memory(pixels, paper.train_images._pixels)
+    assert np.shares_memory(pixels, paper.train_images.pixels)
 
 
 def test_changing_a_batch_leaves_the_data_alone(paper):

@@ -127,7 +127,7 @@ def test_the_arguments_that_are_varied_are_good_themselves():
 # Those that take text of ours, or what the checks have passed already.
 INNER = {
     *("derive_seed", "in_parts", "in_two", "distortion", "instance_rate", "is_raw", "by_image", "verdict"),
-    *("clean_posterior", "unmixed", "wrong_labels", "as_rows", "open_inputs", "row_blocks", "log_noisy_probs"),
+    *("clean_posterior", "unmixed", "wrong_labels", "as_rows", "row_blocks", "log_noisy_probs"),
     "try_estimator",
 }
 

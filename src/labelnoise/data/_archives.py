@@ -56,7 +56,10 @@ def read_npz(path: str | os.PathLike[str], n_classes: int | None = None) -> Nois
     ((3, 1, 28, 28), [0, 1, 1])
     """
     known = None if n_classes is None else check_whole(n_classes, "n_classes", 2)
-    found = _checked(_arrays(path), path, known)
+    with opened_npz(path) as archive:
+        keys = [key for pair in PAIRS for key in pair if key in archive.files]
+        arrays = {key: read_member(archive, key, path) for key in keys}
+    found = _checked(arrays, path, known)
     import torch  # here, so that a mistake in a file is told without it
 
     parts: list[Any] = []
@@ -98,13 +101,6 @@ def write_npz(path: str | os.PathLike[str], noisy_set: NoisySet) -> None:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     write_whole(path, file.getvalue())
-
-
-def _arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The arrays of a file that belong to the form, as they are."""
-    with opened_npz(path) as archive:
-        keys = [key for pair in PAIRS for key in pair if key in archive.files]
-        return {key: read_member(archive, key, path) for key in keys}
 
 
 def _checked(arrays: Mapping[str, np.ndarray], path: object, n_classes: int | None) -> dict[str, np.ndarray]:

@@ -32,19 +32,19 @@ class Images:
     """
 
     def __init__(self, pixels: NDArray[np.uint8], rows: NDArray[np.int64] | None = None) -> None:
-        self._pixels = pixels
-        self._rows = np.arange(len(pixels)) if rows is None else rows
+        self.pixels = pixels
+        self.rows = np.arange(len(pixels)) if rows is None else rows
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self._rows), *self._pixels.shape[1:])
+        return (len(self.rows), *self.pixels.shape[1:])
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def array(self, rows: int | slice | NDArray[np.int64] = slice(None)) -> NDArray[np.uint8]:
         """A copy of these rows, for what needs no tensor."""
-        return np.array(self._pixels[self._rows[rows]])
+        return np.array(self.pixels[self.rows[rows]])
 
     def __getitem__(self, rows: int | slice | NDArray[np.int64]) -> Tensor:
         import torch  # here, as it takes seconds, and pages that count images or draw noise do without
@@ -87,16 +87,11 @@ def _mapped_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def _of_classes(folder: Path, split: str, classes: Sequence[int]) -> tuple[Images, Labels]:
-    relabelled = _relabelled(folder, split, classes)
-    rows = np.flatnonzero(relabelled >= 0)
-    return Images(_mapped_idx(folder / f"{split}-images-idx3-ubyte")[:, None], rows), relabelled[rows]
-
-
-def _relabelled(folder: Path, split: str, classes: Sequence[int]) -> Labels:
-    """The number of each image's class among `classes`, or -1."""
     new_label = np.full(len(CLASS_NAMES), -1)
     new_label[list(classes)] = np.arange(len(classes))
-    return new_label[_mapped_idx(folder / f"{split}-labels-idx1-ubyte")]
+    relabelled = new_label[_mapped_idx(folder / f"{split}-labels-idx1-ubyte")]
+    rows = np.flatnonzero(relabelled >= 0)
+    return Images(_mapped_idx(folder / f"{split}-images-idx3-ubyte")[:, None], rows), relabelled[rows]
 
 
 def fashion_mnist(classes: Iterable[int] | None = None) -> Dataset:
@@ -138,12 +133,12 @@ def fashion_mnist_h(classes: Iterable[int] | None = None) -> Dataset:
     chosen = _check_classes(classes)
     usual = fashion_mnist(chosen)
     counts = np.loadtxt(sources.fashion_mnist_h(), delimiter=",", dtype=np.int64)
-    folder = sources.fashion_mnist() / "FashionMNIST" / "raw"
-    relabelled = _relabelled(folder, "t10k", chosen)
-    rows = np.flatnonzero((relabelled >= 0) & counts[:, chosen].any(axis=1))
-    images = Images(_mapped_idx(folder / "t10k-images-idx3-ubyte")[:, None], rows)
-    votes = counts[rows][:, chosen]
-    return Dataset(images, relabelled[rows], usual.train_images, usual.train_labels, usual.class_names, votes)
+    images, votes = usual.test_images, counts[usual.test_images.rows][:, chosen]
+    voted = votes.any(axis=1)
+    return Dataset(
+        Images(images.pixels, images.rows[voted]), usual.test_labels[voted],
+        usual.train_images, usual.train_labels, usual.class_names, votes[voted],
+    )  # fmt: skip
 
 
 def _is_id(value: object) -> bool:

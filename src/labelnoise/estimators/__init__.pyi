@@ -9,11 +9,9 @@ from ._ideas import estimator as estimator
 from ._ideas import try_estimator as try_estimator
 from ._inputs import SUM_TOLERANCE as SUM_TOLERANCE
 from ._inputs import Floats as Floats
-from ._inputs import Opened as Opened
 from ._inputs import as_rows as as_rows
 from ._inputs import check_features as check_features
 from ._inputs import check_inputs as check_inputs
-from ._inputs import open_inputs as open_inputs
 from ._inputs import row_blocks as row_blocks
 from ._intervals import RESAMPLES as RESAMPLES
 from ._intervals import Bounds as Bounds

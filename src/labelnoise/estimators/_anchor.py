@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from labelnoise._checks import check_number
 from labelnoise.estimators._columns import largest
-from labelnoise.estimators._inputs import Opened, as_rows, open_inputs
+from labelnoise.estimators._inputs import Floats, as_rows, check_inputs
 from labelnoise.transitions import Matrix
 
 
@@ -17,14 +17,14 @@ def rank_from_above(percentile: float, n_samples: int) -> int:
     return n_samples - int(np.ceil(percentile / 100 * n_samples)) + 1
 
 
-def anchors(opened: Opened, percentile: float) -> Matrix:
-    """The T of `anchor`, from opened inputs, whose rows are checked on the way."""
-    n_samples, n_classes = opened.probs.shape
+def anchors(probs: Floats, percentile: float) -> Matrix:
+    """The T of `anchor`, from probabilities that are checked."""
+    n_samples, n_classes = probs.shape
     rank = rank_from_above(percentile, n_samples)
     found = np.empty(n_classes, dtype=np.int64)
-    for i, (column, rows) in enumerate(largest(opened, rank)):
+    for i, (column, rows) in enumerate(largest(probs, rank)):
         found[i] = rows[column == np.partition(column, -rank)[-rank]].min()
-    return as_rows(opened.probs[found].astype(np.float64, copy=False))
+    return as_rows(probs[found].astype(np.float64, copy=False))
 
 
 def anchor(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percentile: float = 100.0) -> Matrix:
@@ -53,4 +53,4 @@ def anchor(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percentile: float 
     array([[0.8, 0.2],
            [0.4, 0.6]])
     """
-    return anchors(open_inputs(pred_probs, noisy_labels), percentile)
+    return anchors(check_inputs(pred_probs, noisy_labels)[0], percentile)

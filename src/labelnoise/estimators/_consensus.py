@@ -67,11 +67,6 @@ def consensus(triples: Labels, n_classes: int) -> Frequencies:
     return third.sum(axis=(1, 2)), third.sum(axis=2), third
 
 
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
 def distance(parameters: NDArray[np.float64], frequencies: Frequencies) -> tuple[float, NDArray[np.float64]]:
     """How far the consensus that T and p imply is from the given one, and the slope of that.
 
@@ -83,7 +78,7 @@ def distance(parameters: NDArray[np.float64], frequencies: Frequencies) -> tuple
         frequencies: as from `consensus`, symmetric.
     """
     n_classes = len(frequencies[0])
-    weights = _softmax(parameters.reshape(n_classes + 1, n_classes))
+    weights = scipy.special.softmax(parameters.reshape(n_classes + 1, n_classes), axis=1)
     matrix, p = weights[:-1], weights[-1]
     gram = matrix @ matrix.T
     # The observed frequencies with T_i in all places but one, one row per i: (n_classes, n_classes) each.
@@ -118,7 +113,7 @@ def match(frequencies: Frequencies) -> tuple[Matrix, NDArray[np.float64]]:
     found = scipy.optimize.minimize(scaled, start.ravel(), jac=True, method="L-BFGS-B", options=options)
     if found.nit >= MOST_STEPS:
         warnings.warn(f"HOC stopped after {MOST_STEPS:,} steps, before T had settled.", RuntimeWarning, stacklevel=3)
-    weights = _softmax(found.x.reshape(n_classes + 1, n_classes))
+    weights = scipy.special.softmax(found.x.reshape(n_classes + 1, n_classes), axis=1)
     matrix, p = weights[:-1], weights[-1]
     order = scipy.optimize.linear_sum_assignment(matrix.T, maximize=True)[1]
     return matrix[order], p[order]

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from labelnoise.estimators._anchor import anchors
 from labelnoise.estimators._counts import counts
-from labelnoise.estimators._inputs import as_rows, open_inputs
+from labelnoise.estimators._inputs import as_rows, check_inputs
 from labelnoise.transitions import Matrix
 
 
@@ -42,6 +42,6 @@ def dual_t(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percentile: float 
     array([[0.4, 0.6],
            [0.2, 0.8]])
     """
-    opened = open_inputs(pred_probs, noisy_labels)
-    club = anchors(opened, percentile)
-    return club @ as_rows(counts(opened.probs.argmax(axis=1), opened.labels, len(club)))
+    probs, labels = check_inputs(pred_probs, noisy_labels)
+    club = anchors(probs, percentile)
+    return club @ as_rows(counts(probs.argmax(axis=1), labels, len(club)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,75 +33,15 @@ def _as_floats(array: NDArray[Any], name: str, meaning: str) -> Floats:
     return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
 
 
-def _every_class(labels: Labels, n_classes: int, remedy: str) -> None:
+def _labels_of(rows: NDArray[Any], name: str, noisy_labels: ArrayLike, n_classes: int, remedy: str) -> Labels:
+    """The labels, once there is one of the classes for each row, and of each class one or more."""
+    labels = check_labels(noisy_labels, n_classes, "noisy_labels")
+    if len(labels) != len(rows):
+        raise InputError(f"There are {len(rows)} rows of {name} but {len(labels)} noisy_labels.")
     absent = np.flatnonzero(np.bincount(labels, minlength=n_classes) == 0)
     if len(absent):
         raise InputError(f"Class {absent[0]} has no noisy label; {remedy} or pass more samples.")
-
-
-@dataclass(frozen=True)
-class Opened:
-    """Probabilities and labels, checked except for the values in the rows.
-
-    Attributes:
-        probs: shape (n_samples, n_classes), in their own precision, at least float32.
-        labels: shape (n_samples,).
-        tolerance: how far the sum of a row may be from 1.
-        name: what messages call the probabilities.
-    """
-
-    probs: Floats
-    labels: Labels
-    tolerance: float
-    name: str
-
-    def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Each block of rows and its place, checked, while it is in the cache.
-
-        Raises:
-            InputError: values that are no probabilities.
-        """
-        ones = np.ones(self.probs.shape[1], self.probs.dtype)
-        for block in row_blocks(self.probs):
-            rows = self.probs[block]
-            # A sum with NaN or infinity in it is not near 1, so that good rows need no other pass for them.
-            with np.errstate(invalid="ignore", over="ignore"):
-                off = np.abs(rows @ ones - 1).max()
-            if not (off <= self.tolerance and rows.min() >= 0):
-                self._refuse()
-            yield block, rows
-
-    def _refuse(self) -> None:
-        bad = np.flatnonzero(~np.isfinite(self.probs).all(axis=1))
-        if len(bad):
-            raise InputError(f"{self.name} has a value that is not finite in row {bad[0]}.")
-        smallest, sums = self.probs.min(axis=1), self.probs.sum(axis=1)
-        bad = np.flatnonzero((smallest < 0) | (np.abs(sums - 1) > self.tolerance))
-        if len(bad):
-            # What is nowhere below 0 or above 1 is no logits.
-            shares = smallest.min() >= 0 and self.probs.max() <= 1
-            remedy = "divide each row by its sum" if shares else "apply a softmax to logits first"
-            raise InputError(
-                f"Row {bad[0]} of {self.name} sums to {sums[bad[0]]:.4g} with minimum {smallest[bad[0]]:.4g}; "
-                f"rows must be probabilities, so {remedy}."
-            )
-
-
-def open_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> Opened:
-    """Check inputs as `check_inputs` does, but leave their rows to `Opened.blocks`, which checks them as it reads them.
-
-    For an estimator that reads the rows once and in order: the largest inputs don't fit the cache, so each pass over
-    them takes time.
-    """
-    array = as_array(pred_probs, name)
-    if array.ndim != 2 or array.shape[1] < 2 or not len(array):
-        raise InputError(f"{name} must have shape (n_samples, n_classes), not {array.shape}.")
-    probs = _as_floats(array, name, "probabilities")
-    labels = check_labels(noisy_labels, probs.shape[1], "noisy_labels")
-    if len(labels) != len(probs):
-        raise InputError(f"There are {len(probs)} rows of {name} but {len(labels)} noisy_labels.")
-    _every_class(labels, probs.shape[1], "drop its column")
-    return Opened(probs, labels, BFLOAT16_TOLERANCE if is_bfloat16(pred_probs) else SUM_TOLERANCE, name)
+    return labels
 
 
 def check_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = "pred_probs") -> tuple[Floats, Labels]:
@@ -123,10 +61,37 @@ def check_inputs(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, name: str = 
         InputError: shapes that disagree, values that are no probabilities (not finite, negative,
             integers, logits), labels out of range, a class with no label.
     """
-    opened = open_inputs(pred_probs, noisy_labels, name=name)
-    for _ in opened.blocks():
-        pass
-    return opened.probs, opened.labels
+    array = as_array(pred_probs, name)
+    if array.ndim != 2 or array.shape[1] < 2 or not len(array):
+        raise InputError(f"{name} must have shape (n_samples, n_classes), not {array.shape}.")
+    probs = _as_floats(array, name, "probabilities")
+    labels = _labels_of(probs, name, noisy_labels, probs.shape[1], "drop its column")
+    tolerance = BFLOAT16_TOLERANCE if is_bfloat16(pred_probs) else SUM_TOLERANCE
+    ones = np.ones(probs.shape[1], probs.dtype)
+    for block in row_blocks(probs):
+        rows = probs[block]
+        # A sum with NaN or infinity in it is not near 1, so that good rows need no other pass for them.
+        with np.errstate(invalid="ignore", over="ignore"):
+            off = np.abs(rows @ ones - 1).max()
+        if not (off <= tolerance and rows.min() >= 0):
+            _refuse(probs, tolerance, name)
+    return probs, labels
+
+
+def _refuse(probs: Floats, tolerance: float, name: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(probs).all(axis=1))
+    if len(bad):
+        raise InputError(f"{name} has a value that is not finite in row {bad[0]}.")
+    smallest, sums = probs.min(axis=1), probs.sum(axis=1)
+    bad = np.flatnonzero((smallest < 0) | (np.abs(sums - 1) > tolerance))
+    if len(bad):
+        # What is nowhere below 0 or above 1 is no logits.
+        shares = smallest.min() >= 0 and probs.max() <= 1
+        remedy = "divide each row by its sum" if shares else "apply a softmax to logits first"
+        raise InputError(
+            f"Row {bad[0]} of {name} sums to {sums[bad[0]]:.4g} with minimum {smallest[bad[0]]:.4g}; "
+            f"rows must be probabilities, so {remedy}."
+        )
 
 
 def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats, Labels, int]:
@@ -154,16 +119,11 @@ def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats
         raise InputError(f"features has a value that is not finite in row {bad[0]}.")
     observed = as_array(noisy_labels, "noisy_labels")
     n_classes = int(observed.max()) + 1 if observed.size and np.issubdtype(observed.dtype, np.integer) else 2
+    remedy = "number the classes 0, 1, ... without a gap"
     if n_classes > max(len(observed), 2):
-        raise InputError(
-            f"noisy_labels has {n_classes - 1} in row {observed.argmax()}, more than it has labels; number the classes "
-            "0, 1, ... without a gap."
-        )
-    labels = check_labels(observed, max(n_classes, 2), "noisy_labels")
-    if len(labels) != len(array):
-        raise InputError(f"There are {len(array)} rows of features but {len(labels)} noisy_labels.")
-    _every_class(labels, max(n_classes, 2), "number the classes 0, 1, ... without a gap")
-    return array, labels, n_classes
+        row = observed.argmax()
+        raise InputError(f"noisy_labels has {n_classes - 1} in row {row}, more than it has labels; {remedy}.")
+    return array, _labels_of(array, "features", observed, max(n_classes, 2), remedy), n_classes
 
 
 def in_range(features: Floats, axis: int) -> Floats:

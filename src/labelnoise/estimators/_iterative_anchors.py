@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise.estimators._anchor import anchors, rank_from_above
-from labelnoise.estimators._inputs import Floats, as_rows, open_inputs
+from labelnoise.estimators._inputs import Floats, as_rows, check_inputs
 from labelnoise.transitions import Matrix
 
 MOST_ROUNDS = 10  # at a percentile below 100 anchor points can wander among like samples without end
@@ -46,12 +46,12 @@ def iterative_anchors(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, percent
     array([[0.8, 0.2],
            [0.4, 0.6]])
     """
-    opened = open_inputs(pred_probs, noisy_labels)
-    found = anchors(opened, percentile)
-    rank = rank_from_above(percentile, len(opened.probs))
+    probs, _ = check_inputs(pred_probs, noisy_labels)
+    found = anchors(probs, percentile)
+    rank = rank_from_above(percentile, len(probs))
     tried = [np.eye(len(found)), found]
     while len(tried) <= MOST_ROUNDS and np.linalg.matrix_rank(found) == len(found):
-        found = as_rows(opened.probs[_most_clean(opened.probs, found, rank)].astype(np.float64, copy=False))
+        found = as_rows(probs[_most_clean(probs, found, rank)].astype(np.float64, copy=False))
         known = any(np.array_equal(found, each) for each in tried)
         tried.append(found)
         if known:

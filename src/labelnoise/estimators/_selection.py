@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from labelnoise._checks import check_number, check_size, check_whole
 from labelnoise.estimators._columns import largest
-from labelnoise.estimators._inputs import Floats, as_rows, check_features, in_range, open_inputs
+from labelnoise.estimators._inputs import Floats, as_rows, check_features, check_inputs, in_range
 from labelnoise.transitions import Matrix
 
 MOST_COSTS = 10_000  # a classifier is learned for each and each class; the default has 19
@@ -59,18 +59,18 @@ def selective_threshold(pred_probs: ArrayLike, noisy_labels: ArrayLike, *, cover
     array([[0.5, 0.5],
            [0. , 1. ]])
     """
-    opened = open_inputs(pred_probs, noisy_labels)
-    labels, (n_samples, n_classes) = opened.labels, opened.probs.shape
+    probs, labels = check_inputs(pred_probs, noisy_labels)
+    n_samples, n_classes = probs.shape
     needed = _needed(coverage, n_samples)
     of_class = np.bincount(labels)
     matrix = np.empty((n_classes, n_classes))
     rank = min(n_samples, max(needed, 3 * of_class.max() // 2))
-    for j, (column, rows) in enumerate(largest(opened, rank)):
+    for j, (column, rows) in enumerate(largest(probs, rank)):
         accepted, share = _purest(column, labels[rows] == j, needed)
         # Further down the share is at most that of all samples of the class among one more.
         if share <= of_class[j] / (len(column) + 1):
             rows = np.arange(n_samples)
-            accepted, _ = _purest(opened.probs[:, j].copy(), labels == j, needed)
+            accepted, _ = _purest(probs[:, j].copy(), labels == j, needed)
         matrix[j] = np.bincount(labels[rows[accepted]], minlength=n_classes)
     return as_rows(matrix)
 

@@ -89,7 +89,7 @@ class CrossEntropy(nn.Module):
         return F.cross_entropy(widened(logits), checked(noisy_labels, logits))
 
 
-class _Corrected(nn.Module):
+class Corrected(nn.Module):
     transition: Tensor
 
     def __init__(self, transition_matrix: ArrayLike) -> None:
@@ -98,7 +98,7 @@ class _Corrected(nn.Module):
         self.register_buffer("transition", matrix)
 
 
-class Forward(_Corrected):
+class Forward(Corrected):
     """Forward correction, ``-log (q @ T)[noisy]``.
 
     Patrini et al. 2017 (arXiv:1609.03683, theorem 2): for an invertible T its minimiser under
@@ -139,7 +139,7 @@ def _inverse(matrix: Matrix, rounded: Tensor) -> Tensor | None:
     return inverse if np.abs(inverse.double().numpy() @ matrix - np.eye(len(matrix))).max() < 0.01 else None
 
 
-class Backward(_Corrected):
+class Backward(Corrected):
     """Backward correction, ``(T^-1 @ (-log q))[noisy]``.
 
     Patrini et al. 2017 (arXiv:1609.03683, theorem 1): its mean over the noise equals the
@@ -174,7 +174,7 @@ class Backward(_Corrected):
         return (self.inverse[checked(noisy_labels, logits)] * losses).sum(dim=1).mean()
 
 
-class Reweighted(_Corrected):
+class Reweighted(Corrected):
     """Importance reweighting, ``w * -log q[noisy]`` with ``w = q[noisy] / (q @ T)[noisy]``.
 
     Liu and Tao 2016 (arXiv:1411.7718, equation 5), with the weight taken from the network itself

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from labelnoise._checks import check_number
-from labelnoise.losses._corrected import checked, log_noisy_probs, widened
-from labelnoise.transitions import check_n_classes, symmetric, validate
+from labelnoise.losses._corrected import Corrected, checked, log_noisy_probs, widened
+from labelnoise.transitions import check_n_classes, symmetric
 
 # VolMinNet's authors start at about 0.48 for ten classes. A T that starts cleaner than the true one stays so: a less
 # sure network explains the labels as well. On the paper's "0.5" noisy validation loss prefers this to 0.8.
@@ -31,7 +31,7 @@ class _Learned(nn.Module):
 
     relative_rate = 10.0  # of learning, to the network's: the numbers have to move by several units
 
-    def __init__(self, n_classes: int, weight: float, start_diagonal: float | None) -> None:
+    def __init__(self, n_classes: int, weight: float = 1e-4, start_diagonal: float | None = None) -> None:
         super().__init__()
         n_classes = check_n_classes(n_classes)
         self.weight = check_number(weight, "weight must be a finite number from 0 up", lambda value: value >= 0)
@@ -83,9 +83,6 @@ class VolumeMinimised(_Learned):
     tensor([[0.7500, 0.2500],
             [0.2500, 0.7500]])
     """
-
-    def __init__(self, n_classes: int, weight: float = 1e-4, start_diagonal: float | None = None) -> None:
-        super().__init__(n_classes, weight, start_diagonal)
 
     def regulariser(self, logits: Tensor) -> Tensor:
         return torch.linalg.slogdet(self.transition_matrix).logabsdet
@@ -159,7 +156,7 @@ class TotalVariation(_Learned):
         return -(clean - clean.roll(1, dims=0)).abs().sum(dim=1).mean() / 2
 
 
-class Revised(nn.Module):
+class Revised(Corrected):
     """T-Revision: importance reweighting, as `Reweighted`, by ``T + delta`` with delta learned from 0.
 
     Xia et al. 2019 (arXiv:1906.00189, section 3). The weight has a gradient for delta and none for
@@ -184,11 +181,9 @@ class Revised(nn.Module):
     """
 
     relative_rate = 0.03  # of learning, to the network's
-    transition: Tensor
 
     def __init__(self, transition_matrix: ArrayLike) -> None:
-        super().__init__()
-        self.register_buffer("transition", torch.as_tensor(validate(transition_matrix), dtype=torch.float32))
+        super().__init__(transition_matrix)
         self.delta = nn.Parameter(torch.zeros_like(self.transition))
 
     @property

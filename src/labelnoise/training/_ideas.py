@@ -106,8 +106,8 @@ def _try(name: str, n_classes: int) -> None:
         )
         if not isinstance(loss, torch.nn.Module):
             raise InputError(f"The method {title} must make a torch.nn.Module, not {loss!r}.")
-        value = _of_a_step(loss, n_classes, n)
-        for mode, each in (("training", value), ("evaluation", _validated(loss, n_classes, n))):
+        value, validated = _values(loss, n_classes, n)
+        for mode, each in (("training", value), ("evaluation", validated)):
             if not isinstance(each, torch.Tensor) or each.shape != () or not bool(torch.isfinite(each)):
                 raise InputError(f"The method {title} must give a finite mean loss in {mode}, not {_shown(each)}.")
         if not value.requires_grad:
@@ -121,8 +121,8 @@ def _try(name: str, n_classes: int) -> None:
             validate(learned.detach().double(), n_classes)
 
 
-def _of_a_step(loss: Any, n_classes: int, n: int) -> Any:
-    """The loss of the first batch of a training, on logits of a network that is made up."""
+def _values(loss: Any, n_classes: int, n: int) -> tuple[Any, Any]:
+    """The losses of the first batch of a training, on logits of a network that is made up, and of a validation."""
     import torch
 
     from labelnoise.losses import Batch
@@ -132,18 +132,14 @@ def _of_a_step(loss: Any, n_classes: int, n: int) -> Any:
     noisy_labels = rows % n_classes
     loss.train()
     if hasattr(loss, "on_batch"):
-        return loss.on_batch(network, Batch(images, noisy_labels, rows, 0.0))
-    return loss(network(images), noisy_labels)
-
-
-def _validated(loss: Any, n_classes: int, n: int) -> Any:
-    import torch
-
+        value = loss.on_batch(network, Batch(images, noisy_labels, rows, 0.0))
+    else:
+        value = loss(network(images), noisy_labels)
     loss.eval()
     with torch.no_grad():
-        value = loss(torch.randn(n + 1, n_classes), torch.arange(n + 1) % n_classes)
+        validated = loss(torch.randn(n + 1, n_classes), torch.arange(n + 1) % n_classes)
     loss.train()
-    return value
+    return value, validated
 
 
 def _shown(value: Any) -> str:

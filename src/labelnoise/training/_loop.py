@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -67,17 +66,12 @@ def predict_probs(model: nn.Module, images: Tensor, precision: str = "float32") 
     return predict_logits(model, images, precision).double().softmax(dim=1).cpu().numpy()
 
 
-@torch.no_grad()
 def predict_features(model: nn.Module, images: Tensor) -> NDArray[np.float32]:
     """What the last layer of a network of the book reads: shape (n, units), float32, in evaluation mode."""
     assert isinstance(model.features, nn.Module)
     assert isinstance(model.classifier, nn.Sequential)
     headless = nn.Sequential(model.features, nn.Flatten(), *list(model.classifier)[:-1])
-    training = model.training
-    model.eval()
-    features = torch.cat([headless(batch).float() for batch in images.split(EVALUATION_BATCH)])
-    model.train(training)
-    return features.cpu().numpy()
+    return predict_logits(headless.train(model.training), images).cpu().numpy()
 
 
 class _Steps:
@@ -158,24 +152,6 @@ def _measured(
     )
 
 
-class _Best:
-    """Keeps copies of the network and the loss as they are after the epoch with the lowest noisy validation loss."""
-
-    def __init__(self) -> None:
-        self.epoch, self.model, self.loss = -1, nn.Module(), nn.Module()
-        self._lowest = math.inf
-
-    def see(self, epoch: int, noisy_validation_loss: float, model: nn.Module, loss: nn.Module) -> None:
-        if epoch == 0 or noisy_validation_loss < self._lowest:  # the first one counts even if it is NaN
-            self._lowest = noisy_validation_loss
-            self.epoch, self.model, self.loss = epoch, copy.deepcopy(model), copy.deepcopy(loss)
-
-
-def _flipped(train: Split, at_most: int) -> Split:
-    """The first images whose label is wrong."""
-    return train[(train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:at_most]]
-
-
 def fit(
     model: nn.Module,
     loss: nn.Module,
@@ -212,8 +188,9 @@ def fit(
     model.to(memory_format=torch.channels_last)
     steps = _Steps(model, loss, settings, settings.epochs * -(-len(train.images) // settings.batch_size))
     order = torch.Generator().manual_seed(seed)
-    flipped, best = _flipped(train, memorised_sample), _Best()
+    flipped = train[(train.noisy_labels != train.clean_labels).nonzero().squeeze(1)[:memorised_sample]]
     history: list[Epoch] = []
+    best_epoch, best_model, best_loss = 0, model, loss
     with seeded(seed):
         for epoch in range(settings.epochs):
             model.train()
@@ -223,8 +200,10 @@ def fit(
             history.append(_measured(steps.shown, loss, train_loss, validation, test, flipped, settings.precision))
             if after_epoch:
                 after_epoch(steps.shown)
-            best.see(epoch, history[-1].noisy_validation_loss, steps.shown, loss)
-    return Fit(steps.shown, best.model, best.epoch, best.loss, tuple(history))
+            lowest = history[best_epoch].noisy_validation_loss
+            if epoch == 0 or history[-1].noisy_validation_loss < lowest:  # the first one counts even if it is NaN
+                best_epoch, best_model, best_loss = epoch, copy.deepcopy(steps.shown), copy.deepcopy(loss)
+    return Fit(steps.shown, best_model, best_epoch, best_loss, tuple(history))
 
 
 def as_columns(history: tuple[Epoch, ...]) -> dict[str, list[float]]:

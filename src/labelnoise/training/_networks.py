@@ -73,14 +73,7 @@ class AlexNet(nn.Module):
     Maps (n, in_channels, image_size, image_size) to logits of shape (n, n_classes).
     """
 
-    def __init__(
-        self,
-        n_classes: int,
-        in_channels: int = 1,
-        image_size: int = 28,
-        width: float = 0.5,
-        dense_units: int = 512,
-    ) -> None:
+    def __init__(self, n_classes: int, in_channels: int = 1, image_size: int = 28, width: float = 0.5) -> None:
         super().__init__()
         a, b, c, d, e = (int(channels * width) for channels in (96, 256, 384, 384, 256))
         self.features = nn.Sequential(
@@ -90,10 +83,10 @@ class AlexNet(nn.Module):
             Conv3x3(c, d), nn.ReLU(),
             Conv3x3(d, e), nn.MaxPool2d(3, 2), nn.ReLU(),
         )  # fmt: skip
-        last = nn.Linear(dense_units, n_classes)
+        last = nn.Linear(512, n_classes)
         self.classifier = nn.Sequential(
-            nn.Dropout(0.5), nn.Linear(_flat_size(self.features, in_channels, image_size), dense_units), nn.ReLU(),
-            nn.Dropout(0.5), nn.Linear(dense_units, dense_units), nn.ReLU(),
+            nn.Dropout(0.5), nn.Linear(_flat_size(self.features, in_channels, image_size), 512), nn.ReLU(),
+            nn.Dropout(0.5), nn.Linear(512, 512), nn.ReLU(),
             last,
         )  # fmt: skip
         for name, parameter in self.named_parameters():

@@ -22,13 +22,7 @@ AdamW, SGD = _uncompiled(torch.optim.AdamW), _uncompiled(torch.optim.SGD)
 
 
 def optimizer(model: nn.Module, loss: nn.Module, settings: Settings) -> Optimizer:
-    """The optimizer of a network and of the parameters of its loss, if it has any.
-
-    Args:
-        model: the network.
-        loss: its loss; parameters of its own learn at `relative_rate` times the network's rate if it has that.
-        settings: how to train.
-    """
+    """The optimizer of a network and its loss, whose parameters, if any, learn at `relative_rate` times the rate."""
     rate, decay = settings.learning_rate, settings.weight_decay
     groups: list[dict[str, Any]] = [{"params": list(model.parameters()), "lr": rate, "weight_decay": decay}]
     learned = list(loss.parameters())

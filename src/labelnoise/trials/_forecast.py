@@ -36,13 +36,7 @@ def epoch_costs(records: Iterable[Record]) -> Costs:
 
 
 def expected_seconds(trials: Sequence[Trial], costs: Costs, speeds: Mapping[str, float]) -> float:
-    """Seconds of one thread for all the trials together.
-
-    Args:
-        trials: that are to be run.
-        costs: as `epoch_costs` gives them.
-        speeds: by network, as `relative_speed` gives them.
-    """
+    """Seconds of one thread for all the trials, by `epoch_costs` and, for each network, by its `relative_speed`."""
     total = 0.0
     for asked in trials:
         cost = next((costs[key] for key in _alike(asked) if key in costs), 1.0)

@@ -53,14 +53,7 @@ def estimated(
     pred_probs: NDArray[np.float64],
     noisy_labels: noise.Labels,
 ) -> dict[str, dict[str, list[list[float]]]]:
-    """T by estimators that read probabilities, and how far it deviates, as fields of a `Record`.
-
-    Args:
-        estimators: by name.
-        trial: whose fit gives the probabilities.
-        pred_probs: shape (n, n_classes), rows sum to 1.
-        noisy_labels: shape (n,).
-    """
+    """T by estimators of the probabilities of a trial's fit, and how far it deviates, as fields of a `Record`."""
     seed = derive_seed("resamples", trial.dataset, trial.seed)
     matrices = {name: estimate(pred_probs, noisy_labels) for name, estimate in estimators.items()}
     deviations = {

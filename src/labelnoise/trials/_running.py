@@ -33,12 +33,7 @@ from labelnoise.trials._trial import Record, Trial
 
 
 def given_matrix(trial: Trial, prepared: Prepared, given: Record | None = None) -> Matrix | None:
-    """The T that a trial is given, shape (n_classes, n_classes), if any.
-
-    Args:
-        trial: what to run.
-        prepared: its splits.
-        given: the record of its prerequisite, with weights for a warm start.
+    """The T that a trial is given, shape (n_classes, n_classes), if any; the arguments are those of `train`.
 
     Raises:
         InputError: that record is missing, is another's, failed, or lacks the T or the weights.

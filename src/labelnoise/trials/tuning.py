@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy  # not its submodules, so that trials can be planned without them
 
 from labelnoise.data import entry
 from labelnoise.names import nominal_rate
@@ -195,8 +196,6 @@ def standard_error(by_arm: Losses) -> float:
         for choice, each in by_choice.items():
             if choice != untuned(arm) and untuned(arm) in by_choice:
                 spreads.append(np.std(np.subtract(each, by_choice[untuned(arm)]), ddof=1) / len(each) ** 0.5)
-    import scipy.stats  # here, so that trials can be planned without it
-
     freedom = len(SEEDS) - 1
     return float(np.median(spreads) / (scipy.stats.chi.ppf(0.5, freedom) / freedom**0.5))
 
