@@ -5,12 +5,13 @@ A cell is a data set, a noise and a network. The page's script and style stand b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from labelnoise import data
 from labelnoise.book import plans, tables, titles
@@ -26,6 +27,7 @@ Cell = tuple[str, str, str]  # data set, noise and network
 PLAIN = "cross-entropy"
 START = {"method": "forward, true", "estimator": "alternating"}  # what is shown first, where a cell has it
 EPOCHS = {"best": "best_accuracy", "last": "last_accuracy"}
+FILES = {"style": "css", "script": "js"}
 KIND_TITLES = {"paper": "the source paper's", "clean": "none", "human": "human votes"}
 
 
@@ -154,9 +156,8 @@ def _rounded(*values: float) -> list[float | None]:
 
 def page(shown: Mapping[str, Any]) -> str:
     """The HTML that shows `states`, with style and script; it asks no file and no host for anything."""
-    style, script = (Path(__file__).with_name(f"explore.{kind}").read_text() for kind in ("css", "js"))
-    # In HTML a script ends at the first "</script", wherever it stands.
-    text = json.dumps(shown, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace("<", "\\u003c")
-    without = "This page needs JavaScript to show what you choose; without it, two figures stand below."
-    return f"""<style>{style}</style><div id="explore" class="explore"><noscript>{without}</noscript></div>
-<script type="application/json" id="explore-states">{text}</script><script>{script}</script>"""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
+    compact = {"separators": (",", ":"), "allow_nan": False, "ensure_ascii": False}
+    environment.policies["json.dumps_kwargs"] = compact
+    files = {name: Markup(Path(__file__).with_name(f"explore.{kind}").read_text()) for name, kind in FILES.items()}
+    return environment.get_template("explore.html.jinja").render(states=shown, **files)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labelnoise.book.rule_tables import RULED_ON
-from labelnoise.book.style import PALETTE, new_axes, styled
+from labelnoise.book.style import PALETTE, new_axes, spaced, styled
 from labelnoise.book.titles import MODEL_TITLES, noise_title
 from labelnoise.names import by_image
 
@@ -99,20 +99,22 @@ def _logarithmic(ax: Axes) -> None:
 def _name_outliers(ax: Axes, rows: pd.DataFrame, bound: float) -> None:
     """Write beside the cells far from 0 what they are, those of the smallest margins to the left and apart."""
     cells = rows.groupby(RULED_ON, sort=False)[["margin", "gain"]].mean().reset_index()
-    several, lowest = cells["training"].nunique() > 1, {"left": 0.0, "right": 0.0}
+    several = cells["training"].nunique() > 1
     far = cells[cells["gain"].abs() > FAR].groupby(["training", "model", "noise"], sort=False)[["margin", "gain"]]
-    for cell in far.mean().sort_values("gain").reset_index().to_dict("records"):
-        margin, gain = cell["margin"], cell["gain"]
-        side = "left" if 0 <= margin < bound / 2 else "right"
-        _, height = ax.transAxes.inverted().transform(ax.transData.transform((0, gain)))
-        lowest[side] = max(height, lowest[side] + 0.065)
-        x = -0.03 if side == "left" else bound + 0.03 if margin > 0 else margin + 0.04
-        name = f"{MODEL_TITLES[cell['model']]}, {noise_title(cell['noise'])}"
-        ax.annotate(
-            f"{name}, {cell['training']}" if several else name, (margin, gain), (x, lowest[side]),
-            textcoords=("data", "axes fraction"), fontsize=8, va="center", ha="right" if side == "left" else "left",
-            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.7},
-        )  # fmt: skip
+    named = far.mean().sort_values("gain").reset_index()
+    leftwards = (named["margin"] >= 0) & (named["margin"] < bound / 2)
+    for left, side in named.groupby(leftwards):
+        points = ax.transData.transform([(0, gain) for gain in side["gain"]])
+        heights = spaced(ax.transAxes.inverted().transform(points)[:, 1], 0.06)
+        for cell, height in zip(side.to_dict("records"), heights, strict=True):
+            margin = cell["margin"]
+            x = -0.03 if left else bound + 0.03 if margin > 0 else margin + 0.04
+            name = f"{MODEL_TITLES[cell['model']]}, {noise_title(cell['noise'])}"
+            ax.annotate(
+                f"{name}, {cell['training']}" if several else name, (margin, cell["gain"]), (x, height),
+                textcoords=("data", "axes fraction"), fontsize=8, va="center", ha="right" if left else "left",
+                arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.7, "relpos": (float(left), 0.5)},
+            )  # fmt: skip
 
 
 def _signed(ticks: Sequence[int]) -> list[str]:

@@ -16,6 +16,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 from seaborn.utils import relative_luminance
 
@@ -71,12 +72,18 @@ def name_rows(axes: np.ndarray, names: Sequence[str]) -> None:
     axes[0, 0].invert_yaxis()
 
 
+def spaced(heights: ArrayLike, gap: float) -> np.ndarray:
+    """The heights nearest to these, which rise, that are so far apart."""
+    heights = np.asarray(heights)
+    apart = gap * np.arange(len(heights))
+    return np.asarray(isotonic_regression(heights - apart).x + apart)
+
+
 def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
     """Write names to the right of the axes near the heights where their curves end, apart enough to be read."""
     ends = sorted(ends, key=lambda end: end[0])
     low, high = ax.get_ylim()
-    apart = 0.075 * (high - low) * np.arange(len(ends))
-    heights = isotonic_regression([end[0] for end in ends] - apart).x + apart  # the nearest that are so far apart
+    heights = spaced([end[0] for end in ends], 0.075 * (high - low))
     for height, (_, name, colour) in zip(heights, ends, strict=True):
         looks: Any = {"va": "center", "color": legible(colour), "fontsize": 9}
         ax.annotate(name, (1.03, height), xycoords=("axes fraction", "data"), **looks)
