@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pybtex.database
 import pytest
 from bs4 import BeautifulSoup, Tag
 from sphinx_external_toc.parsing import parse_toc_yaml
@@ -71,6 +73,14 @@ def test_every_cited_key_is_in_the_bibliography() -> None:
     }
     assert {key for _, key in cited}, "nothing is cited"
     assert not {(path, key) for path, key in cited if key not in keys}
+
+
+def test_no_two_works_are_cited_by_one_name() -> None:
+    entries = pybtex.database.parse_file(BOOK / "references.bib").entries.values()
+    people = [entry.persons.get("author", []) for entry in entries]
+    names = [(*(str(person.last_names) for person in group[:2]), len(group) > 2) for group in people]
+    cited = [(*name, entry.fields.get("year")) for name, entry in zip(names, entries, strict=True) if name[0]]
+    assert [work for work, n in Counter(cited).items() if n > 1] == []
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.suffix == ".ipynb"], ids=lambda path: path.stem)
