@@ -121,3 +121,28 @@ def test_next_to_no_temperature_leaves_the_largest_probabilities_alone(temperatu
 def test_infinite_probabilities_and_none_at_all_are_refused(probs):
     with pytest.raises(InputError, match="pred_probs"):
         scaled(probs, 1)
+
+
+def test_temperatures_end_at_148_and_at_its_inverse():
+    # Labels that say nothing of the classes ask for no end of heat, those that are each likeliest for no end of cold.
+    probs = np.repeat([[0.6, 0.4], [0.4, 0.6]], 2, axis=0)
+    assert temperature(probs, [0, 1, 0, 1]) == pytest.approx(148.4, abs=0.1)
+    alike = np.array([[0.501, 0.499], [0.499, 0.501]])
+    assert temperature(alike, [0, 1]) == pytest.approx(1 / 148.4, rel=1e-3)
+
+
+@pytest.mark.parametrize(("probs", "first"), [([0.5, -0.25, np.nan], "-0.25"), ([np.inf, -0.25, 0.5], "inf")])
+def test_the_first_number_that_is_no_probability_is_named(probs, first):
+    with pytest.raises(InputError, match=f"pred_probs has the value {first};"):
+        scaled(probs, 1)
+
+
+def test_probabilities_of_any_shape_are_scaled_by_their_last_axis():
+    probs, _ = drawn(12, 4, seed=0)
+    expected = probs**0.5 / (probs**0.5).sum(axis=1, keepdims=True)
+    for shape in [(12, 4), (2, 6, 4), (3, 2, 2, 4)]:
+        np.testing.assert_allclose(scaled(probs.reshape(shape), 2), expected.reshape(shape))
+    np.testing.assert_allclose(scaled(probs[0], 2), expected[0])
+    np.testing.assert_allclose(
+        scaled(probs.reshape(3, 4, 4), 1e-300), (probs == probs.max(axis=1, keepdims=True)).reshape(3, 4, 4)
+    )

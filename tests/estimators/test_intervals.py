@@ -12,7 +12,17 @@ from strategies import few
 
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
-from labelnoise.estimators import Bounds, argmax_counts, combined, interval, likelihood_deviation, maximum_likelihood
+from labelnoise.estimators import (
+    Bounds,
+    _inputs,
+    _intervals,
+    argmax_counts,
+    bootstrap_deviation,
+    combined,
+    interval,
+    likelihood_deviation,
+    maximum_likelihood,
+)
 
 quick = few(15)
 Z = scipy.stats.norm.ppf(0.975)
@@ -252,3 +262,58 @@ def test_what_can_not_be_used_is_refused(call, message):
     probs, labels = known(np.eye(3), 10, 0)
     with pytest.raises(InputError, match=re.escape(message)):
         call(probs, labels)
+
+
+def test_unless_told_otherwise_it_is_95_percent_by_100_resamples_as_seed_0_draws_them():
+    probs, labels = known(transitions.symmetric(3, 0.3), 50, seed=0)
+    usual, asked = interval(argmax_counts, probs, labels), {"level": 0.95, "resamples": 100, "seed": 0}
+    for name, value in asked.items():
+        np.testing.assert_array_equal(interval(argmax_counts, probs, labels, **{name: value}).low, usual.low)
+    for name, other in {"level": 0.9, "resamples": 99, "seed": 1}.items():
+        assert (interval(argmax_counts, probs, labels, **{name: other}).low != usual.low).any()
+    deviation = bootstrap_deviation(argmax_counts, probs, labels)
+    np.testing.assert_allclose((usual.high - usual.low)[usual.low > 0], 2 * Z * deviation[usual.low > 0])
+    estimate = argmax_counts(probs, labels)[None]
+    np.testing.assert_array_equal(combined(estimate, deviation).low, usual.low)
+
+
+def test_the_deviation_of_many_classes_is_that_of_matrices_in_full(monkeypatch):
+    probs, labels = known(transitions.pair_flip(5, 0.3), 20, seed=0)
+    full = bootstrap_deviation(argmax_counts, probs, labels, resamples=5)
+    monkeypatch.setattr(_intervals, "MANY", 4)
+    np.testing.assert_array_equal(bootstrap_deviation(argmax_counts, probs, labels, resamples=5), full)
+
+
+def test_many_classes_take_the_memory_of_the_flips_that_occur(monkeypatch):
+    monkeypatch.setattr(_inputs, "BLOCK_BYTES", 2**14)
+    n, resamples = 200, 20
+    probs, labels = np.eye(n), np.roll(np.arange(n), 1)
+    peaks = []
+    for many in (n, n - 1):
+        monkeypatch.setattr(_intervals, "MANY", many)
+        tracemalloc.start()
+        bootstrap_deviation(argmax_counts, probs, labels, resamples=resamples)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < resamples * 8 * n**2 / 2 < peaks[0]
+
+
+@pytest.mark.parametrize("of", [interval, bootstrap_deviation])
+def test_what_estimates_is_a_function(of):
+    with pytest.raises(InputError, match=re.escape("estimate must be a function such as labelnoise.anchor, not 'any'")):
+        of("any", *known(np.eye(3), 10, 0))
+
+
+def test_a_label_that_the_matrix_rules_out_is_named_with_its_sample_and_its_probability():
+    probs, labels = np.array([[0.5, 0.5], [1, 0], [0.5, 0.5], [0, 1]]), np.array([1, 1, 0, 1])
+    with pytest.raises(InputError, match="gives sample 1 its noisy label 1 with probability 0;"):
+        likelihood_deviation(probs, labels, np.eye(2))
+
+
+def test_an_entry_away_from_0_has_the_deviation_of_its_curvature_where_the_maximum_is_not_quite_reached():
+    # Of known clean classes it is that of a multinomial; a T that is off by a hundredth has slopes, but holds nothing.
+    probs, labels = np.eye(2)[np.repeat([0, 1], 100)], np.repeat([0, 1, 1, 0], [80, 20, 70, 30])
+    for off in (0, 0.005, -0.005):
+        matrix = np.array([[0.8 - off, 0.2 + off], [0.3 + off, 0.7 - off]])
+        expected = np.sqrt(matrix * (1 - matrix) / 100)
+        np.testing.assert_allclose(likelihood_deviation(probs, labels, matrix), expected, rtol=0.05)

@@ -10,7 +10,7 @@ from strategies import few
 
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
-from labelnoise.estimators import selective_costs, selective_threshold
+from labelnoise.estimators import _selection, selective_costs, selective_threshold
 from labelnoise.estimators._selection import _learn, _whitened
 
 quick = few(25)
@@ -186,3 +186,71 @@ def test_a_feature_that_is_the_same_in_all_samples_to_learn_from_says_nothing_of
     features = np.array([[0.0, 1e300], [1.0, -1e300], [3.0, 0.0], [5.0, 0.0]])
     alone = _whitened(features[:, :1], np.array([2, 3]))
     np.testing.assert_array_equal(_whitened(features, np.array([2, 3])), alone)
+
+
+def test_of_equally_pure_sets_the_largest_is_taken_beyond_the_values_that_are_looked_at_first(monkeypatch):
+    # The labels from the largest probability of class 0 downwards: a half bears it among the first two, and among the
+    # first four. At first only the three that must be there are looked at.
+    labels = np.array([1, 0, 2, 0, 1, 1, 2, 2])
+    first = np.linspace(0.9, 0.1, 8)
+    probs = np.stack([first, 0.7 * (1 - first), 0.3 * (1 - first)], axis=1)
+
+    def no_further(opened, rank):
+        for column in opened.probs.T:
+            rows = np.argsort(-column)[:rank]
+            yield column[rows], rows
+
+    monkeypatch.setattr(_selection, "largest", no_further)
+    np.testing.assert_array_equal(selective_threshold(probs, labels)[0], [1 / 2, 1 / 4, 1 / 4])
+
+
+@pytest.mark.parametrize(
+    ("spacing", "costs"),
+    [(0.5, [0.5]), (0.3, [0.3, 0.6, 0.9]), (0.25, [0.25, 0.5, 0.75]), (0.1, np.arange(1, 10) / 10),
+     (None, np.arange(1, 20) / 20)],
+)  # fmt: skip
+def test_the_costs_are_the_multiples_of_their_spacing_below_1_and_by_default_those_of_a_twentieth(
+    spacing, costs, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(_selection, "_learn", lambda x, y, costs: (seen.append(costs), _learn(x, y, costs))[1])
+    selective_costs(np.eye(4), [0, 1, 0, 1], **({} if spacing is None else {"spacing": spacing}))
+    for found in seen:
+        np.testing.assert_allclose(found, costs, rtol=1e-6)
+
+
+def test_unless_told_otherwise_a_hundredth_is_accepted_of_halves_as_seed_0_draws_them():
+    features, labels, _ = gaussian(transitions.symmetric(3, 0.4), 900, 0, distance=1)
+    usual = selective_costs(features, labels)
+    np.testing.assert_array_equal(selective_costs(features, labels, coverage=0.01, seed=0), usual)
+    probs = np.exp(features) / np.exp(features).sum(axis=1, keepdims=True)
+    np.testing.assert_array_equal(selective_threshold(probs, labels, coverage=0.01), selective_threshold(probs, labels))
+    for other in ({"coverage": 0.3}, {"seed": 1}):
+        assert (selective_costs(features, labels, **other) != usual).any()
+    assert (selective_threshold(probs, labels, coverage=0.3) != selective_threshold(probs, labels)).any()
+
+
+def test_learning_is_as_fast_as_nesterovs_method_promises_along_a_direction_of_little_curvature():
+    # For a curvature of at most L the k-th step is within 2 L |w|**2 / (k + 1)**2 of the minimum at w (Nesterov 1983,
+    # Soviet Mathematics Doklady 27, 372-376). Plain descent leaves more along a curvature of L / (4 k).
+    n, cost = 2000, np.array([0.5], dtype=np.float32)
+    generator = np.random.default_rng(0)
+    weak = generator.choice([-1, 1], n) * 0.05
+    features = np.stack([np.ones(n), weak], axis=1).astype(np.float32)
+    labelled = generator.random(n) < 1 / (1 + np.exp(-0.7 - 20 * weak))
+
+    def surrogate(weights):
+        scores = features.astype(np.float64) @ weights
+        return np.mean(~labelled * np.logaddexp(0, scores) + cost[0] * np.logaddexp(0, -scores))
+
+    best = scipy.optimize.minimize(surrogate, np.zeros(2), options={"gtol": 1e-10})
+    curvature = (1 + cost[0]) / 4  # times the largest mean square of a direction, which is 1
+    found = surrogate(_learn(features, labelled, cost)[:, 0].astype(np.float64))
+    assert found - best.fun <= 2 * curvature * (best.x**2).sum() / (_selection.LEARNING_STEPS + 1) ** 2
+
+
+def test_more_costs_than_there_is_memory_for_are_refused_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 1000)  # pages of as many bytes
+    with pytest.raises(InputError, match=re.escape("Costs with spacing = 0.001 would take")):
+        selective_costs(np.ones((126, 1)), np.arange(126) % 2, spacing=0.001)
+    selective_costs(np.ones((124, 1)), np.arange(124) % 2, spacing=0.001)

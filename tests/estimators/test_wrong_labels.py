@@ -119,3 +119,13 @@ def test_corrupted_labels_come_first_where_the_model_is_sure():
     wrong = noisy != clean
     assert judged.times[wrong].min() > judged.times[~wrong].max()
     assert judged.p_wrong[wrong].min() > 0.5 > judged.p_wrong[~wrong].max()
+
+
+def test_a_row_of_the_matrix_counts_as_often_as_its_label_and_one_sample_of_any_class_beside():
+    matrix, labels = np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 0, 0, 1])
+    judged = wrong_labels(np.array([[0.5, 0.5], [0.6, 0.4], [0.9, 0.1], [0.5, 0.5]]), labels, matrix, steps=0)
+    # Three samples and half a one of either class, of four: 0.725 and 0.275; one and the half, of two: 0.45 and 0.55.
+    expected = [0.45 / 1.175, 0.4 * 0.45 / (0.6 * 0.725 + 0.4 * 0.45), 0.045 / (0.9 * 0.725 + 0.045), 0.275 / 0.825]
+    np.testing.assert_allclose(judged.p_wrong, expected)
+    np.testing.assert_allclose(judged.times, [1, 2 / 3, 1 / 9, 1])
+    np.testing.assert_array_equal(judged.suggestions, [0, 0, 0, 1])
