@@ -146,3 +146,18 @@ def test_probabilities_of_any_shape_are_scaled_by_their_last_axis():
     np.testing.assert_allclose(
         scaled(probs.reshape(3, 4, 4), 1e-300), (probs == probs.max(axis=1, keepdims=True)).reshape(3, 4, 4)
     )
+
+
+def test_a_0_counts_as_the_least_of_single_precision():
+    least = np.finfo(np.float32).tiny
+    np.testing.assert_allclose(scaled([1.0, 0.0], 1), [1, least])
+    np.testing.assert_allclose(scaled([1.0, 0.0], 2), [1, least**0.5])
+
+
+def test_next_to_no_temperature_tells_the_largest_probability_from_one_that_is_a_rounding_smaller():
+    # Of some of these the logarithms, which differ, are the same once they are divided by next to nothing.
+    smaller = np.linspace(0.1, 0.45, 400)
+    probs = np.stack([smaller, np.nextafter(smaller, 1)], axis=1)
+    told = np.log(probs[:, 0]) != np.log(probs[:, 1])
+    assert told.sum() > 20
+    np.testing.assert_array_equal(scaled(probs[told], 1e-200), np.tile([0, 1], (told.sum(), 1)))

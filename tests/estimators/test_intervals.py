@@ -252,6 +252,8 @@ def test_a_large_input_needs_little_memory_beside_itself():
         (lambda p, y: interval(argmax_counts, p, y, level=95), "level must lie in (0, 1), not 95."),
         (lambda p, y: interval(argmax_counts, p, y[1:]), "There are 30 rows of pred_probs but 29 noisy_labels."),
         (lambda p, y: combined(np.eye(3), np.eye(3)), "shape (n_fits, n_classes, n_classes), not (3, 3)."),
+        (lambda p, y: combined(np.ones((1, 3, 2)), np.eye(3)), "shape (n_fits, n_classes, n_classes), not (1, 3, 2)."),
+        (lambda p, y: combined(np.ones((0, 3, 3)), np.eye(3)), "shape (n_fits, n_classes, n_classes), not (0, 3, 3)."),
         (lambda p, y: combined([np.eye(3)], [0.1]), "The deviation must have the shape (3, 3) of one matrix, not (1,)"),
         (lambda p, y: combined([np.eye(3)], -np.eye(3)), "Each deviation must be 0 or more, not -1.0."),
         (lambda p, y: combined([np.eye(3)], np.eye(3)).covers(np.eye(2)), "The transition matrix has 2 classes"),

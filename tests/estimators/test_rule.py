@@ -105,6 +105,8 @@ def test_a_gain_needs_two_labels_for_its_interval(n):
 
 def test_a_share_of_all_samples_may_differ_and_one_sample_has_a_resolution():
     assert rule.gain_resolution(1, np.eye(2), 1) == 1.96
+    with pytest.raises(InputError, match="n_samples must be a whole number from 1 up, not 0"):
+        rule.gain_resolution(0, np.eye(2))
     with pytest.raises(InputError, match="disagreement must lie in"):
         rule.gain_resolution(1, np.eye(2), np.nextafter(1, 2))
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,3 +130,19 @@ def test_a_row_of_the_matrix_counts_as_often_as_its_label_and_one_sample_of_any_
     np.testing.assert_allclose(judged.p_wrong, expected)
     np.testing.assert_allclose(judged.times, [1, 2 / 3, 1 / 9, 1])
     np.testing.assert_array_equal(judged.suggestions, [0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("sums", [0.9991, 1.0009])
+def test_of_rows_that_sum_to_1_by_rounding_alone_clean_probabilities_sum_to_1(sums):
+    matrix = symmetric(3, 0.3)
+    for steps in (1, 3):
+        found = unmixed(sums * np.array([[0.2, 0.3, 0.5]]), matrix, steps)
+        assert found.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n_classes", "sparse"), [(21, True), (20, False), (19, False)])
+def test_a_product_is_sparse_where_less_than_a_tenth_of_the_matrix_is_not_0(n_classes, sparse, monkeypatch):
+    made = []
+    monkeypatch.setattr(scipy.sparse, "csr_array", lambda matrix: (made.append(matrix), matrix)[1])
+    unmixed(np.full((1, n_classes), 1 / n_classes), pair_flip(n_classes, 0.3))  # two entries in each row
+    assert bool(made) == sparse
