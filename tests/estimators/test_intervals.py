@@ -1,4 +1,5 @@
 import re
+import statistics
 import tracemalloc
 
 import numpy as np
@@ -319,3 +320,35 @@ def test_an_entry_away_from_0_has_the_deviation_of_its_curvature_where_the_maxim
         matrix = np.array([[0.8 - off, 0.2 + off], [0.3 + off, 0.7 - off]])
         expected = np.sqrt(matrix * (1 - matrix) / 100)
         np.testing.assert_allclose(likelihood_deviation(probs, labels, matrix), expected, rtol=0.05)
+
+
+@pytest.mark.parametrize("resamples", [2, 3, 10])
+def test_the_deviation_of_resamples_is_that_of_a_sample_by_hand(resamples):
+    seen = []
+
+    def watched(probs, labels):
+        seen.append(argmax_counts(probs, labels))
+        return seen[-1]
+
+    deviation = bootstrap_deviation(watched, *known(transitions.symmetric(3, 0.3), 50, seed=0), resamples=resamples)
+    assert len(seen) == resamples
+    for i, j in np.ndindex(3, 3):
+        assert deviation[i, j] == pytest.approx(statistics.stdev(each[i, j] for each in seen))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noisy_labels": np.repeat([0, 1, 3], 10)}, "noisy_labels has 3 in row 20; with 3 classes"),
+        ({"noisy_labels": np.repeat([0, 1, 2], 9)}, "There are 30 rows of pred_probs but 27 noisy_labels."),
+        ({"pred_probs": np.empty((0, 30, 3))}, "n_samples, n_classes), not (0, 30, 3)."),
+        ({"pred_probs": np.empty((30, 0))}, "n_samples, n_classes), not (30, 0)."),
+        ({"pred_probs": np.ones((1, 1, 30, 3))}, "n_samples, n_classes), not (1, 1, 30, 3)."),
+        ({"resamples": 1}, "resamples must be a whole number from 2 up, not 1."),
+        ({"seed": -1}, "seed must be a whole number from 0 up, not -1."),
+    ],
+)
+def test_resampling_checks_what_it_takes_whatever_estimates(change, message):
+    probs, labels = known(np.eye(3), 10, 0)
+    with pytest.raises(InputError, match=re.escape(message)):
+        bootstrap_deviation(lambda p, y: np.eye(3), **{"pred_probs": probs, "noisy_labels": labels, **change})
