@@ -212,6 +212,8 @@ def test_what_can_not_be_used_is_refused():
         hoc(np.eye(2), [0, 1])
     with pytest.raises(InputError, match=re.escape("queries must be a whole number from 1 up, not 0.")):
         hoc(np.eye(3), [0, 1, 1], queries=0)
+    with pytest.raises(InputError, match=re.escape("seed must be a whole number from 0 up, not -1.")):
+        hoc(np.eye(3), [0, 1, 1], seed=-1)
     with pytest.raises(InputError, match=re.escape("Class 1 has no noisy label; number the classes")):
         hoc(np.eye(3), [0, 2, 2])
 

@@ -11,7 +11,7 @@ from strategies import few
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
 from labelnoise.estimators import _selection, selective_costs, selective_threshold
-from labelnoise.estimators._selection import _learn, _whitened
+from labelnoise.estimators._selection import _learn, _purest, _whitened
 
 quick = few(25)
 
@@ -94,9 +94,10 @@ def test_classes_apart_find_the_matrix_as_closely_as_the_accepted_samples_allow(
     assert np.abs(selective_costs(features, labels) - matrix).max() <= bound
 
 
-def test_in_any_unit_the_features_give_the_same():
+@pytest.mark.parametrize(("unit", "zero"), [(1e3, [5, -100, 0]), (1e30, [0, 0, 0])])
+def test_in_any_unit_the_features_give_the_same(unit, zero):
     features, labels, _ = gaussian(transitions.symmetric(3, 0.3), 600, 0, distance=4)
-    other_unit = features * [1e-3, 1, 1e3] + [5, -100, 0]
+    other_unit = features * [1 / unit, 1, unit] + zero
     np.testing.assert_allclose(selective_costs(other_unit, labels), selective_costs(features, labels), atol=0.02)
 
 
@@ -165,6 +166,15 @@ def test_costs_are_spaced_within_one(spacing):
         selective_costs(np.eye(2), [0, 1], spacing=spacing)
 
 
+def test_the_ends_of_what_a_spacing_and_a_seed_may_be_are_among_it():
+    for spacing, beyond in ((1e-4, 0), (0.5, 1)):
+        transitions.validate(selective_costs(np.eye(4), [0, 1, 0, 1], spacing=spacing, seed=0))
+        with pytest.raises(InputError, match="spacing must lie in"):
+            selective_costs(np.eye(4), [0, 1, 0, 1], spacing=np.nextafter(spacing, beyond))
+    with pytest.raises(InputError, match="seed must be a whole number from 0 up, not -1"):
+        selective_costs(np.eye(4), [0, 1, 0, 1], seed=-1)
+
+
 # What the authors' own code in Python (github.com/MachineLearningBCAM/label-noise-T-estimation) gives for these samples
 # with its defaults: the labels of those that its algorithm 1 accepts by these scores, and that its algorithm 2 accepts
 # by scikit-learn's logistic regression, which is regularised.
@@ -191,8 +201,8 @@ def test_a_feature_that_is_the_same_in_all_samples_to_learn_from_says_nothing_of
 def test_of_equally_pure_sets_the_largest_is_taken_beyond_the_values_that_are_looked_at_first(monkeypatch):
     # The labels from the largest probability of class 0 downwards: a half bears it among the first two, and among the
     # first four. At first only the three that must be there are looked at.
-    labels = np.array([1, 0, 2, 0, 1, 1, 2, 2])
-    first = np.linspace(0.9, 0.1, 8)
+    labels = np.array([1, 0, 2, 0, 1, 2])
+    first = np.linspace(0.9, 0.1, 6)
     probs = np.stack([first, 0.7 * (1 - first), 0.3 * (1 - first)], axis=1)
 
     def no_further(opened, rank):
@@ -254,3 +264,17 @@ def test_more_costs_than_there_is_memory_for_are_refused_before_it_is_taken(monk
     with pytest.raises(InputError, match=re.escape("Costs with spacing = 0.001 would take")):
         selective_costs(np.ones((126, 1)), np.arange(126) % 2, spacing=0.001)
     selective_costs(np.ones((124, 1)), np.arange(124) % 2, spacing=0.001)
+
+
+@pytest.mark.parametrize("largest", [2000, 5600])
+def test_where_the_network_is_right_most_samples_are_not_sorted(largest, monkeypatch):
+    # No class is purer among more than its samples; half as many again are looked at, and what may be among them.
+    clean = np.repeat(np.arange(10), [largest, *[(20_000 - largest) // 9] * 9])
+    probs = 0.9 * np.eye(10)[clean] + 0.1 * np.random.default_rng(0).dirichlet(np.ones(10), len(clean))
+    sorted_at_once = []
+    monkeypatch.setattr(
+        _selection, "_purest", lambda scores, *rest: (sorted_at_once.append(len(scores)), _purest(scores, *rest))[1]
+    )
+    selective_threshold(probs, clean)
+    assert len(sorted_at_once) == 10
+    assert max(sorted_at_once) < 2.5 * largest
