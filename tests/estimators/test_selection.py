@@ -278,3 +278,29 @@ def test_where_the_network_is_right_most_samples_are_not_sorted(largest, monkeyp
     selective_threshold(probs, clean)
     assert len(sorted_at_once) == 10
     assert max(sorted_at_once) < 2.5 * largest
+
+
+@pytest.mark.parametrize(
+    ("coverage", "accepted", "expected"),
+    [
+        (0.5, (5, 10), [4 / 5, 1 / 5]),  # just enough, and purer than all
+        (0.6, (5, 10), [5 / 10, 5 / 10]),  # too few
+        (0.6, (5, 4), [1, 0]),  # too few of either: the row of the identity
+        (0.1, (1, 4), [1, 0]),  # one is enough
+        (0.1, (4, 5), [4 / 5, 1 / 5]),
+        (0.1, (10, 2), [2 / 2, 0]),
+    ],
+)
+def test_of_classifiers_that_accept_enough_the_one_whose_samples_bear_the_label_most_often_counts(
+    coverage, accepted, expected, monkeypatch
+):
+    # Classifiers by hand: each of two costs accepts so many of the ten samples that are counted, by one feature.
+    count = np.random.default_rng(0).permutation(20)[10:]
+    features, labels = np.full((20, 1), -1.0), np.arange(20) % 2
+    features[count, 0] = np.arange(10, 0, -1)
+    labels[count] = [0, 0, 1, 0, 0, 1, 1, 1, 1, 0]
+    weights = np.array([[1.0, 1.0], [number - 10.5 for number in accepted]])
+    monkeypatch.setattr(_selection, "_whitened", lambda features, learn: np.hstack([features, np.ones((20, 1))]))
+    monkeypatch.setattr(_selection, "_learn", lambda features, labelled, costs: weights)
+    found = selective_costs(features, labels, coverage=coverage, spacing=1 / 3, seed=0)
+    np.testing.assert_allclose(found[0], expected)

@@ -288,6 +288,7 @@ def test_early_learning_keeps_the_type_of_its_means():
         (lambda: SymmetricCrossEntropy(log_of_zero=0), "log_of_zero must be a number below 0 and finite, not 0"),
         (lambda: EarlyLearning(8, 3, weight="3"), "weight must be a number above 0 and finite, not '3'"),
         (lambda: EarlyLearning(8, 3, memory=2), "memory must be a number above 0 up to 1, not 2"),
+        (lambda: EarlyLearning(0, 3), "n_samples must be a whole number from 1 up, not 0"),
         (lambda: Mixup(0.0), "alpha must be a number from 1e-6 to 1e6, not 0.0"),
         (lambda: CoTeaching(forget=0.0), "forget must be a number above 0 up to 1, not 0.0"),
         (lambda: CoTeaching(ramp=None), "ramp must be a number above 0 up to 1, not None"),
@@ -367,3 +368,12 @@ def test_where_all_labels_were_to_be_left_out_the_likeliest_is_learned_from():
     (gradient,) = torch.autograd.grad(value, logits)
     assert gradient[0].any(dim=1).tolist() == [False, False, False, True]
     assert gradient[1].any(dim=1).tolist() == [False, True, False, False]
+    torch.testing.assert_close(
+        value, CrossEntropy()(more[0, 3:], labels[3:]) + CrossEntropy()(more[1, 1:2], labels[1:2])
+    )
+
+
+def test_the_loss_of_two_networks_is_the_sum_of_their_means():
+    logits, labels = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 3
+    value = CoTeaching(forget=0.5).on_batch(lambda _: logits, batch(logits[0], labels))
+    torch.testing.assert_close(value, CrossEntropy()(logits[0], labels) + CrossEntropy()(logits[1], labels))
