@@ -59,7 +59,7 @@ def test_a_shift_moves_an_interval(sample, shift):
 
 def test_one_value_has_no_interval():
     found = interval([3.0])
-    assert found.mean == 3
+    assert (found.mean, found.n) == (3, 1)
     assert np.isnan([found.low, found.high, found.deviation]).all()
 
 

@@ -69,6 +69,7 @@ def test_a_rate_outside_0_and_1_is_refused(rate):
     [
         ([[0.5, 0.5], [0.6, 0.3]], "Row 1 of the transition matrix sums to 0.9, not 1; rows are clean classes"),
         ([[0.9, 0.3], [0.1, 0.7]], "Row 0 of the transition matrix sums to 1.2, not 1; its columns do, so pass its t"),
+        ([[0.9, 0.3], [0.1 + 1e-8, 0.7]], "its columns do, so pass its transpose"),
         ([[1.0, 0.0], [-0.5, 1.5]], "Row 1 of the transition matrix is [-0.5, 1.5]; its entries must lie in [0, 1]."),
         ([[float("nan"), 1.0], [0.0, 1.0]], "Row 0 of the transition matrix is [nan, 1.0]"),
         ([[0.0, 1.0], [float("inf"), 0.0]], "Row 1 of the transition matrix is [inf, 0.0]"),

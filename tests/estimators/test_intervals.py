@@ -314,12 +314,14 @@ def test_a_label_that_the_matrix_rules_out_is_named_with_its_sample_and_its_prob
 
 
 def test_an_entry_away_from_0_has_the_deviation_of_its_curvature_where_the_maximum_is_not_quite_reached():
-    # Of known clean classes it is that of a multinomial; a T that is off by a hundredth has slopes, but holds nothing.
+    # A T that is off by two hundredths has slopes, but no entry is held by them.
     probs, labels = np.eye(2)[np.repeat([0, 1], 100)], np.repeat([0, 1, 1, 0], [80, 20, 70, 30])
-    for off in (0, 0.005, -0.005):
+    # The curvature of a sum of counts times logarithms is the sum of counts over squares, as one entry ties the other.
+    for off in (0, 0.02, -0.02):
         matrix = np.array([[0.8 - off, 0.2 + off], [0.3 + off, 0.7 - off]])
-        expected = np.sqrt(matrix * (1 - matrix) / 100)
-        np.testing.assert_allclose(likelihood_deviation(probs, labels, matrix), expected, rtol=0.05)
+        curvature = (np.array([[80, 20], [30, 70]]) / matrix**2).sum(axis=1, keepdims=True)
+        expected = np.tile(curvature**-0.5, (1, 2))
+        np.testing.assert_allclose(likelihood_deviation(probs, labels, matrix), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("resamples", [2, 3, 10])
@@ -352,3 +354,9 @@ def test_resampling_checks_what_it_takes_whatever_estimates(change, message):
     probs, labels = known(np.eye(3), 10, 0)
     with pytest.raises(InputError, match=re.escape(message)):
         bootstrap_deviation(lambda p, y: np.eye(3), **{"pred_probs": probs, "noisy_labels": labels, **change})
+
+
+def test_of_no_flip_among_the_samples_of_a_class_their_number_is_the_scale():
+    labels = np.repeat([0, 1], [100, 50])
+    deviation = likelihood_deviation(np.eye(2)[labels], labels, np.eye(2))
+    assert (deviation[0, 1], deviation[1, 0]) == pytest.approx((1 / 100, 1 / 50), rel=0.02)
