@@ -17,6 +17,7 @@ from labelnoise.noise import (
     check_labels,
     corrupt,
     count_transitions,
+    derive_seed,
     draw,
     instance_probs,
     mean_transition_matrix,
@@ -499,3 +500,31 @@ def test_pixels_whose_differences_float64_can_not_square_are_refused_with_what_t
     with pytest.raises(InputError, match=r"too much alike, all near 2\.45e-199; multiply them"):
         instance_probs(images, labels, 3, 0.2, np.random.default_rng(0))
     instance_probs(1e200 * images, labels, 3, 0.2, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("off", "taken"), [(9e-7, True), (-9e-7, True), (1.1e-6, False), (-1.1e-6, False)])
+def test_a_row_of_probabilities_may_be_off_by_a_millionth(off, taken):
+    probs = [[0.5, 0.5], [0.5, 0.5 + off]]
+    if taken:
+        draw(probs, np.random.default_rng(0))
+        mean_transition_matrix(probs, [0, 1])
+    else:
+        with pytest.raises(InputError, match="Row 1 of probs is"):
+            draw(probs, np.random.default_rng(0))
+
+
+def test_seeds_are_spread_over_all_numbers_below_2_to_the_63():
+    found = np.array([derive_seed("flips", number) for number in range(2000)], dtype=np.float64) / 2.0**63
+    assert scipy.stats.kstest(found, "uniform").pvalue > 1e-4  # one in 10,000 fails
+    assert derive_seed(1) != derive_seed(1.0) != derive_seed("1") != derive_seed(None)
+    with pytest.raises(InputError, match=r"not from np\.int64\(1\); convert it"):
+        derive_seed(np.int64(1))
+
+
+@pytest.mark.parametrize("shape", [(1000, 2), (2, 1000)])
+def test_noise_of_images_that_there_is_no_memory_for_is_refused_before_it_is_taken(shape, monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 1000)  # pages of as many bytes
+    images, clean = np.arange(2000.0).reshape(shape), np.zeros(shape[0], dtype=int)
+    assert instance_probs(images, clean, 100, 0.3, np.random.default_rng(0)).shape == (shape[0], 100)
+    with pytest.raises(InputError, match=r"P\(noisy \| image, clean\) for n_classes = 200 would take"):
+        instance_probs(images, clean, 200, 0.3, np.random.default_rng(0))

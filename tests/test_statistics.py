@@ -59,7 +59,7 @@ def test_a_shift_moves_an_interval(sample, shift):
 
 def test_one_value_has_no_interval():
     found = interval([3.0])
-    assert found.mean == 3
+    assert (found.mean, found.n) == (3, 1)
     assert np.isnan([found.low, found.high, found.deviation]).all()
 
 
@@ -265,3 +265,39 @@ def test_a_median_of_nothing_is_refused(values):
 def test_a_level_is_the_share_of_something_and_neither_none_nor_all(level):
     with pytest.raises(InputError, match=rf"^level must lie in \(0, 1\), not {level}[.]$"):
         interval([0.1, 0.2], level)
+
+
+def test_values_and_counts_go_up_to_1e100():
+    least_too_large = float(np.nextafter(1e100, np.inf))
+    assert interval([1e100, -1e100]).mean == 0
+    assert np.isfinite(overdispersion([[1e100, 1.0], [1.0, 1e100]])).all()
+    for refused in (lambda: interval([0, least_too_large]), lambda: interval([0, -least_too_large]),
+                    lambda: overdispersion([[least_too_large, 1.0], [1.0, 1.0]])):  # fmt: skip
+        with pytest.raises(InputError):
+            refused()
+
+
+def test_p_values_of_0_and_1_are_some():
+    np.testing.assert_array_equal(holm([0, 1]), [0, 1])
+
+
+def test_a_row_of_which_no_label_can_flip_leaves_no_degree_of_freedom():
+    matrix = [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]]
+    clean, noisy = [0] * 10 + [1, 1, 2], [0] * 7 + [1] * 3 + [1, 1, 2]
+    assert goodness_of_fit(clean, noisy, matrix) == pytest.approx(scipy.stats.chisquare([7, 3]).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "message"),
+    [
+        ([0.5, 0.5], [0, 1], r"values must be finite numbers of shape \(n_samples, n_classes\)"),
+        ([["a", "b"], ["c", "d"]], [0, 1], r"values must be finite numbers of shape"),
+        ([[0.5, np.nan], [0.5, 0.5]], [0, 1], r"values must be finite numbers of shape"),
+        ([[0.5, 0.5], [0.5, 0.5]], [0, 2], r"clean_labels has 2 in row 1; with 2 classes"),
+        ([[0.5, 0.5], [0.5, 0.5]], [0, 0], r"a class for each of 2 values, and each class once or more"),
+        ([[0.5, 0.5], [0.5, 0.5]], [0, 1, 1], r"a class for each of 2 values, and each class once or more"),
+    ],
+)
+def test_quantiles_need_a_number_for_each_image_and_class_and_an_image_of_each(values, labels, message):
+    with pytest.raises(InputError, match=message):
+        class_quantiles(values, labels)

@@ -69,6 +69,7 @@ def test_a_rate_outside_0_and_1_is_refused(rate):
     [
         ([[0.5, 0.5], [0.6, 0.3]], "Row 1 of the transition matrix sums to 0.9, not 1; rows are clean classes"),
         ([[0.9, 0.3], [0.1, 0.7]], "Row 0 of the transition matrix sums to 1.2, not 1; its columns do, so pass its t"),
+        ([[0.9, 0.3], [0.1 + 1e-8, 0.7]], "its columns do, so pass its transpose"),
         ([[1.0, 0.0], [-0.5, 1.5]], "Row 1 of the transition matrix is [-0.5, 1.5]; its entries must lie in [0, 1]."),
         ([[float("nan"), 1.0], [0.0, 1.0]], "Row 0 of the transition matrix is [nan, 1.0]"),
         ([[0.0, 1.0], [float("inf"), 0.0]], "Row 1 of the transition matrix is [inf, 0.0]"),
@@ -240,3 +241,40 @@ def test_a_learned_matrix_is_taken_as_it_is():
     learned = torch.tensor([[0.75, 0.25], [0.5, 0.5]], requires_grad=True)
     np.testing.assert_array_equal(transitions.validate(learned), learned.detach().numpy())
     assert transitions.l1_error(learned, learned) == transitions.frobenius_error(learned, learned) == 0
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        ([[1.5, 0.0], [0.0, 1.0]], "Row 0 of the transition matrix is [1.5, 0.0]; its entries must lie in [0, 1]."),
+        ([[1 + 2e-6, 0.0], [0.0, 1.0]], "its entries must lie in [0, 1]."),
+        ([[0.0, 1 + 2e-6], [0.0, 1.0]], "its entries must lie in [0, 1]."),
+        ([[0.5, 0.5, 0.0], [0.5, 0.4, 0.0], [0.5, 0.3, 0.0]], "Row 1 of the transition matrix sums to 0.9, not 1;"),
+        ([[0.5, 0.5 + 1.1e-6], [0.5, 0.5]], "Row 0 of the transition matrix sums to 1.0000011, not 1;"),
+        ([[0.5, 0.5], [0.5, 0.5 - 1.1e-6]], "Row 1 of the transition matrix sums to 0.9999989, not 1;"),
+    ],
+)
+def test_the_first_row_that_is_off_by_more_than_a_millionth_is_named(matrix, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        transitions.validate(matrix)
+
+
+def test_a_row_may_be_off_by_a_millionth():
+    for row in ([0.5, 0.5 + 9e-7], [0.5, 0.5 - 9e-7], [1 + 9e-7, 0]):
+        np.testing.assert_array_equal(transitions.validate([row, [0, 1]]), [row, [0, 1]])
+
+
+@pytest.mark.parametrize("error", [transitions.l1_error, transitions.frobenius_error])
+def test_errors_are_taken_of_what_has_squares(error):
+    for scale in (1e-100, 1e100):
+        assert error(scale * np.eye(2), scale * np.eye(2)) == 0
+        assert error(scale * np.eye(2), scale * np.diag([1, 0])) == pytest.approx(1)
+    for scale in (np.nextafter(1e-100, 0), np.nextafter(1e100, np.inf)):
+        for pair in ((scale * np.eye(2), np.eye(2)), (np.eye(2), scale * np.eye(2))):
+            with pytest.raises(InputError, match="must have finite entries up to 1e100 that are not all 0"):
+                error(*pair)
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-300, 1.0, 1e300])
+def test_priors_may_be_numbers_of_any_scale(scale):
+    assert transitions.noise_rate([[0.9, 0.1], [0.5, 0.5]], [3 * scale, scale]) == pytest.approx(0.2)

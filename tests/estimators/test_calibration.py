@@ -121,3 +121,43 @@ def test_next_to_no_temperature_leaves_the_largest_probabilities_alone(temperatu
 def test_infinite_probabilities_and_none_at_all_are_refused(probs):
     with pytest.raises(InputError, match="pred_probs"):
         scaled(probs, 1)
+
+
+def test_temperatures_end_at_148_and_at_its_inverse():
+    # Labels that say nothing of the classes ask for no end of heat, those that are each likeliest for no end of cold.
+    probs = np.repeat([[0.6, 0.4], [0.4, 0.6]], 2, axis=0)
+    assert temperature(probs, [0, 1, 0, 1]) == pytest.approx(148.4, abs=0.1)
+    alike = np.array([[0.501, 0.499], [0.499, 0.501]])
+    assert temperature(alike, [0, 1]) == pytest.approx(1 / 148.4, rel=1e-3)
+
+
+@pytest.mark.parametrize(("probs", "first"), [([0.5, -0.25, np.nan], "-0.25"), ([np.inf, -0.25, 0.5], "inf")])
+def test_the_first_number_that_is_no_probability_is_named(probs, first):
+    with pytest.raises(InputError, match=f"pred_probs has the value {first};"):
+        scaled(probs, 1)
+
+
+def test_probabilities_of_any_shape_are_scaled_by_their_last_axis():
+    probs, _ = drawn(12, 4, seed=0)
+    expected = probs**0.5 / (probs**0.5).sum(axis=1, keepdims=True)
+    for shape in [(12, 4), (2, 6, 4), (3, 2, 2, 4)]:
+        np.testing.assert_allclose(scaled(probs.reshape(shape), 2), expected.reshape(shape))
+    np.testing.assert_allclose(scaled(probs[0], 2), expected[0])
+    np.testing.assert_allclose(
+        scaled(probs.reshape(3, 4, 4), 1e-300), (probs == probs.max(axis=1, keepdims=True)).reshape(3, 4, 4)
+    )
+
+
+def test_a_0_counts_as_the_least_of_single_precision():
+    least = np.finfo(np.float32).tiny
+    np.testing.assert_allclose(scaled([1.0, 0.0], 1), [1, least])
+    np.testing.assert_allclose(scaled([1.0, 0.0], 2), [1, least**0.5])
+
+
+def test_next_to_no_temperature_tells_the_largest_probability_from_one_that_is_a_rounding_smaller():
+    # Of some of these the logarithms, which differ, are the same once they are divided by next to nothing.
+    smaller = np.linspace(0.1, 0.45, 400)
+    probs = np.stack([smaller, np.nextafter(smaller, 1)], axis=1)
+    told = np.log(probs[:, 0]) != np.log(probs[:, 1])
+    assert told.sum() > 20
+    np.testing.assert_array_equal(scaled(probs[told], 1e-200), np.tile([0, 1], (told.sum(), 1)))

@@ -1,3 +1,4 @@
+import itertools
 import re
 import tracemalloc
 
@@ -54,8 +55,9 @@ def test_logits_far_apart_give_probabilities():
     np.testing.assert_array_equal(softmax(np.array([[2000.0, 0.0], [0.0, 0.0]]), axis=1), [[1, 0], [0.5, 0.5]])
 
 
-def test_neighbours_are_those_of_all_pairwise_similarities(monkeypatch):
-    monkeypatch.setattr("labelnoise.estimators._consensus.BLOCK_BYTES", 5000)
+@pytest.mark.parametrize("block_bytes", [1, 5000])  # less than a row of similarities, and a few
+def test_neighbours_are_those_of_all_pairwise_similarities(block_bytes, monkeypatch):
+    monkeypatch.setattr("labelnoise.estimators._consensus.BLOCK_BYTES", block_bytes)
     features = np.random.default_rng(0).standard_normal((300, 5))
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     similarity = unit @ unit.T
@@ -211,5 +213,58 @@ def test_what_can_not_be_used_is_refused():
         hoc(np.eye(2), [0, 1])
     with pytest.raises(InputError, match=re.escape("queries must be a whole number from 1 up, not 0.")):
         hoc(np.eye(3), [0, 1, 1], queries=0)
+    with pytest.raises(InputError, match=re.escape("seed must be a whole number from 0 up, not -1.")):
+        hoc(np.eye(3), [0, 1, 1], seed=-1)
     with pytest.raises(InputError, match=re.escape("Class 1 has no noisy label; number the classes")):
         hoc(np.eye(3), [0, 2, 2])
+
+
+def test_rows_are_given_to_the_classes_such_that_the_diagonal_sums_to_the_most(monkeypatch):
+    # The frequencies are the same in any order of the rows, and a search may end in another one.
+    matrix, p = names.named("[[0.6, 0.3, 0.1], [0.1, 0.7, 0.2], [0.4, 0.1, 0.5]]", 3), np.array([0.2, 0.3, 0.5])
+    for order in itertools.permutations(range(3)):
+        ended = np.log(np.vstack([matrix[[*order]], p[[*order]]])).ravel()
+        result = scipy.optimize.OptimizeResult(x=ended, nit=5)
+        monkeypatch.setattr(scipy.optimize, "minimize", lambda *args, result=result, **options: result)
+        found, shares = match(implied(matrix, p))
+        np.testing.assert_allclose(found, matrix)
+        np.testing.assert_allclose(shares, p)
+
+
+@pytest.mark.parametrize("name", ["symmetric-0.2", "paper-0.5", "[[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]]"])
+def test_a_class_without_clean_samples_has_a_mixture_of_the_other_rows_and_leaves_those_alone(name):
+    matrix = names.named(name, 3)
+    found, shares = match(implied(matrix, np.array([0.5, 0.5, 0])))
+    np.testing.assert_allclose(found[:2], matrix[:2], atol=0.02)
+    mixture, residual = scipy.optimize.nnls(found[:2].T, found[2])
+    assert residual < 0.01
+    assert mixture.sum() == pytest.approx(1, abs=0.02)
+    assert shares[2] < 0.2
+
+
+def test_unless_told_otherwise_15000_samples_are_looked_from_as_seed_0_draws_them(monkeypatch):
+    seen = []
+
+    def watched(features, rows):
+        seen.append(rows)
+        return np.zeros((len(rows), 2), dtype=np.int64)
+
+    monkeypatch.setattr("labelnoise.estimators._consensus.two_nearest", watched)
+    features, labels = np.ones((15_002, 1)), np.arange(15_002) % 2
+    for options in ({}, {"seed": 0}, {"seed": 1}, {"queries": 15_000}):
+        hoc(features, labels, **options)
+    usual, first, other, as_many = seen
+    assert len(usual) == 15_000
+    np.testing.assert_array_equal(usual, first)
+    np.testing.assert_array_equal(usual, as_many)
+    assert (usual != other).any()
+
+
+def test_three_samples_are_enough():
+    transitions.validate(hoc(np.eye(3), [0, 1, 1]))
+
+
+def test_more_classes_than_there_is_memory_for_are_refused_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 1000)  # pages of as many bytes
+    with pytest.raises(InputError, match="HOC for 51 classes of noisy_labels would take"):
+        hoc(np.ones((51, 1)), np.arange(51))

@@ -1,4 +1,5 @@
 import re
+import statistics
 import tracemalloc
 
 import numpy as np
@@ -12,7 +13,17 @@ from strategies import few
 
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
-from labelnoise.estimators import Bounds, argmax_counts, combined, interval, likelihood_deviation, maximum_likelihood
+from labelnoise.estimators import (
+    Bounds,
+    _inputs,
+    _intervals,
+    argmax_counts,
+    bootstrap_deviation,
+    combined,
+    interval,
+    likelihood_deviation,
+    maximum_likelihood,
+)
 
 quick = few(15)
 Z = scipy.stats.norm.ppf(0.975)
@@ -242,6 +253,8 @@ def test_a_large_input_needs_little_memory_beside_itself():
         (lambda p, y: interval(argmax_counts, p, y, level=95), "level must lie in (0, 1), not 95."),
         (lambda p, y: interval(argmax_counts, p, y[1:]), "There are 30 rows of pred_probs but 29 noisy_labels."),
         (lambda p, y: combined(np.eye(3), np.eye(3)), "shape (n_fits, n_classes, n_classes), not (3, 3)."),
+        (lambda p, y: combined(np.ones((1, 3, 2)), np.eye(3)), "shape (n_fits, n_classes, n_classes), not (1, 3, 2)."),
+        (lambda p, y: combined(np.ones((0, 3, 3)), np.eye(3)), "shape (n_fits, n_classes, n_classes), not (0, 3, 3)."),
         (lambda p, y: combined([np.eye(3)], [0.1]), "The deviation must have the shape (3, 3) of one matrix, not (1,)"),
         (lambda p, y: combined([np.eye(3)], -np.eye(3)), "Each deviation must be 0 or more, not -1.0."),
         (lambda p, y: combined([np.eye(3)], np.eye(3)).covers(np.eye(2)), "The transition matrix has 2 classes"),
@@ -252,3 +265,98 @@ def test_what_can_not_be_used_is_refused(call, message):
     probs, labels = known(np.eye(3), 10, 0)
     with pytest.raises(InputError, match=re.escape(message)):
         call(probs, labels)
+
+
+def test_unless_told_otherwise_it_is_95_percent_by_100_resamples_as_seed_0_draws_them():
+    probs, labels = known(transitions.symmetric(3, 0.3), 50, seed=0)
+    usual, asked = interval(argmax_counts, probs, labels), {"level": 0.95, "resamples": 100, "seed": 0}
+    for name, value in asked.items():
+        np.testing.assert_array_equal(interval(argmax_counts, probs, labels, **{name: value}).low, usual.low)
+    for name, other in {"level": 0.9, "resamples": 99, "seed": 1}.items():
+        assert (interval(argmax_counts, probs, labels, **{name: other}).low != usual.low).any()
+    deviation = bootstrap_deviation(argmax_counts, probs, labels)
+    np.testing.assert_allclose((usual.high - usual.low)[usual.low > 0], 2 * Z * deviation[usual.low > 0])
+    estimate = argmax_counts(probs, labels)[None]
+    np.testing.assert_array_equal(combined(estimate, deviation).low, usual.low)
+
+
+def test_the_deviation_of_many_classes_is_that_of_matrices_in_full(monkeypatch):
+    probs, labels = known(transitions.pair_flip(5, 0.3), 20, seed=0)
+    full = bootstrap_deviation(argmax_counts, probs, labels, resamples=5)
+    monkeypatch.setattr(_intervals, "MANY", 4)
+    np.testing.assert_array_equal(bootstrap_deviation(argmax_counts, probs, labels, resamples=5), full)
+
+
+def test_many_classes_take_the_memory_of_the_flips_that_occur(monkeypatch):
+    monkeypatch.setattr(_inputs, "BLOCK_BYTES", 2**14)
+    n, resamples = 200, 20
+    probs, labels = np.eye(n), np.roll(np.arange(n), 1)
+    peaks = []
+    for many in (n, n - 1):
+        monkeypatch.setattr(_intervals, "MANY", many)
+        tracemalloc.start()
+        bootstrap_deviation(argmax_counts, probs, labels, resamples=resamples)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < resamples * 8 * n**2 / 2 < peaks[0]
+
+
+@pytest.mark.parametrize("of", [interval, bootstrap_deviation])
+def test_what_estimates_is_a_function(of):
+    with pytest.raises(InputError, match=re.escape("estimate must be a function such as labelnoise.anchor, not 'any'")):
+        of("any", *known(np.eye(3), 10, 0))
+
+
+def test_a_label_that_the_matrix_rules_out_is_named_with_its_sample_and_its_probability():
+    probs, labels = np.array([[0.5, 0.5], [1, 0], [0.5, 0.5], [0, 1]]), np.array([1, 1, 0, 1])
+    with pytest.raises(InputError, match="gives sample 1 its noisy label 1 with probability 0;"):
+        likelihood_deviation(probs, labels, np.eye(2))
+
+
+def test_an_entry_away_from_0_has_the_deviation_of_its_curvature_where_the_maximum_is_not_quite_reached():
+    # A T that is off by two hundredths has slopes, but no entry is held by them.
+    probs, labels = np.eye(2)[np.repeat([0, 1], 100)], np.repeat([0, 1, 1, 0], [80, 20, 70, 30])
+    # The curvature of a sum of counts times logarithms is the sum of counts over squares, as one entry ties the other.
+    for off in (0, 0.02, -0.02):
+        matrix = np.array([[0.8 - off, 0.2 + off], [0.3 + off, 0.7 - off]])
+        curvature = (np.array([[80, 20], [30, 70]]) / matrix**2).sum(axis=1, keepdims=True)
+        expected = np.tile(curvature**-0.5, (1, 2))
+        np.testing.assert_allclose(likelihood_deviation(probs, labels, matrix), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("resamples", [2, 3, 10])
+def test_the_deviation_of_resamples_is_that_of_a_sample_by_hand(resamples):
+    seen = []
+
+    def watched(probs, labels):
+        seen.append(argmax_counts(probs, labels))
+        return seen[-1]
+
+    deviation = bootstrap_deviation(watched, *known(transitions.symmetric(3, 0.3), 50, seed=0), resamples=resamples)
+    assert len(seen) == resamples
+    for i, j in np.ndindex(3, 3):
+        assert deviation[i, j] == pytest.approx(statistics.stdev(each[i, j] for each in seen))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noisy_labels": np.repeat([0, 1, 3], 10)}, "noisy_labels has 3 in row 20; with 3 classes"),
+        ({"noisy_labels": np.repeat([0, 1, 2], 9)}, "There are 30 rows of pred_probs but 27 noisy_labels."),
+        ({"pred_probs": np.empty((0, 30, 3))}, "n_samples, n_classes), not (0, 30, 3)."),
+        ({"pred_probs": np.empty((30, 0))}, "n_samples, n_classes), not (30, 0)."),
+        ({"pred_probs": np.ones((1, 1, 30, 3))}, "n_samples, n_classes), not (1, 1, 30, 3)."),
+        ({"resamples": 1}, "resamples must be a whole number from 2 up, not 1."),
+        ({"seed": -1}, "seed must be a whole number from 0 up, not -1."),
+    ],
+)
+def test_resampling_checks_what_it_takes_whatever_estimates(change, message):
+    probs, labels = known(np.eye(3), 10, 0)
+    with pytest.raises(InputError, match=re.escape(message)):
+        bootstrap_deviation(lambda p, y: np.eye(3), **{"pred_probs": probs, "noisy_labels": labels, **change})
+
+
+def test_of_no_flip_among_the_samples_of_a_class_their_number_is_the_scale():
+    labels = np.repeat([0, 1], [100, 50])
+    deviation = likelihood_deviation(np.eye(2)[labels], labels, np.eye(2))
+    assert (deviation[0, 1], deviation[1, 0]) == pytest.approx((1 / 100, 1 / 50), rel=0.02)

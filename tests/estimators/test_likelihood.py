@@ -248,3 +248,24 @@ def test_the_posterior_is_bayes_rule(seed):
     evidence = (posteriors @ matrix)[n, labels]  # P(noisy | x)
     np.testing.assert_allclose(found * evidence[:, None], posteriors * matrix[:, labels].T)
     np.testing.assert_array_equal(clean_posterior(posteriors, labels, np.eye(len(matrix)))[n, labels], 1)
+
+
+def test_unless_told_otherwise_it_stops_at_a_billionth_of_a_nat_or_after_a_thousand_steps():
+    posteriors, labels = drawn(transitions.symmetric(3, 0.3), 300, 0)
+    usual = maximum_likelihood(posteriors, labels)
+    np.testing.assert_array_equal(maximum_likelihood(posteriors, labels, tolerance=1e-9), usual)
+    assert (maximum_likelihood(posteriors, labels, tolerance=1e-8) != usual).any()
+    # Classes that are hardly told apart take far more steps.
+    alike = 0.99 / 3 + 0.01 * posteriors
+    first, same, more = (
+        maximum_likelihood(alike, labels, tolerance=0, **given)
+        for given in ({}, {"max_steps": 1000}, {"max_steps": 1001})
+    )
+    np.testing.assert_array_equal(first, same)
+    assert (first != more).any()
+
+
+def test_of_rows_of_a_start_with_a_0_the_first_is_named():
+    start = [[0.5, 0.25, 0.25], [0.5, 0.5, 0], [0, 0.5, 0.5]]
+    with pytest.raises(InputError, match="Row 1 of start has a 0"):
+        maximum_likelihood(np.full((3, 3), 1 / 3), [0, 1, 2], start=start)

@@ -93,3 +93,26 @@ def test_the_margin_does_not_depend_on_the_order_of_the_classes(n, seed):
     generator = np.random.default_rng(seed)
     matrix, order = generator.dirichlet(np.ones(n), size=n), generator.permutation(n)
     assert rule.margin(matrix[np.ix_(order, order)]) == rule.margin(matrix)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_gain_needs_two_labels_for_its_interval(n):
+    some = np.zeros(n, dtype=int)
+    with pytest.raises(InputError, match=f"An interval needs 2 noisy_labels or more, not {n}"):
+        rule.predicted_gain(some, some, some, symmetric(3, 0.2))
+    assert rule.predicted_gain([0, 1], [0, 0], [0, 1], symmetric(3, 0.2)).n == 2
+
+
+def test_a_share_of_all_samples_may_differ_and_one_sample_has_a_resolution():
+    assert rule.gain_resolution(1, np.eye(2), 1) == 1.96
+    with pytest.raises(InputError, match="n_samples must be a whole number from 1 up, not 0"):
+        rule.gain_resolution(0, np.eye(2))
+    with pytest.raises(InputError, match="disagreement must lie in"):
+        rule.gain_resolution(1, np.eye(2), np.nextafter(1, 2))
+
+
+def test_a_matrix_of_which_wrong_predictions_agree_as_often_or_more_gives_no_gain():
+    for matrix in ([[0.5, 0.5], [0.5, 0.5]], [[0.2, 0.8], [0.7, 0.3]]):
+        for call in (lambda m: rule.gain_resolution(10, m), lambda m: rule.predicted_gain([0, 1], [1, 1], [0, 1], m)):
+            with pytest.raises(InputError, match="no more than a guess, so noisy labels can't rank classifiers"):
+                call(matrix)

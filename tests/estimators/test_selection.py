@@ -10,8 +10,8 @@ from strategies import few
 
 from labelnoise import names, noise, transitions
 from labelnoise.errors import InputError
-from labelnoise.estimators import selective_costs, selective_threshold
-from labelnoise.estimators._selection import _learn, _whitened
+from labelnoise.estimators import _selection, selective_costs, selective_threshold
+from labelnoise.estimators._selection import _learn, _purest, _whitened
 
 quick = few(25)
 
@@ -94,9 +94,10 @@ def test_classes_apart_find_the_matrix_as_closely_as_the_accepted_samples_allow(
     assert np.abs(selective_costs(features, labels) - matrix).max() <= bound
 
 
-def test_in_any_unit_the_features_give_the_same():
+@pytest.mark.parametrize(("unit", "zero"), [(1e3, [5, -100, 0]), (1e30, [0, 0, 0])])
+def test_in_any_unit_the_features_give_the_same(unit, zero):
     features, labels, _ = gaussian(transitions.symmetric(3, 0.3), 600, 0, distance=4)
-    other_unit = features * [1e-3, 1, 1e3] + [5, -100, 0]
+    other_unit = features * [1 / unit, 1, unit] + zero
     np.testing.assert_allclose(selective_costs(other_unit, labels), selective_costs(features, labels), atol=0.02)
 
 
@@ -165,6 +166,15 @@ def test_costs_are_spaced_within_one(spacing):
         selective_costs(np.eye(2), [0, 1], spacing=spacing)
 
 
+def test_the_ends_of_what_a_spacing_and_a_seed_may_be_are_among_it():
+    for spacing, beyond in ((1e-4, 0), (0.5, 1)):
+        transitions.validate(selective_costs(np.eye(4), [0, 1, 0, 1], spacing=spacing, seed=0))
+        with pytest.raises(InputError, match="spacing must lie in"):
+            selective_costs(np.eye(4), [0, 1, 0, 1], spacing=np.nextafter(spacing, beyond))
+    with pytest.raises(InputError, match="seed must be a whole number from 0 up, not -1"):
+        selective_costs(np.eye(4), [0, 1, 0, 1], seed=-1)
+
+
 # What the authors' own code in Python (github.com/MachineLearningBCAM/label-noise-T-estimation) gives for these samples
 # with its defaults: the labels of those that its algorithm 1 accepts by these scores, and that its algorithm 2 accepts
 # by scikit-learn's logistic regression, which is regularised.
@@ -186,3 +196,111 @@ def test_a_feature_that_is_the_same_in_all_samples_to_learn_from_says_nothing_of
     features = np.array([[0.0, 1e300], [1.0, -1e300], [3.0, 0.0], [5.0, 0.0]])
     alone = _whitened(features[:, :1], np.array([2, 3]))
     np.testing.assert_array_equal(_whitened(features, np.array([2, 3])), alone)
+
+
+def test_of_equally_pure_sets_the_largest_is_taken_beyond_the_values_that_are_looked_at_first(monkeypatch):
+    # The labels from the largest probability of class 0 downwards: a half bears it among the first two, and among the
+    # first four. At first only the three that must be there are looked at.
+    labels = np.array([1, 0, 2, 0, 1, 2])
+    first = np.linspace(0.9, 0.1, 6)
+    probs = np.stack([first, 0.7 * (1 - first), 0.3 * (1 - first)], axis=1)
+
+    def no_further(probs, rank):
+        for column in probs.T:
+            rows = np.argsort(-column)[:rank]
+            yield column[rows], rows
+
+    monkeypatch.setattr(_selection, "largest", no_further)
+    np.testing.assert_array_equal(selective_threshold(probs, labels)[0], [1 / 2, 1 / 4, 1 / 4])
+
+
+@pytest.mark.parametrize(
+    ("spacing", "costs"),
+    [(0.5, [0.5]), (0.3, [0.3, 0.6, 0.9]), (0.25, [0.25, 0.5, 0.75]), (0.1, np.arange(1, 10) / 10),
+     (None, np.arange(1, 20) / 20)],
+)  # fmt: skip
+def test_the_costs_are_the_multiples_of_their_spacing_below_1_and_by_default_those_of_a_twentieth(
+    spacing, costs, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(_selection, "_learn", lambda x, y, costs: (seen.append(costs), _learn(x, y, costs))[1])
+    selective_costs(np.eye(4), [0, 1, 0, 1], **({} if spacing is None else {"spacing": spacing}))
+    for found in seen:
+        np.testing.assert_allclose(found, costs, rtol=1e-6)
+
+
+def test_unless_told_otherwise_a_hundredth_is_accepted_of_halves_as_seed_0_draws_them():
+    features, labels, _ = gaussian(transitions.symmetric(3, 0.4), 900, 0, distance=1)
+    usual = selective_costs(features, labels)
+    np.testing.assert_array_equal(selective_costs(features, labels, coverage=0.01, seed=0), usual)
+    probs = np.exp(features) / np.exp(features).sum(axis=1, keepdims=True)
+    np.testing.assert_array_equal(selective_threshold(probs, labels, coverage=0.01), selective_threshold(probs, labels))
+    for other in ({"coverage": 0.3}, {"seed": 1}):
+        assert (selective_costs(features, labels, **other) != usual).any()
+    assert (selective_threshold(probs, labels, coverage=0.3) != selective_threshold(probs, labels)).any()
+
+
+def test_learning_is_as_fast_as_nesterovs_method_promises_along_a_direction_of_little_curvature():
+    # For a curvature of at most L the k-th step is within 2 L |w|**2 / (k + 1)**2 of the minimum at w (Nesterov 1983,
+    # Soviet Mathematics Doklady 27, 372-376). Plain descent leaves more along a curvature of L / (4 k).
+    n, cost = 2000, np.array([0.5], dtype=np.float32)
+    generator = np.random.default_rng(0)
+    weak = generator.choice([-1, 1], n) * 0.05
+    features = np.stack([np.ones(n), weak], axis=1).astype(np.float32)
+    labelled = generator.random(n) < 1 / (1 + np.exp(-0.7 - 20 * weak))
+
+    def surrogate(weights):
+        scores = features.astype(np.float64) @ weights
+        return np.mean(~labelled * np.logaddexp(0, scores) + cost[0] * np.logaddexp(0, -scores))
+
+    best = scipy.optimize.minimize(surrogate, np.zeros(2), options={"gtol": 1e-10})
+    curvature = (1 + cost[0]) / 4  # times the largest mean square of a direction, which is 1
+    found = surrogate(_learn(features, labelled, cost)[:, 0].astype(np.float64))
+    assert found - best.fun <= 2 * curvature * (best.x**2).sum() / (_selection.LEARNING_STEPS + 1) ** 2
+
+
+def test_more_costs_than_there_is_memory_for_are_refused_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 1000)  # pages of as many bytes
+    with pytest.raises(InputError, match=re.escape("Costs with spacing = 0.001 would take")):
+        selective_costs(np.ones((126, 1)), np.arange(126) % 2, spacing=0.001)
+    selective_costs(np.ones((124, 1)), np.arange(124) % 2, spacing=0.001)
+
+
+@pytest.mark.parametrize("largest", [2000, 5600])
+def test_where_the_network_is_right_most_samples_are_not_sorted(largest, monkeypatch):
+    # No class is purer among more than its samples; half as many again are looked at, and what may be among them.
+    clean = np.repeat(np.arange(10), [largest, *[(20_000 - largest) // 9] * 9])
+    probs = 0.9 * np.eye(10)[clean] + 0.1 * np.random.default_rng(0).dirichlet(np.ones(10), len(clean))
+    sorted_at_once = []
+    monkeypatch.setattr(
+        _selection, "_purest", lambda scores, *rest: (sorted_at_once.append(len(scores)), _purest(scores, *rest))[1]
+    )
+    selective_threshold(probs, clean)
+    assert len(sorted_at_once) == 10
+    assert max(sorted_at_once) < 2.5 * largest
+
+
+@pytest.mark.parametrize(
+    ("coverage", "accepted", "expected"),
+    [
+        (0.5, (5, 10), [4 / 5, 1 / 5]),  # just enough, and purer than all
+        (0.6, (5, 10), [5 / 10, 5 / 10]),  # too few
+        (0.6, (5, 4), [1, 0]),  # too few of either: the row of the identity
+        (0.1, (1, 4), [1, 0]),  # one is enough
+        (0.1, (4, 5), [4 / 5, 1 / 5]),
+        (0.1, (10, 2), [2 / 2, 0]),
+    ],
+)
+def test_of_classifiers_that_accept_enough_the_one_whose_samples_bear_the_label_most_often_counts(
+    coverage, accepted, expected, monkeypatch
+):
+    # Classifiers by hand: each of two costs accepts so many of the ten samples that are counted, by one feature.
+    count = np.random.default_rng(0).permutation(20)[10:]
+    features, labels = np.full((20, 1), -1.0), np.arange(20) % 2
+    features[count, 0] = np.arange(10, 0, -1)
+    labels[count] = [0, 0, 1, 0, 0, 1, 1, 1, 1, 0]
+    weights = np.array([[1.0, 1.0], [number - 10.5 for number in accepted]])
+    monkeypatch.setattr(_selection, "_whitened", lambda features, learn: np.hstack([features, np.ones((20, 1))]))
+    monkeypatch.setattr(_selection, "_learn", lambda features, labelled, costs: weights)
+    found = selective_costs(features, labels, coverage=coverage, spacing=1 / 3, seed=0)
+    np.testing.assert_allclose(found[0], expected)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,3 +120,29 @@ def test_corrupted_labels_come_first_where_the_model_is_sure():
     wrong = noisy != clean
     assert judged.times[wrong].min() > judged.times[~wrong].max()
     assert judged.p_wrong[wrong].min() > 0.5 > judged.p_wrong[~wrong].max()
+
+
+def test_a_row_of_the_matrix_counts_as_often_as_its_label_and_one_sample_of_any_class_beside():
+    matrix, labels = np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 0, 0, 1])
+    judged = wrong_labels(np.array([[0.5, 0.5], [0.6, 0.4], [0.9, 0.1], [0.5, 0.5]]), labels, matrix, steps=0)
+    # Three samples and half a one of either class, of four: 0.725 and 0.275; one and the half, of two: 0.45 and 0.55.
+    expected = [0.45 / 1.175, 0.4 * 0.45 / (0.6 * 0.725 + 0.4 * 0.45), 0.045 / (0.9 * 0.725 + 0.045), 0.275 / 0.825]
+    np.testing.assert_allclose(judged.p_wrong, expected)
+    np.testing.assert_allclose(judged.times, [1, 2 / 3, 1 / 9, 1])
+    np.testing.assert_array_equal(judged.suggestions, [0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("sums", [0.9991, 1.0009])
+def test_of_rows_that_sum_to_1_by_rounding_alone_clean_probabilities_sum_to_1(sums):
+    matrix = symmetric(3, 0.3)
+    for steps in (1, 3):
+        found = unmixed(sums * np.array([[0.2, 0.3, 0.5]]), matrix, steps)
+        assert found.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n_classes", "sparse"), [(21, True), (20, False), (19, False)])
+def test_a_product_is_sparse_where_less_than_a_tenth_of_the_matrix_is_not_0(n_classes, sparse, monkeypatch):
+    made = []
+    monkeypatch.setattr(scipy.sparse, "csr_array", lambda matrix: (made.append(matrix), matrix)[1])
+    unmixed(np.full((1, n_classes), 1 / n_classes), pair_flip(n_classes, 0.3))  # two entries in each row
+    assert bool(made) == sparse

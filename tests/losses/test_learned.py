@@ -246,3 +246,28 @@ def test_total_variation_weighs_a_tenth_of_the_loss_unless_told_otherwise():
     torch.manual_seed(0)
     assert usual == tenth(logits, labels)
     assert usual != plain(logits, labels)
+
+
+@pytest.mark.parametrize("kind", [learned.VolumeMinimised, learned.SigmoidVolumeMinimised])
+def test_a_volume_weighs_as_its_authors_have_it_unless_told_otherwise(kind):
+    logits, labels = drawn(4)
+    loss = kind(3, start_diagonal=0.7).double()
+    added = loss(logits, labels) - loss.eval()(logits, labels)
+    assert added.item() == pytest.approx(1e-4 * np.log(np.linalg.det(current(loss))), rel=1e-9)
+
+
+def test_what_is_learned_of_the_matrix_moves_faster_than_the_network_and_a_revision_slower():
+    """By units, where the weights of a network move by hundredths; and a revision is never to outrun the network."""
+    assert {kind.relative_rate for kind in FREE} == {10}
+    assert learned.Revised.relative_rate == 0.03
+
+
+def test_the_sigmoid_form_starts_at_a_diagonal_of_almost_1_too():
+    found = current(learned.SigmoidVolumeMinimised(3, start_diagonal=0.9999))
+    np.testing.assert_allclose(found, transitions.symmetric(3, 1e-4), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", FREE)
+def test_a_weight_of_0_and_any_diagonal_above_chance_are_taken(kind):
+    for diagonal in (np.nextafter(np.float32(0.25), np.float32(1)), 0.999):
+        assert current(kind(4, weight=0, start_diagonal=float(diagonal)))[0, 0] == pytest.approx(diagonal, abs=1e-6)

@@ -123,3 +123,9 @@ def test_a_weight_of_reweighting_is_at_most_what_the_type_of_the_logits_holds():
         torch.testing.assert_close(weight, torch.tensor([most]), rtol=1e-5, atol=0)
         loss(z, torch.tensor([1])).backward()
         assert z.grad.isfinite().all()
+
+
+def test_a_matrix_of_which_two_rows_alone_are_too_alike_is_refused():
+    near = 1e-8
+    with pytest.raises(InputError, match="Backward correction needs an invertible transition matrix"):
+        Backward([[0.5 + near, 0.5 - near, 0], [0.5 - near, 0.5 + near, 0], [0, 0, 1]])

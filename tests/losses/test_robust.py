@@ -288,6 +288,7 @@ def test_early_learning_keeps_the_type_of_its_means():
         (lambda: SymmetricCrossEntropy(log_of_zero=0), "log_of_zero must be a number below 0 and finite, not 0"),
         (lambda: EarlyLearning(8, 3, weight="3"), "weight must be a number above 0 and finite, not '3'"),
         (lambda: EarlyLearning(8, 3, memory=2), "memory must be a number above 0 up to 1, not 2"),
+        (lambda: EarlyLearning(0, 3), "n_samples must be a whole number from 1 up, not 0"),
         (lambda: Mixup(0.0), "alpha must be a number from 1e-6 to 1e6, not 0.0"),
         (lambda: CoTeaching(forget=0.0), "forget must be a number above 0 up to 1, not 0.0"),
         (lambda: CoTeaching(ramp=None), "ramp must be a number above 0 up to 1, not None"),
@@ -296,6 +297,13 @@ def test_early_learning_keeps_the_type_of_its_means():
 def test_an_option_out_of_range_is_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_means_that_there_is_no_memory_for_are_refused_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 1000)  # pages of as many bytes
+    assert EarlyLearning(1000, 100).targets.shape == (1000, 100)
+    with pytest.raises(InputError, match="Targets for n_samples = 1,000 would take"):
+        EarlyLearning(1000, 200)
 
 
 def test_a_loss_without_memory_can_be_used_again():
@@ -308,4 +316,64 @@ def test_a_loss_without_memory_can_be_used_again():
 def test_the_ends_of_what_alpha_may_be_are_among_it(alpha):
     assert Mixup(alpha).alpha == alpha
     with pytest.raises(InputError, match="alpha must be a number from 1e-6 to 1e6"):
-        Mixup(alpha**1.01)
+        Mixup(np.nextafter(alpha, 0 if alpha < 1 else np.inf))
+
+
+@pytest.mark.parametrize("make", [lambda x: SymmetricCrossEntropy(alpha=x), lambda x: SymmetricCrossEntropy(beta=x),
+                                  lambda x: SymmetricCrossEntropy(log_of_zero=-x),
+                                  lambda x: EarlyLearning(8, 3, weight=x)])  # fmt: skip
+def test_a_weight_may_be_of_any_size_but_0(make):
+    for least in (5e-324, 1e300):
+        make(least)
+    with pytest.raises(InputError, match=r"0 and finite, not -?0"):
+        make(0)
+
+
+@pytest.mark.parametrize("make", [GeneralisedCrossEntropy, lambda x: EarlyLearning(8, 3, memory=x),
+                                  lambda x: CoTeaching(forget=x), lambda x: CoTeaching(ramp=x)])  # fmt: skip
+def test_a_share_may_be_of_any_size_from_above_0_up_to_1(make):
+    for share in (5e-324, 1, 1.0):
+        make(share)
+    for share in (0, np.nextafter(1, 2)):
+        with pytest.raises(InputError, match="must be a number above 0 up to 1, not"):
+            make(share)
+
+
+def test_unless_told_otherwise_images_are_mixed_by_any_share_alike():
+    """Beta(1, 1), which is uniform."""
+    shares = []
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        images = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+        for _ in range(400):
+            Mixup().on_batch(lambda x: (shares.append(x[0, 0].item()), x)[1], batch(images, torch.tensor([0, 1])))
+    assert scipy.stats.kstest(shares, "uniform").pvalue > 1e-4  # one in 10,000 fails
+
+
+@pytest.mark.parametrize(("progress", "kept"), [(0.0, 100), (0.25, 90), (0.5, 80), (0.9, 80)])
+def test_unless_told_otherwise_a_fifth_is_left_out_from_the_middle_on(progress, kept):
+    logits, labels = (
+        torch.randn(2, 100, 3, generator=torch.Generator().manual_seed(0)).requires_grad_(),
+        torch.zeros(100, dtype=torch.int64),
+    )
+    value = CoTeaching().on_batch(lambda _: logits, batch(logits[0], labels, progress))
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert gradient.any(dim=2).sum(dim=1).tolist() == [kept, kept]
+
+
+def test_where_all_labels_were_to_be_left_out_the_likeliest_is_learned_from():
+    logits, labels = two_opinions()
+    more = logits + torch.tensor([[0.0, 0], [1, 0], [0, 0], [1, 0]])  # the second image, and the fourth
+    value = CoTeaching(forget=1, ramp=0.5).on_batch(lambda _: more, batch(more[0], labels, progress=0.9))
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert gradient[0].any(dim=1).tolist() == [False, False, False, True]
+    assert gradient[1].any(dim=1).tolist() == [False, True, False, False]
+    torch.testing.assert_close(
+        value, CrossEntropy()(more[0, 3:], labels[3:]) + CrossEntropy()(more[1, 1:2], labels[1:2])
+    )
+
+
+def test_the_loss_of_two_networks_is_the_sum_of_their_means():
+    logits, labels = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 3
+    value = CoTeaching(forget=0.5).on_batch(lambda _: logits, batch(logits[0], labels))
+    torch.testing.assert_close(value, CrossEntropy()(logits[0], labels) + CrossEntropy()(logits[1], labels))

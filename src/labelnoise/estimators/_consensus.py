@@ -146,8 +146,7 @@ def hoc(features: ArrayLike, noisy_labels: ArrayLike, *, queries: int = 15_000, 
 
     Returns:
         Shape (n_classes, n_classes), rows sum to 1. A class without clean samples has a row that
-        the frequencies don't determine; it stays near where it started, the identity mixed with
-        the uniform.
+        the frequencies don't determine: most often about a mixture of the other rows.
 
     Warns:
         RuntimeWarning: T had not settled after `MOST_STEPS` steps of the optimiser.

@@ -98,7 +98,7 @@ def _whitened(features: Floats, learn: NDArray[np.int64]) -> Floats:
     centred = np.where(np.abs(centred) > np.finfo(np.float32).max, 0, centred).astype(np.float32)
     covariance = (centred[learn].T @ centred[learn]).astype(np.float64) / len(learn)
     variances, directions = np.linalg.eigh(covariance)
-    kept = variances > 1e-6 * max(variances[-1], 1e-30)
+    kept = variances > 1e-6 * variances[-1]
     white = centred @ (directions[:, kept] / np.sqrt(variances[kept])).astype(np.float32)
     return np.hstack([white, np.ones((len(features), 1), dtype=np.float32)])
 

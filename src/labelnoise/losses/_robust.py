@@ -163,7 +163,7 @@ class Mixup(CrossEntropy):
         # A batch is in random order, so an image and the next are a random pair.
         logits = predict(share * batch.images + (1 - share) * batch.images.roll(1, dims=0))
         labels = batch.noisy_labels
-        return share * self(logits, labels) + (1 - share) * self(logits, labels.roll(1, dims=0))
+        return share * self(logits, labels) + (1 - share) * self(logits, labels.roll(1))
 
 
 class CoTeaching(CrossEntropy):
