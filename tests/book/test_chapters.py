@@ -373,6 +373,7 @@ def run_cells(name, monkeypatch, made_up, accuracy, **values):
         ("alexnet", {"seeds": 2}),
         ("modern_training", {"seeds": 2}),
         ("modern_alexnet", {"seeds": 2}),
+        ("modern_ten", {"seeds": 2}),
         ("wrong_t", {"seeds": 2}),
         ("long_training", {"seeds": 2}),
         ("sgd", {"seeds": 2}),
@@ -398,13 +399,13 @@ def test_what_methods_are_compared_with_is_none_of_them(name):
         parameters.planned(name, {"methods": ["forward, true", "cross-entropy"]})
 
 
-COMPARED = ["03_correction", "methods", "06_when_to_correct", "modern_training", "modern_alexnet"]
+COMPARED = ["03_correction", "methods", "06_when_to_correct", "modern_training", "modern_alexnet", "modern_ten"]
 
 
 @pytest.mark.parametrize("name", COMPARED)
 def test_what_noisy_labels_are_compared_with_is_no_noise(name):
     with pytest.raises(InputError, match="clean is what noisy labels are compared with"):
-        parameters.planned(name, {"noises": ["paper-0.5", "clean"]})
+        parameters.planned(name, {"noises": ["symmetric-0.2", "clean"]})
 
 
 VARIED = [name for name in NUMBERED if "noise_kind" in parameters.declared(name)]
