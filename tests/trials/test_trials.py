@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from labelnoise import data
+from labelnoise.data._datasets import Images
 from labelnoise.errors import InputError
 from labelnoise.estimators import ESTIMATORS, FEATURE_ESTIMATORS
 from labelnoise.losses import Forward, Guided, SoftCrossEntropy
@@ -32,7 +33,7 @@ def numbered(n, seed):
     labels = np.arange(n) % 3
     images = generator.integers(100, size=(n, 1, 28, 28)) + 50 * labels.reshape(n, 1, 1, 1)
     images[:, 0, 0, :4] = np.stack([np.zeros(n), np.full(n, 255), np.arange(n) // 256, np.arange(n) % 256], axis=1)
-    return torch.from_numpy(images.astype(np.uint8)), labels
+    return Images(images.astype(np.uint8)), labels
 
 
 def numbers(images):
