@@ -1,7 +1,11 @@
 """Figures can be read: their text stands out from white, and none is wider than a page shows it."""
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
+import seaborn as sns
 from matplotlib.colors import to_rgb
 
 from labelnoise.book import style
@@ -44,3 +48,19 @@ def test_names_of_curves_stand_as_near_to_their_ends_as_they_can_be_read():
     heights = {text.get_text(): text.xy[1] for text in axes[0, 0].texts}
     assert [heights[name] for name in "bca"] == pytest.approx([1.25, 2, 2.75])
     assert heights["far"] == 9
+
+
+def test_the_colours_are_seaborns():
+    assert list(sns.color_palette("colorblind")) == style.PALETTE
+
+
+def test_a_page_without_heatmaps_loads_neither_seaborn_nor_torch_nor_all_of_scipy():
+    code = (
+        "import sys\n"
+        "from labelnoise.book import claims, figures, project, results, tables\n"
+        "from labelnoise.statistics import interval, median_interval\n"
+        "figures.gains, tables.gains, results.compared, interval([1, 2]).p_value, median_interval(range(9))\n"
+        "print({'seaborn', 'torch', 'scipy.stats'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -42,14 +41,14 @@ def image_grid(
     figure, axes = new_axes(drawn, len(classes), columns, 8, 1.15 * len(classes) + 0.3)
     for axes_row, i in zip(axes, classes, strict=True):
         for ax, row in zip(axes_row, np.flatnonzero(clean_labels == i)[:columns], strict=False):
-            ax.imshow(images[row].permute(1, 2, 0).squeeze().numpy(), cmap="gray_r")
+            ax.imshow(np.moveaxis(np.asarray(images[row]), 0, 2).squeeze(), cmap="gray_r")
             flipped = noisy_labels[row] != i
             ax.set_title(class_names[noisy_labels[row]], fontsize=8, color=legible(PALETTE[3]) if flipped else "0.4")
         axes_row[0].set_ylabel(class_names[i])
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
-        sns.despine(ax=ax, left=True, bottom=True)
+        ax.spines[:].set_visible(False)
     return figure
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import seaborn as sns
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from seaborn.utils import relative_luminance
 
 from labelnoise.book.drawn import entries
-from labelnoise.book.style import WIDEST, new_axes, styled
+from labelnoise.book.style import WIDEST, luminance, new_axes, styled
 from labelnoise.transitions import Matrix
 
 EVEN = 0.179  # relative luminance on which black and white type have the same contrast (WCAG 2.1)
+ALONG = 45  # letters that fit along a side of a heatmap
 
 
 def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float, difference: bool) -> None:
+    import seaborn as sns  # here, as it takes a second to load, and most pages have no heatmap
+
     n = len(matrix)
     sns.heatmap(
         matrix,
@@ -30,12 +32,16 @@ def _heatmap(ax: Axes, matrix: Matrix, class_names: Sequence[str], limit: float,
         cbar=False,
         square=True,
         linewidths=0.5,
-        xticklabels=list(class_names),
-        yticklabels=list(class_names),
+        xticklabels=False,  # seaborn draws the whole figure to see whether they overlap
+        yticklabels=False,
     )
+    places = np.arange(n) + 0.5
+    ax.set_xticks(places, class_names)
+    upright = n * max(map(len, class_names)) > ALONG
+    ax.set_yticks(places, class_names, rotation="horizontal" if upright else "vertical", va="center")
     ground = ax.collections[0].get_facecolor() if ax.texts else []
     for text, colour in zip(ax.texts, ground, strict=True):
-        text.set_color("black" if relative_luminance(colour) > EVEN else "white")
+        text.set_color("black" if luminance(colour) > EVEN else "white")
     ax.tick_params(axis="both", length=0, labelsize=8)
     ax.tick_params(axis="x", rotation=45 if n > 4 else 0)
     ax.grid(False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+import scipy.special
 
 from labelnoise import transitions
 from labelnoise.data import true_matrix
@@ -136,7 +136,7 @@ def spread_and_coverage(records: Iterable[Record]) -> pd.DataFrame:
         if name != "oracle" and not name.startswith("round-"):
             stated = record.deviations.get(name, np.full_like(truth, np.nan))
             drawn[record.trial.noise, name].append((matrix - truth, stated))
-    quantile = scipy.stats.norm.ppf((1 + LEVEL) / 2)
+    quantile = scipy.special.ndtri((1 + LEVEL) / 2)
     rows = []
     for (noise, name), pairs in drawn.items():
         errors, deviations = (np.array(each) for each in zip(*pairs, strict=True))

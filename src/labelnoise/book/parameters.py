@@ -153,5 +153,7 @@ def spent() -> dict[str, list[Record]]:
 
     Trials that are not on record are left out.
     """
-    records = {name: recorded(planned(name).trials) for name in as_listed() if _cell(name, "trials")}
+    plans = {name: planned(name).trials for name in as_listed() if _cell(name, "trials")}
+    known = {record.trial: record for record in recorded(planned_by_all())}
+    records = {name: [known[trial] for trial in trials if trial in known] for name, trials in plans.items()}
     return records | {"07_tuning": tries(), "alexnet": records["alexnet"] + every("rates")}

@@ -1,6 +1,7 @@
 """The look that all figures share.
 
-Colours are the colour-blind-safe ones of Wong 2011 (Nature Methods 8:441), as seaborn has them.
+Colours are the colour-blind-safe ones of Wong 2011 (Nature Methods 8:441), as seaborn has them. They are written down
+here, as seaborn takes a second to load and most pages have no other use for it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,10 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
-from seaborn.utils import relative_luminance
 
 from labelnoise.book.drawn import DataFigure
 
@@ -39,16 +37,23 @@ styled = matplotlib.rc_context(STYLE)  # of functions that draw: in the book's s
 WIDEST = 8.8  # inches: the page shrinks a wider figure, and the type in it
 
 
+def luminance(colour: Any) -> float:
+    """How light a colour is, between 0 and 1 (WCAG 2.2, relative luminance)."""
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
 def legible(colour: Any) -> tuple[float, float, float]:
     """A colour, darkened until text in it can be read on white: a contrast of 4.5 (WCAG 2.2, 1.4.3)."""
     shade = np.asarray(to_rgb(colour))
-    while 1.05 / (relative_luminance(shade) + 0.05) < 4.5:
+    while 1.05 / (luminance(shade) + 0.05) < 4.5:
         shade = 0.97 * shade
     red, green, blue = shade
     return red, green, blue
 
 
-PALETTE = sns.color_palette("colorblind")
+COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9")
+PALETTE = [to_rgb(colour) for colour in COLOURS]
 GREY = "0.55"  # of cross-entropy, and of what a page is not about
 WIDE = 10  # points: a wider interval is one of runs that fail
 
@@ -74,6 +79,8 @@ def name_rows(axes: np.ndarray, names: Sequence[str]) -> None:
 
 def spaced(heights: ArrayLike, gap: float) -> np.ndarray:
     """The heights nearest to these, which rise, that are so far apart."""
+    from scipy.optimize import isotonic_regression  # here, as few pages need it
+
     heights = np.asarray(heights)
     apart = gap * np.arange(len(heights))
     return np.asarray(isotonic_regression(heights - apart).x + apart)

@@ -72,7 +72,7 @@ def combined(matrices: ArrayLike, deviation: ArrayLike, level: float = 0.95) -> 
     level = check_level(level)
     # Not divided by n_fits: fits share their data and their kind of mistake, which no mean over fits takes out.
     between = fits.var(axis=0, ddof=1) if len(fits) > 1 else np.zeros_like(spread)
-    half = scipy.stats.norm.ppf((1 + level) / 2) * np.sqrt(spread**2 + between)
+    half = scipy.special.ndtri((1 + level) / 2) * np.sqrt(spread**2 + between)
     estimate = fits.mean(axis=0)
     return Bounds(estimate, (estimate - half).clip(0, 1), (estimate + half).clip(0, 1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Mapping
@@ -126,7 +127,7 @@ class Trial:
         """What is done to the true T before it is given (see `names.distorted`); None if nothing is."""
         return names.distortion(self.transition)
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """16 hexadecimal digits; a field that is None is left out, so that new fields keep old keys."""
 
