@@ -42,7 +42,7 @@ def at_a_glance(table: pd.DataFrame) -> Figure:
     ax.set_yticks([])
     ax.set_ylim(len(cells) - 0.5, -0.7)
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel("clean test images that are classified rightly (%)")
+    ax.set_xlabel("clean test images that are classified correctly (%)")
     return figure
 
 
