@@ -29,6 +29,11 @@ def test_a_ranking_is_chosen_on_one_half_and_compared_with_the_best_of_theirs_on
     assert rankings.best_of_theirs(rankings.scores(made, "AUROC")) == THEIRS[-1]
 
 
+def test_of_rankings_better_in_the_mean_the_one_worse_in_the_fewest_cells_is_chosen():
+    # The best of theirs has 0.7: the first is below it once, the second never, and the third is no better in the mean.
+    assert rankings.chosen(result(first=[1.0, 0.6, 0, 0], second=[0.75, 0.75, 0, 0], third=[0.7] * 4)) == "second"
+
+
 def test_filters_and_cleaning_are_means_over_the_cells_to_judge_by():
     made = result(first=[0.5] * 4)
     assert rankings.count(made) == 2

@@ -123,10 +123,10 @@ def test_corrupted_labels_come_first_where_the_model_is_sure():
 
 
 def test_a_row_of_the_matrix_counts_as_often_as_its_label_and_one_sample_of_any_class_beside():
-    matrix, labels = np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 0, 0, 1])
+    matrix, labels = np.array([[0.75, 0.25], [0.25, 0.75]]), np.array([0, 0, 0, 1])
     judged = wrong_labels(np.array([[0.5, 0.5], [0.6, 0.4], [0.9, 0.1], [0.5, 0.5]]), labels, matrix, steps=0)
-    # Three samples and half a one of either class, of four: 0.725 and 0.275; one and the half, of two: 0.45 and 0.55.
-    expected = [0.45 / 1.175, 0.4 * 0.45 / (0.6 * 0.725 + 0.4 * 0.45), 0.045 / (0.9 * 0.725 + 0.045), 0.275 / 0.825]
+    # Three samples and half a one of either class, of four: 11/16 and 5/16; one and the half, of two: 3/8 and 5/8.
+    expected = [6 / 17, 0.4 * 6 / (0.6 * 11 + 0.4 * 6), 0.6 / (0.9 * 11 + 0.6), 1 / 3]
     np.testing.assert_allclose(judged.p_wrong, expected)
     np.testing.assert_allclose(judged.times, [1, 2 / 3, 1 / 9, 1])
     np.testing.assert_array_equal(judged.suggestions, [0, 0, 0, 1])
@@ -146,3 +146,31 @@ def test_a_product_is_sparse_where_less_than_a_tenth_of_the_matrix_is_not_0(n_cl
     monkeypatch.setattr(scipy.sparse, "csr_array", lambda matrix: (made.append(matrix), matrix)[1])
     unmixed(np.full((1, n_classes), 1 / n_classes), pair_flip(n_classes, 0.3))  # two entries in each row
     assert bool(made) == sparse
+
+
+def test_rows_that_differ_by_chance_are_drawn_to_the_symmetric_matrix_and_others_less():
+    matrix = np.array([[0.7, 0.2, 0.1], [0.2, 0.8, 0.0], [0.1, 0.1, 0.8]])
+    samples = np.array([20, 10, 10])
+    even = symmetric(3, 0.25)  # (20 * 0.7 + 10 * 0.8 + 10 * 0.8) / 40 of the labels are kept
+    np.testing.assert_allclose(_wrong_labels._shrunk(matrix, samples), even)  # the statistic is 44 / 15, below 5
+    # A hundred times as many samples give a hundred times that statistic.
+    share = 5 / (100 * 44 / 15)
+    np.testing.assert_allclose(_wrong_labels._shrunk(matrix, 100 * samples), (1 - share) * matrix + share * even)
+    np.testing.assert_array_equal(_wrong_labels._shrunk(np.eye(3), samples), np.eye(3))
+
+
+def test_of_symmetric_noise_labels_are_ranked_as_by_the_matrix_it_has_when_few_samples_show_another():
+    posteriors, _, noisy, matrix = drawn(60, matrix=symmetric(K, 0.3))
+    shown = matrix + 0.04 * (np.roll(np.eye(K), 1, axis=1) - np.roll(np.eye(K), 2, axis=1))
+    judged, expected = (wrong_labels(posteriors @ matrix, noisy, each) for each in (shown, matrix))
+    for name in ("suggestions", "p_wrong", "times"):
+        np.testing.assert_allclose(getattr(judged, name), getattr(expected, name), rtol=1e-9)
+
+
+def test_a_matrix_with_most_entries_alike_gives_the_same_sparse_as_dense(monkeypatch):
+    matrix = 0.7 * pair_flip(30, 0.3) + 0.3 * symmetric(30, 0.2)
+    posteriors, *_ = drawn(50, matrix=matrix)
+    assert scipy.sparse.issparse(_wrong_labels._parts(matrix)[0])
+    sparse = unmixed(posteriors, matrix)
+    monkeypatch.setattr(_wrong_labels, "SPARSE", 0)
+    np.testing.assert_allclose(sparse, unmixed(posteriors, matrix), rtol=1e-9)

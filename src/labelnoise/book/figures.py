@@ -157,7 +157,7 @@ def error_against_rate(table: pd.DataFrame, accuracy: str = "last_accuracy") -> 
                 ceiling = 100 * (1 - cell.loc[cell["rate"] == 0, accuracy].mean())
                 ax.axhline(ceiling, color="0.3", linewidth=1, linestyle=":", zorder=0, label="clean labels")
             ax.set_yscale("log")
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
             ax.yaxis.set_major_formatter("{x:g}")
             ax.yaxis.set_minor_formatter(NullFormatter())
             ax.set_title(f"{MODEL_TITLES[model]}, {family}, n = {cell[cell['rate'] > 0]['seed'].nunique()}")
