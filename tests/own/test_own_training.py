@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from labelnoise.own._choice import Shown, choose, in_order
 from labelnoise.own._methods import AUTO, TRIED, OwnSettings, compared
 from labelnoise.own._network import network_maker
 from labelnoise.own._training import _checked, epochs_in_all, train
-from labelnoise.training import Settings, predict_probs, seeded
+from labelnoise.training import MODELS, Settings, predict_probs, seeded
 
 SETTINGS = Settings(epochs=4, batch_size=32, learning_rate=0.03, weight_decay=1e-4)
 BOTH = OwnSettings(SETTINGS, SETTINGS)
@@ -58,6 +59,14 @@ def test_every_network_has_weights_of_its_own_and_every_epoch_is_told(own, name)
     assert (done.gain is None) == (name == "cross-entropy")
     assert (done.choice is not None) == (name == AUTO)
     assert len(done.history) == SETTINGS.epochs
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_network_of_the_book_is_trained_on_a_set_without_test_images(name):
+    images, labels = torch.randint(256, (36, 1, 28, 28), dtype=torch.uint8), np.arange(36) % 2
+    once = replace(SETTINGS, epochs=1)
+    done = train(NoisySet(images, labels), network_maker(name, 2, 1, 28, 0), "forward", OwnSettings(once, once))
+    assert done.test_accuracy is None
 
 
 def held_out(hits, n=400):
