@@ -309,6 +309,38 @@ def test_arrays_in_any_usual_form_are_trained_on_and_predicted(monkeypatch):
         labelnoise.train(images, names, device="gpu")
 
 
+TIED = """
+from torch import nn
+class Tied(nn.Module):
+    def __init__(self, n_classes, in_channels, image_size):
+        super().__init__()
+        self.first = nn.Linear(in_channels * image_size**2, n_classes)
+        self.second = self.first
+        self.part = nn.Parameter(self.first.weight.data[:, :2])
+    def forward(self, images): return self.second(images.flatten(1))
+"""
+
+
+def test_a_network_whose_weights_are_tied_is_saved_and_loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    Path("tied_of_test.py").write_text(TIED)
+    name = "tied_of_test:Tied"
+    about = {
+        "network": name,
+        "in_channels": 1,
+        "image_size": 4,
+        "mean": 0.5,
+        "deviation": 0.2,
+        "class_names": ["a", "b"],
+    }
+    trained = labelnoise.TrainedNetwork(network_maker(name, 2, 1, 4, seed=0)(7), about)
+    trained.save("tied.safetensors")
+    images = np.random.default_rng(0).integers(256, size=(5, 4, 4), dtype=np.uint8)
+    loaded = labelnoise.load_network("tied.safetensors")
+    assert np.array_equal(loaded.predict_proba(images), trained.predict_proba(images))
+
+
 def test_a_file_of_something_else_is_no_network(tmp_path):
     from safetensors.torch import save_file
 

@@ -81,11 +81,16 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
             network = make(0)
             shape = tuple(network(torch.zeros(2, channels, size, size)).shape)
             learns = any(each.requires_grad for each in network.parameters())
+            odd = [key for key, value in network.state_dict().items() if not isinstance(value, torch.Tensor)]
     except (Exception, SystemExit) as error:  # whatever their code raises
         images = (2, channels, size, size)
         raise InputError(f"The network {name} fails on images of {images}: {reason(error)}.") from error
     if not learns:
         raise InputError(f"The network {name} has no parameters that can learn; give it a layer that has some.")
+    if odd:
+        raise InputError(
+            f"The network {name} keeps {odd[0]!r}, which is no tensor; a file of weights has no room for it."
+        )
     if shape != (2, n_classes):
         raise InputError(f"The network {name} gives {shape} for 2 images; it must give logits of {(2, n_classes)}.")
     return make
@@ -164,9 +169,12 @@ class TrainedNetwork:
 
     def as_bytes(self) -> bytes:
         """Its file, in the format safetensors, with a digest by which `load_network` notices a changed byte."""
+        import torch
         from safetensors.torch import save
 
-        weights = {key: value.contiguous() for key, value in self.module.state_dict().items()}
+        # Each a copy, as the format refuses two that share memory, such as tied weights.
+        state = self.module.state_dict()
+        weights = {key: value.clone(memory_format=torch.contiguous_format) for key, value in state.items()}
         return sealed(partial(save, weights), self.about)
 
     def save(self, path: str | os.PathLike[str]) -> None:
