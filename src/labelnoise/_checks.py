@@ -105,14 +105,22 @@ def is_bfloat16(values: Any) -> bool:
     return str(getattr(values, "dtype", None)) == "torch.bfloat16"
 
 
+def _has_masked(values: Any, depth: int = 64) -> bool:
+    """Whether values are masked in an array or in lists of any, to the depth of axes that NumPy has."""
+    if isinstance(values, list | tuple):
+        return depth > 0 and any(_has_masked(each, depth - 1) for each in values)
+    return isinstance(values, np.ma.MaskedArray) and bool(np.ma.is_masked(values))
+
+
 def check_unmasked(values: Any, name: str) -> None:
-    """Refuse a masked array with values masked, which most code takes as if nothing were."""
-    if np.ma.is_masked(values):
+    """Refuse masked values, which most code takes as if nothing were masked."""
+    if _has_masked(values):
         raise InputError(f"{name} has masked values; fill them in, or drop their rows everywhere.")
 
 
 def as_array(values: Any, name: str, form: str = "an array") -> NDArray[Any]:
     """An array or a tensor, on any device and with or without gradient, as a NumPy array; copied only if need be."""
+    check_unmasked(values, name)
     try:
         tensor = values.detach().cpu() if hasattr(values, "detach") else values
         array = np.asarray(tensor.float() if is_bfloat16(tensor) else tensor)
@@ -120,7 +128,6 @@ def as_array(values: Any, name: str, form: str = "an array") -> NDArray[Any]:
         array = np.empty(())
     if not array.ndim:
         raise InputError(f"{name} must be {form}, not {shown(values)}.")
-    check_unmasked(values, name)
     return array
 
 
@@ -142,7 +149,7 @@ def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Lab
     array, n_classes = as_array(labels, name), check_whole(n_classes, "n_classes", 1)
     if array.ndim != 1:
         raise InputError(f"{name} must have shape (n_samples,), not {array.shape}.")
-    if not np.issubdtype(array.dtype, np.integer):
+    if array.dtype.kind not in "iu":  # np.integer has durations too
         raise InputError(f"{name} must be integers, not {array.dtype}; convert class names to 0, 1, ... first.")
     if len(outside := np.flatnonzero((array < 0) | (array >= n_classes))):
         row = int(outside[0])

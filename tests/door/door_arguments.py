@@ -57,6 +57,7 @@ NO_ARRAYS = {
     "a date": datetime.date(2020, 1, 1),
     "dates": np.full(N, np.datetime64("2020-01-01")),
     "fields": np.zeros(N, dtype=[("a", "f8")]),
+    "durations": np.zeros(N, "m8[s]"),
     "scipy's sparse": scipy.sparse.csr_array(PROBS),
 }
 
@@ -75,6 +76,8 @@ def tables(good, **more):
             "objects": np.full(good.shape, None),
             "complex": good.astype(complex),
             "masked": masked,
+            "a list of masked rows": list(masked),
+            "lists with a masked number": [list(row) for row in masked],
             "NaN": with_row(good.astype(float), np.nan),
             "infinity": with_row(good.astype(float), np.inf),
             "minus infinity": with_row(good.astype(float), -np.inf),
@@ -107,6 +110,8 @@ LABEL_VALUES = (
         "booleans": LABELS > 0,
         "complex": LABELS.astype(complex),
         "masked": masked_labels,
+        "a list of masked labels": list(masked_labels),
+        "a list of arrays that are masked": [np.ma.masked_array(label, mask=label == 2) for label in LABELS],
         "a negative label": with_row(LABELS, -1),
         "a huge label": with_row(LABELS, HUGE),
         "the hugest label": with_row(LABELS, 2**62),
@@ -225,6 +230,7 @@ IMAGE_VALUES = (
         "an image more": np.concatenate([IMAGES, IMAGES]),
         "no pixels": IMAGES[:, :0],
         "masked": np.ma.masked_array(IMAGES, mask=IMAGES < 9),
+        "a list of masked images": list(np.ma.masked_array(IMAGES, mask=IMAGES < 9)),
     }
 )
 CONSTANT = {"all alike": np.zeros_like(IMAGES)}

@@ -97,6 +97,7 @@ LABEL_ARRAYS = {
     "no columns": np.zeros((N, 0)),
     "a number": np.array(1),
     "dates": np.full(N, np.datetime64("2020-01-01")),
+    "durations": LABELS.astype("m8[s]"),
     "complex": LABELS * 1j,
     "fields": np.zeros(N, dtype=[("a", "f8")]),
     "objects": np.full(N, None),

@@ -118,7 +118,7 @@ def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats
     if len(bad):
         raise InputError(f"features has a value that is not finite in row {bad[0]}.")
     observed = as_array(noisy_labels, "noisy_labels")
-    n_classes = int(observed.max()) + 1 if observed.size and np.issubdtype(observed.dtype, np.integer) else 2
+    n_classes = int(observed.max()) + 1 if observed.size and observed.dtype.kind in "iu" else 2
     remedy = "number the classes 0, 1, ... without a gap"
     if n_classes > max(len(observed), 2):
         row = observed.argmax()
