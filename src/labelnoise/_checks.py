@@ -90,13 +90,19 @@ def check_generator(value: Any) -> np.random.Generator:
     raise InputError(f"generator must be one of numpy.random.default_rng, such as of seed 0, not {shown(value)}.")
 
 
-def check_size(what: str, *shape: int) -> None:
-    """Refuse an array of numbers of eight bytes that this machine has no memory for, before any is taken."""
+def check_size(what: str, *shape: int, copies: int = 1) -> None:
+    """Refuse arrays of numbers of eight bytes that this machine has no memory for, before any is taken.
+
+    Args:
+        what: how the message begins.
+        shape: of an array.
+        copies: how many of them the work on it takes at once, itself among them.
+    """
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows
         memory = 2**34
-    if (needed := 8 * math.prod(shape)) > memory:
+    if (needed := 8 * copies * math.prod(shape)) > memory:
         raise InputError(f"{what} would take {needed / 2**30:,.1f} GiB; {memory / 2**30:,.1f} GiB are there.")
 
 
@@ -107,9 +113,11 @@ def is_bfloat16(values: Any) -> bool:
 
 def _has_masked(values: Any, depth: int = 64) -> bool:
     """Whether values are masked in an array or in lists of any, to the depth of axes that NumPy has."""
-    if isinstance(values, list | tuple):
-        return depth > 0 and any(_has_masked(each, depth - 1) for each in values)
-    return isinstance(values, np.ma.MaskedArray) and bool(np.ma.is_masked(values))
+    if not isinstance(values, list | tuple):
+        return bool(np.ma.is_masked(values))
+    # By their types first: to look at each of a million numbers takes longer than all else.
+    any_may = any(issubclass(kind, (list, tuple, np.ma.MaskedArray)) for kind in set(map(type, values)))
+    return any_may and depth > 0 and any(_has_masked(each, depth - 1) for each in values)
 
 
 def check_unmasked(values: Any, name: str) -> None:

@@ -265,6 +265,15 @@ ABOUT = {
 }
 
 
+ODD = {
+    "image_size": (100_000,),
+    "class_names": ("ab", ["a", 1], {"a": 0, "b": 1}),
+    "resized": ([1], True, 29),
+    "mean": ("0.5", float("inf"), float("nan"), 1e308, True),
+    "deviation": ("0.5", 0, 5e-324, float("inf"), float("nan"), 1e308),
+}
+
+
 def archive(**arrays):
     return lambda: np.savez("bad.npz", **{"Xtr": IMAGES, "Str": LABELS, **arrays})
 
@@ -463,8 +472,9 @@ def networks():
             f"{key} is {value!r}": json.dumps(ABOUT | {key: value})
             for key in ABOUT
             for value in (None, [], "x", -1, {})
-            if not (key == "resized" or (key, value) in (("class_names", "x"), ("mean", -1), ("deviation", -1)))
+            if (key, value) != ("resized", None)
         },
+        **{f"{key} is {value!r}": json.dumps(ABOUT | {key: value}) for key, values in ODD.items() for value in values},
         **{f"no {key}": json.dumps(but(ABOUT, key)) for key in ABOUT if key != "resized"},
     }
     return anything("bad.safetensors") | {key: weights(about) for key, about in changed.items()}

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise import training
-from labelnoise._checks import as_array, check_whole, shown
+from labelnoise._checks import as_array, check_number, check_size, check_whole, shown
 from labelnoise._files import check_file, check_target, write_whole
 from labelnoise._imports import imported, is_own, reason
 from labelnoise._weights import described, sealed
@@ -62,7 +62,10 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
         InputError: no such network, or one that does not give logits of shape (n, n_classes).
     """
     make_one: Callable[..., Any]
-    if is_own(check_network(name)):
+    if not is_own(check_network(name)):
+        # About what the first layer of such a network gives for two images, and the first dense one of LeNet has.
+        check_size(f"The network {name} for images of {size:,} pixels", size, size, copies=64)
+    if is_own(name):
         make_one = imported(name, "network")
     elif name in training.MODELS:
         training.build(name, n_classes, channels, size, seed=0)  # which refuses images that it can't take
@@ -208,9 +211,12 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
     """
     about = described(check_file(path))
     try:
-        n_classes, _ = check_whole(len(about["class_names"]), "classes", 2), float(about["mean"])
+        n_classes = check_whole(len(about["class_names"]), "classes", 2)
         channels, size = (check_whole(about[key], key, 1) for key in ("in_channels", "image_size"))
-        if not (isinstance(name := about["network"], str) and float(about["deviation"]) > 0):
+        check_number(about["mean"], "mean", lambda value: 0 <= value <= 255)  # of bytes, as below
+        check_number(about["deviation"], "deviation", lambda value: 1e-6 <= value <= 255)
+        texts = isinstance(about["class_names"], list) and all(isinstance(each, str) for each in about["class_names"])
+        if not (isinstance(name := about["network"], str) and texts and about.get("resized") in (None, size)):
             raise TypeError
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path} holds weights without what labelnoise train says of them.") from None
