@@ -57,7 +57,8 @@ def check_number(value: Any, rule: str, within: Callable[[float], bool]) -> floa
 
 def check_level(level: Any) -> float:
     """The coverage that an interval is to have, in (0, 1)."""
-    return check_number(level, "level must lie in (0, 1)", lambda value: 0 < value < 1)
+    # Nearer to 1 half of what is left out rounds to nothing, and the interval has no end.
+    return check_number(level, "level must lie in (0, 1), up to 1 - 1e-15", lambda value: 0 < value <= 1 - 1e-15)
 
 
 def check_whole(value: Any, name: str, least: int) -> int:

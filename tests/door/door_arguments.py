@@ -270,6 +270,17 @@ singular = {"no inverse": np.full((3, 3), 1 / 3)}
 no_rank = {"no better than a guess": np.full((3, 3), 1 / 3)}
 known_rate = {"images": IMAGES, "clean_labels": LABELS, "n_classes": 3, "rate": 0.2, "generator": GENERATOR}
 
+GIVEN = {
+    "None": None,
+    "a number": 5,
+    "a word": "x",
+    "two classes": np.eye(2),
+    "a sum of -1": -np.eye(3),
+    "NaN": np.full((3, 3), np.nan),
+    "masked": np.ma.masked_equal(np.eye(3), 0),
+}
+ESTIMATES = {f"one that gives {what}": lambda probs, labels, found=found: found for what, found in GIVEN.items()}
+
 # Labels that what reads files takes as well.
 FILE_LABELS = ("names", "digits", "whole floats", "booleans", "a table")
 
@@ -321,11 +332,11 @@ FUNCTIONS = {
     "interval": (
         {"estimate": labelnoise.argmax_counts, "pred_probs": PROBS, "noisy_labels": LABELS},
         {
-            "estimate": {"None": None, "a name": "anchor", "a number": 3},
+            "estimate": {"None": None, "a name": "anchor", "a number": 3} | ESTIMATES,
             "pred_probs": several,
             "noisy_labels": labels,
-            "level": real(0, 1, -0.1, 95),
-            "resamples": whole(-1, 0, 1),
+            "level": real(0, 1, -0.1, 95, 1 - 1e-16),
+            "resamples": whole(-1, 0, 1, 10**12, 2**62),
             "seed": seed,
         },
     ),
