@@ -307,7 +307,7 @@ FUNCTIONS = {
             "features": features,
             "noisy_labels": labels,
             "coverage": coverage,
-            "spacing": real(0, -0.1, 0.6, 1e-9, 1e-7, 9e-5),
+            "spacing": real(0, -0.1, 0.6, 1e-9, 1e-4, 9e-4),
             "seed": seed,
         },
     ),
