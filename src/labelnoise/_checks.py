@@ -28,11 +28,11 @@ def one_line(text: str) -> str:
 
 def shown(value: Any) -> str:
     """A value in a message: on one line, short, and the same each time."""
-    if hasattr(value, "detach"):  # a tensor, told without importing torch
-        return f"a tensor of {value.dtype} and {value.layout}, of shape {tuple(value.shape)} on {value.device}"
     try:
+        if hasattr(value, "detach"):  # a tensor, told without importing torch
+            return f"a tensor of {value.dtype} and {value.layout}, of shape {tuple(value.shape)} on {value.device}"
         text = one_line(repr(value))
-    except Exception:  # whatever their type raises
+    except Exception:  # whatever their type raises, as a nested tensor of its shape
         return f"a {type(value).__name__}"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
@@ -133,7 +133,9 @@ def as_array(values: Any, name: str, form: str = "an array") -> NDArray[Any]:
     try:
         tensor = values.detach().cpu() if hasattr(values, "detach") else values
         array = np.asarray(tensor.float() if is_bfloat16(tensor) else tensor)
-    except (TypeError, ValueError, RuntimeError):  # ragged lists, and tensors that NumPy can't have
+    except MemoryError:
+        raise
+    except Exception:  # of ragged lists, of tensors that NumPy can't have, and whatever an __array__ of theirs raises
         array = np.empty(())
     if not array.ndim:
         raise InputError(f"{name} must be {form}, not {shown(values)}.")

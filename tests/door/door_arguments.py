@@ -3,6 +3,7 @@
 import datetime
 import inspect
 import operator
+import warnings
 
 import numpy as np
 import scipy.sparse
@@ -34,15 +35,30 @@ def tensor_kinds(array):
     """Tensors that no estimator can read."""
     tensor = torch.as_tensor(np.asarray(array))
     wide = tensor.float()
+    with warnings.catch_warnings(action="ignore"):  # of a prototype
+        nested = torch.nested.nested_tensor([wide, wide])
     return {
         "a sparse tensor": wide.to_sparse(),
         "a tensor without data": wide.to("meta"),
         "a float8 tensor": wide.to(torch.float8_e4m3fn),
         "a complex tensor": wide.to(torch.complex64),
+        "a nested tensor": nested,
     }
 
 
+class Failing:
+    """What NumPy asks for its array in vain."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, *args, **kwargs):
+        raise self.error
+
+
 NO_ARRAYS = {
+    "a file that is gone": Failing(OSError("gone")),
+    "a division by zero": Failing(ZeroDivisionError("x")),
     "None": None,
     "a number": 5,
     "a word": "abc",
@@ -81,6 +97,7 @@ def tables(good, **more):
             "NaN": with_row(good.astype(float), np.nan),
             "infinity": with_row(good.astype(float), np.inf),
             "minus infinity": with_row(good.astype(float), -np.inf),
+            "beyond float64": with_row(good.astype(np.longdouble), np.longdouble("1e4000")),
             **more,
         }
     )

@@ -136,6 +136,7 @@ PROB_ARRAYS = {
     "zeros": 0 * PROBS,
     "dates": np.full(PROBS.shape, np.datetime64("2020")),
     "long double logits": np.log(PROBS).astype("g"),
+    "beyond float64": np.full(PROBS.shape, np.longdouble("1e4000")),
     "float16 infinity": np.full(PROBS.shape, np.inf, np.float16),
     "sums of 3": PROBS * 3,
     "objects": PROBS.astype(object),

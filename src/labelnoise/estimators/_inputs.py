@@ -30,7 +30,8 @@ def _as_floats(array: NDArray[Any], name: str, meaning: str) -> Floats:
         raise InputError(f"{name} must be floating-point {meaning}, not {array.dtype}.")
     if array.dtype in (np.float32, np.float64):
         return array
-    return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    with np.errstate(over="ignore"):  # of long doubles, which are then infinite
+        return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
 
 
 def _labels_of(rows: NDArray[Any], name: str, noisy_labels: ArrayLike, n_classes: int, remedy: str) -> Labels:
