@@ -114,6 +114,9 @@ def options():
     for title, (name, make) in OUTS.items():
         for command in (ESTIMATE, TRAIN):
             yield f"{command} --out: {title}", [*command.split(), "--out", name], (make,)
+    for title in ("a file", "within a file", "a pipe", "a device", "a link to a file", "a long name"):
+        name, make = OUTS[title]
+        yield f"reproduce --fresh: {title}", ["reproduce", "--fresh", name], (make,)
 
 
 # As YAML; a list that is right but for its items stands in for those of each kind.
