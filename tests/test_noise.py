@@ -1,4 +1,6 @@
 import math
+import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -521,10 +523,39 @@ def test_seeds_are_spread_over_all_numbers_below_2_to_the_63():
         derive_seed(np.int64(1))
 
 
-@pytest.mark.parametrize("shape", [(1000, 2), (2, 1000)])
-def test_noise_of_images_that_there_is_no_memory_for_is_refused_before_it_is_taken(shape, monkeypatch):
-    monkeypatch.setattr("os.sysconf", lambda name: 1000)  # pages of as many bytes
+@pytest.mark.parametrize(("shape", "bytes_"), [((1000, 2), 2300), ((2, 1000), 1000)])  # five times one array, and one
+def test_noise_of_images_that_there_is_no_memory_for_is_refused_before_it_is_taken(shape, bytes_, monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: bytes_)  # pages of as many bytes
     images, clean = np.arange(2000.0).reshape(shape), np.zeros(shape[0], dtype=int)
     assert instance_probs(images, clean, 100, 0.3, np.random.default_rng(0)).shape == (shape[0], 100)
     with pytest.raises(InputError, match=r"P\(noisy \| image, clean\) for n_classes = 200 would take"):
         instance_probs(images, clean, 200, 0.3, np.random.default_rng(0))
+
+
+# What makes or reads a T of so many classes, and the T that was there before.
+WORK = {
+    "symmetric": (lambda n, matrix: transitions.symmetric(n, 0.2), 0),
+    "pair flip": (lambda n, matrix: transitions.pair_flip(n, 0.2), 0),
+    "random": (lambda n, matrix: transitions.random(n, 0.2, np.random.default_rng(0)), 0),
+    "oracle": (lambda n, matrix: oracle(np.arange(n), np.arange(n), n), 0),
+    "corrupt": (lambda n, matrix: corrupt([0], matrix, np.random.default_rng(0)), 1),
+}
+
+
+@pytest.mark.parametrize(("work", "before"), WORK.values(), ids=WORK)
+def test_work_with_a_t_takes_the_memory_of_three_at_most_as_its_number_of_classes_is_checked_for(
+    work, before, monkeypatch
+):
+    n = 500
+    matrix = transitions.symmetric(n, 0.2)
+    tracemalloc.start()
+    try:
+        work(n, matrix)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak / matrix.nbytes + before < 3.1
+    monkeypatch.setattr(os, "sysconf", lambda name: 2**10)  # pages of as many bytes: room for 131,072 numbers
+    assert transitions.check_n_classes(209) == 209
+    with pytest.raises(InputError, match="Work with a T for n_classes = 210 would take"):
+        transitions.pair_flip(210, 0.2)

@@ -183,3 +183,8 @@ def test_the_picture_of_the_house_has_the_rooms_of_the_contract_in_its_order() -
     assert picture is not None
     drawn = [re.findall(r"[a-z]+", line[:36]) for line in picture[1].splitlines()]
     assert [sorted(line) for line in drawn if line] == [sorted(line) for line in rooms]
+
+
+def test_no_module_is_too_long_to_be_read_at_once() -> None:
+    long = {path.name: path.read_text().count("\n") for path in (ROOT / "src").rglob("*.py")}
+    assert [name for name, lines in long.items() if lines > 250] == []

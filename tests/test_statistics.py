@@ -263,7 +263,7 @@ def test_a_median_of_nothing_is_refused(values):
 
 @pytest.mark.parametrize("level", [0, -0.5, 1, 1.5])
 def test_a_level_is_the_share_of_something_and_neither_none_nor_all(level):
-    with pytest.raises(InputError, match=rf"^level must lie in \(0, 1\), not {level}[.]$"):
+    with pytest.raises(InputError, match=rf"^level must lie in \(0, 1\), up to 1 - 1e-15, not {level}[.]$"):
         interval([0.1, 0.2], level)
 
 

@@ -28,11 +28,11 @@ def one_line(text: str) -> str:
 
 def shown(value: Any) -> str:
     """A value in a message: on one line, short, and the same each time."""
-    if hasattr(value, "detach"):  # a tensor, told without importing torch
-        return f"a tensor of {value.dtype} and {value.layout}, of shape {tuple(value.shape)} on {value.device}"
     try:
+        if hasattr(value, "detach"):  # a tensor, told without importing torch
+            return f"a tensor of {value.dtype} and {value.layout}, of shape {tuple(value.shape)} on {value.device}"
         text = one_line(repr(value))
-    except Exception:  # whatever their type raises
+    except Exception:  # whatever their type raises, as a nested tensor of its shape
         return f"a {type(value).__name__}"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
@@ -57,7 +57,8 @@ def check_number(value: Any, rule: str, within: Callable[[float], bool]) -> floa
 
 def check_level(level: Any) -> float:
     """The coverage that an interval is to have, in (0, 1)."""
-    return check_number(level, "level must lie in (0, 1)", lambda value: 0 < value < 1)
+    # Nearer to 1 half of what is left out rounds to nothing, and the interval has no end.
+    return check_number(level, "level must lie in (0, 1), up to 1 - 1e-15", lambda value: 0 < value <= 1 - 1e-15)
 
 
 def check_whole(value: Any, name: str, least: int) -> int:
@@ -90,13 +91,19 @@ def check_generator(value: Any) -> np.random.Generator:
     raise InputError(f"generator must be one of numpy.random.default_rng, such as of seed 0, not {shown(value)}.")
 
 
-def check_size(what: str, *shape: int) -> None:
-    """Refuse an array of numbers of eight bytes that this machine has no memory for, before any is taken."""
+def check_size(what: str, *shape: int, copies: int = 1) -> None:
+    """Refuse arrays of numbers of eight bytes that this machine has no memory for, before any is taken.
+
+    Args:
+        what: how the message begins.
+        shape: of an array.
+        copies: how many of them the work on it takes at once, itself among them.
+    """
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows
         memory = 2**34
-    if (needed := 8 * math.prod(shape)) > memory:
+    if (needed := 8 * copies * math.prod(shape)) > memory:
         raise InputError(f"{what} would take {needed / 2**30:,.1f} GiB; {memory / 2**30:,.1f} GiB are there.")
 
 
@@ -105,22 +112,33 @@ def is_bfloat16(values: Any) -> bool:
     return str(getattr(values, "dtype", None)) == "torch.bfloat16"
 
 
+def _has_masked(values: Any, depth: int = 64) -> bool:
+    """Whether values are masked in an array or in lists of any, to the depth of axes that NumPy has."""
+    if not isinstance(values, list | tuple):
+        return bool(np.ma.is_masked(values))
+    # By their types first: to look at each of a million numbers takes longer than all else.
+    any_may = any(issubclass(kind, (list, tuple, np.ma.MaskedArray)) for kind in set(map(type, values)))
+    return any_may and depth > 0 and any(_has_masked(each, depth - 1) for each in values)
+
+
 def check_unmasked(values: Any, name: str) -> None:
-    """Refuse a masked array with values masked, which most code takes as if nothing were."""
-    if np.ma.is_masked(values):
+    """Refuse masked values, which most code takes as if nothing were masked."""
+    if _has_masked(values):
         raise InputError(f"{name} has masked values; fill them in, or drop their rows everywhere.")
 
 
 def as_array(values: Any, name: str, form: str = "an array") -> NDArray[Any]:
     """An array or a tensor, on any device and with or without gradient, as a NumPy array; copied only if need be."""
+    check_unmasked(values, name)
     try:
         tensor = values.detach().cpu() if hasattr(values, "detach") else values
         array = np.asarray(tensor.float() if is_bfloat16(tensor) else tensor)
-    except (TypeError, ValueError, RuntimeError):  # ragged lists, and tensors that NumPy can't have
+    except MemoryError:
+        raise
+    except Exception:  # of ragged lists, of tensors that NumPy can't have, and whatever an __array__ of theirs raises
         array = np.empty(())
     if not array.ndim:
         raise InputError(f"{name} must be {form}, not {shown(values)}.")
-    check_unmasked(values, name)
     return array
 
 
@@ -142,7 +160,7 @@ def check_labels(labels: ArrayLike, n_classes: int, name: str = "labels") -> Lab
     array, n_classes = as_array(labels, name), check_whole(n_classes, "n_classes", 1)
     if array.ndim != 1:
         raise InputError(f"{name} must have shape (n_samples,), not {array.shape}.")
-    if not np.issubdtype(array.dtype, np.integer):
+    if array.dtype.kind not in "iu":  # np.integer has durations too
         raise InputError(f"{name} must be integers, not {array.dtype}; convert class names to 0, 1, ... first.")
     if len(outside := np.flatnonzero((array < 0) | (array >= n_classes))):
         row = int(outside[0])

@@ -6,6 +6,7 @@ What is recorded bears a hash of its source, ``module:name@1a2b3c4d``, so that c
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -40,7 +41,10 @@ def without_hash(name: str) -> str:
 
 def reason(error: BaseException) -> str:
     """What own code raised, as the end of a sentence."""
-    first = next(iter(str(error).splitlines()), "").rstrip(".")
+    text = ""
+    with contextlib.suppress(Exception):  # of theirs that can't even say what it is
+        text = str(error)
+    first = next(iter(text.splitlines()), "").rstrip(".")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 

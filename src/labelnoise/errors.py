@@ -9,4 +9,4 @@ class InputError(ValueError):
 
 
 class MismatchError(InputError):
-    """Labels that are not one for each row of the logits: what gave the logits may be to blame."""
+    """Logits that labels can't be compared with: what gave the logits may be to blame."""

@@ -43,7 +43,7 @@ def _same_length(name: str, values: NDArray[Any], other: str, labels: Labels) ->
 def _cumulative(probs: Probs) -> Probs:
     """The distribution function of each row; divided by its last value, as rounding could leave a gap below 1."""
     cumulative = np.cumsum(probs, axis=1)
-    cumulative /= cumulative[:, -1:]
+    cumulative /= cumulative[:, -1:].copy()  # which shares no memory: NumPy would copy all
     return cumulative
 
 
@@ -160,7 +160,8 @@ def instance_probs(
     clean = check_labels(clean_labels, n_classes, "clean_labels")
     pixels = check_images(images)
     _same_length("images", pixels, "clean_labels", clean)
-    check_size(f"P(noisy | image, clean) for n_classes = {n_classes:,}", max(pixels.shape), n_classes)
+    n_rows = len(clean) + 4 * int(np.bincount(clean).max(initial=0))  # with those of products and softmax of a class
+    check_size(f"P(noisy | image, clean) for n_classes = {n_classes:,}", max(n_rows, pixels.shape[1]), n_classes)
     # A class at a time: all images in double precision would need eight times the memory of their bytes.
     members = [np.flatnonzero(clean == i) for i in range(n_classes)]
     mean, deviation = 0.0, 1.0
@@ -169,10 +170,7 @@ def instance_probs(
         centred = (pixels[rows] - mean for rows in members)
         deviation = np.sqrt(sum(np.square(part, out=part).sum() for part in centred) / pixels.size)
         if not deviation:  # of pixels that float64 can't tell apart
-            raise InputError(
-                f"The pixels of the images are too much alike, all near {mean:g}; multiply them by a number."
-            )
-
+            raise InputError(f"Pixels of the images are too much alike, all near {mean:g}; multiply them by a number.")
     flip_rates, probs = _flip_rates(len(clean), rate, generator), np.empty((len(clean), n_classes))
     for i, rows in enumerate(members):
         weights = generator.standard_normal((pixels.shape[1], n_classes))
@@ -247,7 +245,6 @@ def oracle(clean_labels: ArrayLike, noisy_labels: ArrayLike, n_classes: int) -> 
     """
     counts = count_transitions(clean_labels, noisy_labels, n_classes)
     totals = counts.sum(axis=1, keepdims=True)
-    if not totals.all():
-        empty = int(np.flatnonzero(totals[:, 0] == 0)[0])
-        raise InputError(f"Clean class {empty} has no sample, so row {empty} of T can't be counted.")
+    if len(empty := np.flatnonzero(totals == 0)):
+        raise InputError(f"Clean class {empty[0]} has no sample, so row {empty[0]} of T can't be counted.")
     return counts / totals

@@ -81,7 +81,7 @@ def check_n_classes(n_classes: Any) -> int:
         InputError: not a whole number from 2 up, or one so large that there is no memory for a T.
     """
     found = check_whole(n_classes, "n_classes", 2)
-    check_size(f"A T for n_classes = {found:,}", found, found)
+    check_size(f"Work with a T for n_classes = {found:,}", found, found, copies=3)
     return found
 
 
@@ -124,7 +124,9 @@ def pair_flip(n_classes: int, rate: float) -> Matrix:
            [0.25, 0.  , 0.75]])
     """
     n_classes, rate = check_n_classes(n_classes), check_rate(rate)
-    return (1 - rate) * np.eye(n_classes) + rate * np.roll(np.eye(n_classes), 1, axis=1)
+    matrix = np.diag(np.full(n_classes, 1 - rate))
+    matrix[np.arange(n_classes), np.arange(1, n_classes + 1) % n_classes] = rate
+    return matrix
 
 
 def random(n_classes: int, rate: float, generator: np.random.Generator) -> Matrix:

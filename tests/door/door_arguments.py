@@ -3,6 +3,7 @@
 import datetime
 import inspect
 import operator
+import warnings
 
 import numpy as np
 import scipy.sparse
@@ -34,15 +35,30 @@ def tensor_kinds(array):
     """Tensors that no estimator can read."""
     tensor = torch.as_tensor(np.asarray(array))
     wide = tensor.float()
+    with warnings.catch_warnings(action="ignore"):  # of a prototype
+        nested = torch.nested.nested_tensor([wide, wide])
     return {
         "a sparse tensor": wide.to_sparse(),
         "a tensor without data": wide.to("meta"),
         "a float8 tensor": wide.to(torch.float8_e4m3fn),
         "a complex tensor": wide.to(torch.complex64),
+        "a nested tensor": nested,
     }
 
 
+class Failing:
+    """What NumPy asks for its array in vain."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, *args, **kwargs):
+        raise self.error
+
+
 NO_ARRAYS = {
+    "a file that is gone": Failing(OSError("gone")),
+    "a division by zero": Failing(ZeroDivisionError("x")),
     "None": None,
     "a number": 5,
     "a word": "abc",
@@ -57,6 +73,7 @@ NO_ARRAYS = {
     "a date": datetime.date(2020, 1, 1),
     "dates": np.full(N, np.datetime64("2020-01-01")),
     "fields": np.zeros(N, dtype=[("a", "f8")]),
+    "durations": np.zeros(N, "m8[s]"),
     "scipy's sparse": scipy.sparse.csr_array(PROBS),
 }
 
@@ -75,9 +92,12 @@ def tables(good, **more):
             "objects": np.full(good.shape, None),
             "complex": good.astype(complex),
             "masked": masked,
+            "a list of masked rows": list(masked),
+            "lists with a masked number": [list(row) for row in masked],
             "NaN": with_row(good.astype(float), np.nan),
             "infinity": with_row(good.astype(float), np.inf),
             "minus infinity": with_row(good.astype(float), -np.inf),
+            "beyond float64": with_row(good.astype(np.longdouble), np.longdouble("1e4000")),
             **more,
         }
     )
@@ -107,6 +127,8 @@ LABEL_VALUES = (
         "booleans": LABELS > 0,
         "complex": LABELS.astype(complex),
         "masked": masked_labels,
+        "a list of masked labels": list(masked_labels),
+        "a list of arrays that are masked": [np.ma.masked_array(label, mask=label == 2) for label in LABELS],
         "a negative label": with_row(LABELS, -1),
         "a huge label": with_row(LABELS, HUGE),
         "the hugest label": with_row(LABELS, 2**62),
@@ -225,6 +247,7 @@ IMAGE_VALUES = (
         "an image more": np.concatenate([IMAGES, IMAGES]),
         "no pixels": IMAGES[:, :0],
         "masked": np.ma.masked_array(IMAGES, mask=IMAGES < 9),
+        "a list of masked images": list(np.ma.masked_array(IMAGES, mask=IMAGES < 9)),
     }
 )
 CONSTANT = {"all alike": np.zeros_like(IMAGES)}
@@ -264,6 +287,17 @@ singular = {"no inverse": np.full((3, 3), 1 / 3)}
 no_rank = {"no better than a guess": np.full((3, 3), 1 / 3)}
 known_rate = {"images": IMAGES, "clean_labels": LABELS, "n_classes": 3, "rate": 0.2, "generator": GENERATOR}
 
+GIVEN = {
+    "None": None,
+    "a number": 5,
+    "a word": "x",
+    "two classes": np.eye(2),
+    "a sum of -1": -np.eye(3),
+    "NaN": np.full((3, 3), np.nan),
+    "masked": np.ma.masked_equal(np.eye(3), 0),
+}
+ESTIMATES = {f"one that gives {what}": lambda probs, labels, found=found: found for what, found in GIVEN.items()}
+
 # Labels that what reads files takes as well.
 FILE_LABELS = ("names", "digits", "whole floats", "booleans", "a table")
 
@@ -290,7 +324,7 @@ FUNCTIONS = {
             "features": features,
             "noisy_labels": labels,
             "coverage": coverage,
-            "spacing": real(0, -0.1, 0.6, 1e-9, 1e-7, 9e-5),
+            "spacing": real(0, -0.1, 0.6, 1e-9, 1e-4, 9e-4),
             "seed": seed,
         },
     ),
@@ -315,11 +349,11 @@ FUNCTIONS = {
     "interval": (
         {"estimate": labelnoise.argmax_counts, "pred_probs": PROBS, "noisy_labels": LABELS},
         {
-            "estimate": {"None": None, "a name": "anchor", "a number": 3},
+            "estimate": {"None": None, "a name": "anchor", "a number": 3} | ESTIMATES,
             "pred_probs": several,
             "noisy_labels": labels,
-            "level": real(0, 1, -0.1, 95),
-            "resamples": whole(-1, 0, 1),
+            "level": real(0, 1, -0.1, 95, 1 - 1e-16),
+            "resamples": whole(-1, 0, 1, 10**12, 2**62),
             "seed": seed,
         },
     ),

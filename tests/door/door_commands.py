@@ -114,6 +114,9 @@ def options():
     for title, (name, make) in OUTS.items():
         for command in (ESTIMATE, TRAIN):
             yield f"{command} --out: {title}", [*command.split(), "--out", name], (make,)
+    for title in ("a file", "within a file", "a pipe", "a device", "a link to a file", "a long name"):
+        name, make = OUTS[title]
+        yield f"reproduce --fresh: {title}", ["reproduce", "--fresh", name], (make,)
 
 
 # As YAML; a list that is right but for its items stands in for those of each kind.
@@ -202,6 +205,7 @@ def chapters():
 
 HEAD = "import torch\nfrom torch import nn\n"
 LINEAR = "nn.Sequential(nn.Flatten(), nn.Linear(784, n_classes))"
+SPEECHLESS = "class E(Exception):\n    def __str__(self): raise ValueError\n"
 OWN = {
     "a syntax error": "def make(:\n",
     "an indentation error": "def make():\npass",
@@ -219,9 +223,15 @@ OWN = {
     "no UTF-8": "# \udce9\nmake = 1",
     "a loop of imports": "from {module} import make",
     "an error of its own": "class E(Exception): pass\nraise E('x')",
+    "an error that can't say what it is": f"{SPEECHLESS}raise E",
     "recursion": "def f(): f()\nf()",
     "no arguments": "def make(): pass",
     "a factory that fails": "def make(*a):\n    raise KeyError('x')",
+    "a factory whose error can't say what it is": f"{SPEECHLESS}def make(*a):\n    raise E",
+    "a state that is no tensor": HEAD
+    + "class A(nn.Linear):\n    def forward(self, x): return super().forward(x.flatten(1))\n"
+    + "    def get_extra_state(self): return 3\n"
+    + "def make(n_classes, c, s): return A(c * s * s, n_classes)",
     "a factory that ends": "def make(*a):\n    raise SystemExit(0)",
     "no module": "def make(*a):\n    return 3",
     "nothing made": "def make(*a): pass",
@@ -291,4 +301,6 @@ IN_TRAINING = {
     "an end": "raise SystemExit(3)",
     "a number": "return 3",
     "another shape": "return self.network(x)[:1]",
+    "NaN": "return self.network(x) * torch.nan",
+    "an exception that can't say what it is": "raise type('E', (Exception,), {'__str__': None})",
 }

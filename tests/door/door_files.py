@@ -97,6 +97,7 @@ LABEL_ARRAYS = {
     "no columns": np.zeros((N, 0)),
     "a number": np.array(1),
     "dates": np.full(N, np.datetime64("2020-01-01")),
+    "durations": LABELS.astype("m8[s]"),
     "complex": LABELS * 1j,
     "fields": np.zeros(N, dtype=[("a", "f8")]),
     "objects": np.full(N, None),
@@ -135,6 +136,7 @@ PROB_ARRAYS = {
     "zeros": 0 * PROBS,
     "dates": np.full(PROBS.shape, np.datetime64("2020")),
     "long double logits": np.log(PROBS).astype("g"),
+    "beyond float64": np.full(PROBS.shape, np.longdouble("1e4000")),
     "float16 infinity": np.full(PROBS.shape, np.inf, np.float16),
     "sums of 3": PROBS * 3,
     "objects": PROBS.astype(object),
@@ -261,6 +263,15 @@ ABOUT = {
     "mean": 1,
     "deviation": 1,
     "resized": None,
+}
+
+
+ODD = {
+    "image_size": (100_000,),
+    "class_names": ("ab", ["a", 1], {"a": 0, "b": 1}),
+    "resized": ([1], True, 29),
+    "mean": ("0.5", float("inf"), float("nan"), 1e308, True),
+    "deviation": ("0.5", 0, 5e-324, float("inf"), float("nan"), 1e308),
 }
 
 
@@ -462,8 +473,9 @@ def networks():
             f"{key} is {value!r}": json.dumps(ABOUT | {key: value})
             for key in ABOUT
             for value in (None, [], "x", -1, {})
-            if not (key == "resized" or (key, value) in (("class_names", "x"), ("mean", -1), ("deviation", -1)))
+            if (key, value) != ("resized", None)
         },
+        **{f"{key} is {value!r}": json.dumps(ABOUT | {key: value}) for key, values in ODD.items() for value in values},
         **{f"no {key}": json.dumps(but(ABOUT, key)) for key in ABOUT if key != "resized"},
     }
     return anything("bad.safetensors") | {key: weights(about) for key, about in changed.items()}

@@ -130,6 +130,13 @@ def test_a_percentile_counts_from_below():
         assert found[0, 0] == pytest.approx(share[percentile - 1])
 
 
+@pytest.mark.parametrize("estimate", [anchor, dual_t, iterative_anchors])
+def test_the_least_percentile_that_float64_has_is_the_minimum(estimate):
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), size=30)
+    least, first = (estimate(probs, np.arange(30) % 3, percentile=percentile) for percentile in (5e-324, 1e-3))
+    np.testing.assert_array_equal(least, first)
+
+
 def test_a_percentile_below_100_withstands_an_outlier_and_the_maximum_does_not():
     matrix = names.named("paper-0.5", 3)
     probs, labels = posteriors(matrix, 300, 0, anchors=30)

@@ -250,7 +250,7 @@ def test_a_large_input_needs_little_memory_beside_itself():
     [
         (lambda p, y: interval(argmax_counts, p[0], y), "pred_probs must have shape ([n_fits,] n_samples, n_classes)"),
         (lambda p, y: interval(argmax_counts, p, y, resamples=1), "resamples must be a whole number from 2 up, not 1."),
-        (lambda p, y: interval(argmax_counts, p, y, level=95), "level must lie in (0, 1), not 95."),
+        (lambda p, y: interval(argmax_counts, p, y, level=95), "level must lie in (0, 1), up to 1 - 1e-15, not 95."),
         (lambda p, y: interval(argmax_counts, p, y[1:]), "There are 30 rows of pred_probs but 29 noisy_labels."),
         (lambda p, y: combined(np.eye(3), np.eye(3)), "shape (n_fits, n_classes, n_classes), not (3, 3)."),
         (lambda p, y: combined(np.ones((1, 3, 2)), np.eye(3)), "shape (n_fits, n_classes, n_classes), not (1, 3, 2)."),

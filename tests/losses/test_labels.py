@@ -60,6 +60,17 @@ def test_no_loss_learns_from_labels_that_are_no_classes(name):
             learned_from(made(name), labels)
 
 
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize("n_classes", [1, 2, 4])
+@pytest.mark.parametrize(
+    "name", [each for each in METHODS if METHODS[each].needs_transition or METHODS[each].learns_transition]
+)
+def test_logits_of_other_classes_than_t_has_are_refused(name, n_classes, training):
+    loss = made(name).train(training)
+    with pytest.raises(InputError, match=rf"a column for each of the 3 classes of T, not shape \({N}, {n_classes}\)"):
+        loss(torch.zeros(N, n_classes), torch.zeros(N, dtype=torch.int64))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_integers_of_any_type_are_the_same_labels(name):
     expected = learned_from(made(name), LABELS)

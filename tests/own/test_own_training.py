@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from labelnoise.own._choice import Shown, choose, in_order
 from labelnoise.own._methods import AUTO, TRIED, OwnSettings, compared
 from labelnoise.own._network import network_maker
 from labelnoise.own._training import _checked, epochs_in_all, train
-from labelnoise.training import Settings, predict_probs, seeded
+from labelnoise.training import MODELS, Settings, predict_probs, seeded
 
 SETTINGS = Settings(epochs=4, batch_size=32, learning_rate=0.03, weight_decay=1e-4)
 BOTH = OwnSettings(SETTINGS, SETTINGS)
@@ -58,6 +59,14 @@ def test_every_network_has_weights_of_its_own_and_every_epoch_is_told(own, name)
     assert (done.gain is None) == (name == "cross-entropy")
     assert (done.choice is not None) == (name == AUTO)
     assert len(done.history) == SETTINGS.epochs
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_network_of_the_book_is_trained_on_a_set_without_test_images(name):
+    images, labels = torch.randint(256, (36, 1, 28, 28), dtype=torch.uint8), np.arange(36) % 2
+    once = replace(SETTINGS, epochs=1)
+    done = train(NoisySet(images, labels), network_maker(name, 2, 1, 28, 0), "forward", OwnSettings(once, once))
+    assert done.test_accuracy is None
 
 
 def held_out(hits, n=400):
@@ -298,6 +307,38 @@ def test_arrays_in_any_usual_form_are_trained_on_and_predicted(monkeypatch):
             labelnoise.train(*given)
     with pytest.raises(InputError, match="Unknown device 'gpu'"):
         labelnoise.train(images, names, device="gpu")
+
+
+TIED = """
+from torch import nn
+class Tied(nn.Module):
+    def __init__(self, n_classes, in_channels, image_size):
+        super().__init__()
+        self.first = nn.Linear(in_channels * image_size**2, n_classes)
+        self.second = self.first
+        self.part = nn.Parameter(self.first.weight.data[:, :2])
+    def forward(self, images): return self.second(images.flatten(1))
+"""
+
+
+def test_a_network_whose_weights_are_tied_is_saved_and_loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    Path("tied_of_test.py").write_text(TIED)
+    name = "tied_of_test:Tied"
+    about = {
+        "network": name,
+        "in_channels": 1,
+        "image_size": 4,
+        "mean": 0.5,
+        "deviation": 0.2,
+        "class_names": ["a", "b"],
+    }
+    trained = labelnoise.TrainedNetwork(network_maker(name, 2, 1, 4, seed=0)(7), about)
+    trained.save("tied.safetensors")
+    images = np.random.default_rng(0).integers(256, size=(5, 4, 4), dtype=np.uint8)
+    loaded = labelnoise.load_network("tied.safetensors")
+    assert np.array_equal(loaded.predict_proba(images), trained.predict_proba(images))
 
 
 def test_a_file_of_something_else_is_no_network(tmp_path):

@@ -111,7 +111,7 @@ def _checked(arrays: Mapping[str, np.ndarray], path: object, n_classes: int | No
     if ("Xts" in arrays) != ("Yts" in arrays):
         raise InputError(f"{path} has only one of Xts and Yts; pass both, or neither.")
     noisy = arrays["Str"]
-    if not np.issubdtype(noisy.dtype, np.integer) or not noisy.size:
+    if noisy.dtype.kind not in "iu" or not noisy.size:
         raise InputError(f"Str in {path} must hold integers, one per image, not {noisy.dtype} of shape {noisy.shape}.")
     classes, checked = min(max(int(noisy.max()) + 1, 1), 2**63 - 1) if n_classes is None else n_classes, {}
     for x, y in PAIRS:

@@ -14,7 +14,7 @@ from labelnoise.transitions import Matrix
 def rank_from_above(percentile: float, n_samples: int) -> int:
     """The rank from above, 1 being the largest, of the sample at a percentile of all."""
     percentile = check_number(percentile, "percentile must lie in (0, 100]", lambda value: 0 < value <= 100)
-    return n_samples - int(np.ceil(percentile / 100 * n_samples)) + 1
+    return n_samples - max(1, int(np.ceil(percentile / 100 * n_samples))) + 1  # of the least ones float64 makes 0
 
 
 def anchors(probs: Floats, percentile: float) -> Matrix:

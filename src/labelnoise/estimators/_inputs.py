@@ -30,7 +30,8 @@ def _as_floats(array: NDArray[Any], name: str, meaning: str) -> Floats:
         raise InputError(f"{name} must be floating-point {meaning}, not {array.dtype}.")
     if array.dtype in (np.float32, np.float64):
         return array
-    return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    with np.errstate(over="ignore"):  # of long doubles, which are then infinite
+        return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
 
 
 def _labels_of(rows: NDArray[Any], name: str, noisy_labels: ArrayLike, n_classes: int, remedy: str) -> Labels:
@@ -118,7 +119,7 @@ def check_features(features: ArrayLike, noisy_labels: ArrayLike) -> tuple[Floats
     if len(bad):
         raise InputError(f"features has a value that is not finite in row {bad[0]}.")
     observed = as_array(noisy_labels, "noisy_labels")
-    n_classes = int(observed.max()) + 1 if observed.size and np.issubdtype(observed.dtype, np.integer) else 2
+    n_classes = int(observed.max()) + 1 if observed.size and observed.dtype.kind in "iu" else 2
     remedy = "number the classes 0, 1, ... without a gap"
     if n_classes > max(len(observed), 2):
         row = observed.argmax()

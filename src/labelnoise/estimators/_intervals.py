@@ -10,7 +10,7 @@ import numpy as np
 import scipy  # not its submodules: each is loaded when it is first used
 from numpy.typing import ArrayLike, NDArray
 
-from labelnoise._checks import as_array, as_numbers, check_labels, check_level, check_whole, shown
+from labelnoise._checks import as_array, as_numbers, check_labels, check_level, check_size, check_whole, shown
 from labelnoise.errors import InputError
 from labelnoise.estimators._inputs import check_inputs, row_blocks
 from labelnoise.transitions import Matrix, validate
@@ -109,7 +109,7 @@ def interval(
         seed: of the resamples.
 
     Raises:
-        InputError: as `estimate` and `combined`; probabilities of another shape, fewer than two resamples.
+        InputError: as `estimate` and `combined`; it gives no T; another shape; fewer than two resamples, or too many.
 
     >>> from labelnoise.estimators import argmax_counts
     >>> probs = np.repeat([[0.9, 0.1], [0.2, 0.8]], 200, axis=0)
@@ -119,7 +119,7 @@ def interval(
     """
     fits, labels, _ = _several(pred_probs), as_array(noisy_labels, "noisy_labels"), check_level(level)
     _check_estimate(estimate)
-    matrices = np.array([estimate(fit, labels) for fit in fits], dtype=np.float64)
+    matrices = np.array([_estimated(estimate, fit, labels) for fit in fits])
     spread = bootstrap_deviation(estimate, fits, labels, resamples=resamples, seed=seed)
     return combined(matrices, spread, level)
 
@@ -144,6 +144,7 @@ def bootstrap_deviation(
     if len(labels) != fits.shape[1]:
         raise InputError(f"There are {fits.shape[1]} rows of pred_probs but {len(labels)} noisy_labels.")
     resamples, generator = check_whole(resamples, "resamples", 2), np.random.default_rng(check_whole(seed, "seed", 0))
+    check_size(f"T of resamples = {resamples:,}", resamples, fits.shape[2])
     drawn: list[Any] = []
     for _ in range(resamples):
         rows = _resample(labels, size or len(labels), generator)
@@ -160,6 +161,14 @@ def bootstrap_deviation(
 def _check_estimate(estimate: Any) -> None:
     if not callable(estimate):
         raise InputError(f"estimate must be a function such as labelnoise.anchor, not {shown(estimate)}.")
+
+
+def _estimated(estimate: Callable[[ArrayLike, ArrayLike], Matrix], probs: Any, labels: NDArray[Any]) -> Matrix:
+    found, n_classes = estimate(probs, labels), probs.shape[1]
+    try:
+        return validate(found, n_classes)
+    except InputError as error:
+        raise InputError(f"estimate must give T of shape {(n_classes, n_classes)}: {error}") from None
 
 
 def _several(pred_probs: ArrayLike) -> Any:

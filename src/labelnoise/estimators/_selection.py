@@ -14,7 +14,7 @@ from labelnoise.estimators._columns import largest
 from labelnoise.estimators._inputs import Floats, as_rows, check_features, check_inputs, in_range
 from labelnoise.transitions import Matrix
 
-MOST_COSTS = 10_000  # a classifier is learned for each and each class; the default has 19
+MOST_COSTS = 1_000  # a classifier is learned for each and each class; the default has 19
 LEARNING_STEPS = 100  # four times as many give the same T on overlapping Gaussian classes
 
 
@@ -157,7 +157,7 @@ def selective_costs(
         features: shape (n_samples, n_features), in any unit.
         noisy_labels: shape (n_samples,); every class up to the largest occurs.
         coverage: the smallest share of the second half to accept for a class, in (0, 1].
-        spacing: of the costs, which are its multiples below 1; in [0.0001, 0.5].
+        spacing: of the costs, which are its multiples below 1; in [0.001, 0.5].
         seed: of the draw of the halves.
 
     Returns:

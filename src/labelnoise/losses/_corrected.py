@@ -52,7 +52,7 @@ def widened(logits: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
-def checked(noisy_labels: Tensor, logits: Tensor) -> Tensor:
+def checked(noisy_labels: Tensor, logits: Tensor, transition: Tensor | None = None) -> Tensor:
     """The labels of a batch as int64, the same tensor if it is that already; on the CPU each is one of the classes.
 
     Elsewhere to look at them would hold up each step until the device has done all that was asked of it before.
@@ -60,9 +60,10 @@ def checked(noisy_labels: Tensor, logits: Tensor) -> Tensor:
     Args:
         noisy_labels: shape (n,).
         logits: shape (n, n_classes).
+        transition: the T that the loss has, if any; shape (n_classes, n_classes).
 
     Raises:
-        MismatchError: they are not one for each row of the logits.
+        MismatchError: they are not one for each row of the logits, or these have other classes than T.
         InputError: one is no class.
     """
     whole = isinstance(noisy_labels, Tensor) and noisy_labels.dtype in INTEGERS
@@ -70,6 +71,11 @@ def checked(noisy_labels: Tensor, logits: Tensor) -> Tensor:
         raise MismatchError(
             f"noisy_labels must be a tensor of one integer for each row of the logits, which have shape "
             f"{tuple(logits.shape)}, not {shown(noisy_labels)}."
+        )
+    if transition is not None and transition.shape[1] != logits.shape[1]:
+        raise MismatchError(
+            f"The logits must have a column for each of the {len(transition)} classes of T, not shape "
+            f"{tuple(logits.shape)}."
         )
     labels, n_classes = noisy_labels.long(), logits.shape[1]
     if labels.device.type == "cpu" and len(labels) and (labels.min() < 0 or labels.max() >= n_classes):
@@ -122,7 +128,7 @@ class Forward(Corrected):
         self._never = (self.transition.max(dim=0).values == 0).nonzero().flatten().tolist()  # labels that none has
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        noisy_labels = checked(noisy_labels, logits)
+        noisy_labels = checked(noisy_labels, logits, self.transition)
         for label in self._never:
             if bool((noisy_labels == label).any()):
                 raise InputError(f"Label {label} can't be: column {label} of the transition matrix is 0 in every row.")
@@ -171,7 +177,7 @@ class Backward(Corrected):
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
         losses = -F.log_softmax(widened(logits), dim=1)  # (n, n_classes): the loss were that class the clean one
-        return (self.inverse[checked(noisy_labels, logits)] * losses).sum(dim=1).mean()
+        return (self.inverse[checked(noisy_labels, logits, self.transition)] * losses).sum(dim=1).mean()
 
 
 class Reweighted(Corrected):
@@ -199,13 +205,13 @@ class Reweighted(Corrected):
 
     @torch.no_grad()
     def _log_weights(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        noisy_labels, log_clean = checked(noisy_labels, logits), F.log_softmax(widened(logits), dim=1)
+        noisy_labels, log_clean = checked(noisy_labels, logits, self.transition), F.log_softmax(widened(logits), dim=1)
         log_noisy = log_noisy_probs(log_clean, self.transition.log())
         largest = min(LARGEST_LOG_WEIGHT, math.log(torch.finfo(logits.dtype).max))
         return (log_clean - log_noisy).gather(1, noisy_labels.unsqueeze(1)).squeeze(1).clamp(max=largest)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        noisy_labels = checked(noisy_labels, logits)
+        noisy_labels = checked(noisy_labels, logits, self.transition)
         weights = self.weights(logits, noisy_labels)
         return (weights * F.cross_entropy(widened(logits), noisy_labels, reduction="none")).mean()
 
@@ -231,7 +237,7 @@ class Resampled(Reweighted):
     """
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        noisy_labels = checked(noisy_labels, logits)
+        noisy_labels = checked(noisy_labels, logits, self.transition)
         logits, log_weights = widened(logits), self._log_weights(logits, noisy_labels)
         # Only their proportions count. Weights that float32 can hold stay as they are, to the last bit of a record;
         # of those that all would be 0 the largest is made 1.

@@ -55,7 +55,7 @@ class _Learned(nn.Module):
         raise NotImplementedError
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        logits, noisy_labels = widened(logits), checked(noisy_labels, logits)
+        logits, noisy_labels = widened(logits), checked(noisy_labels, logits, self.rows)
         log_noisy = log_noisy_probs(F.log_softmax(logits, dim=1), self.log_transition())
         data_term = F.nll_loss(log_noisy, noisy_labels)
         return data_term + self.weight * self.regulariser(logits) if self.training else data_term
@@ -195,7 +195,7 @@ class Revised(Corrected):
         return positive / positive.sum(dim=1, keepdim=True)
 
     def forward(self, logits: Tensor, noisy_labels: Tensor) -> Tensor:
-        logits, noisy_labels = widened(logits), checked(noisy_labels, logits)
+        logits, noisy_labels = widened(logits), checked(noisy_labels, logits, self.transition)
         log_clean = F.log_softmax(logits, dim=1).detach()
         log_noisy = log_noisy_probs(log_clean, self.transition_matrix.log())
         if not self.training:

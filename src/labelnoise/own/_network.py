@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from labelnoise import training
-from labelnoise._checks import as_array, check_whole, shown
+from labelnoise._checks import as_array, check_number, check_size, check_whole, shown
 from labelnoise._files import check_file, check_target, write_whole
 from labelnoise._imports import imported, is_own, reason
 from labelnoise._weights import described, sealed
@@ -62,7 +62,10 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
         InputError: no such network, or one that does not give logits of shape (n, n_classes).
     """
     make_one: Callable[..., Any]
-    if is_own(check_network(name)):
+    if not is_own(check_network(name)):
+        # About what the first layer of such a network gives for two images, and the first dense one of LeNet has.
+        check_size(f"The network {name} for images of {size:,} pixels", size, size, copies=64)
+    if is_own(name):
         make_one = imported(name, "network")
     elif name in training.MODELS:
         training.build(name, n_classes, channels, size, seed=0)  # which refuses images that it can't take
@@ -81,11 +84,16 @@ def network_maker(name: str, n_classes: int, channels: int, size: int, seed: int
             network = make(0)
             shape = tuple(network(torch.zeros(2, channels, size, size)).shape)
             learns = any(each.requires_grad for each in network.parameters())
+            odd = [key for key, value in network.state_dict().items() if not isinstance(value, torch.Tensor)]
     except (Exception, SystemExit) as error:  # whatever their code raises
         images = (2, channels, size, size)
         raise InputError(f"The network {name} fails on images of {images}: {reason(error)}.") from error
     if not learns:
         raise InputError(f"The network {name} has no parameters that can learn; give it a layer that has some.")
+    if odd:
+        raise InputError(
+            f"The network {name} keeps {odd[0]!r}, which is no tensor; a file of weights has no room for it."
+        )
     if shape != (2, n_classes):
         raise InputError(f"The network {name} gives {shape} for 2 images; it must give logits of {(2, n_classes)}.")
     return make
@@ -164,9 +172,12 @@ class TrainedNetwork:
 
     def as_bytes(self) -> bytes:
         """Its file, in the format safetensors, with a digest by which `load_network` notices a changed byte."""
+        import torch
         from safetensors.torch import save
 
-        weights = {key: value.contiguous() for key, value in self.module.state_dict().items()}
+        # Each a copy, as the format refuses two that share memory, such as tied weights.
+        state = self.module.state_dict()
+        weights = {key: value.clone(memory_format=torch.contiguous_format) for key, value in state.items()}
         return sealed(partial(save, weights), self.about)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -200,9 +211,12 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
     """
     about = described(check_file(path))
     try:
-        n_classes, _ = check_whole(len(about["class_names"]), "classes", 2), float(about["mean"])
+        n_classes = check_whole(len(about["class_names"]), "classes", 2)
         channels, size = (check_whole(about[key], key, 1) for key in ("in_channels", "image_size"))
-        if not (isinstance(name := about["network"], str) and float(about["deviation"]) > 0):
+        check_number(about["mean"], "mean", lambda value: 0 <= value <= 255)  # of bytes, as below
+        check_number(about["deviation"], "deviation", lambda value: 1e-6 <= value <= 255)
+        texts = isinstance(about["class_names"], list) and all(isinstance(each, str) for each in about["class_names"])
+        if not (isinstance(name := about["network"], str) and texts and about.get("resized") in (None, size)):
             raise TypeError
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path} holds weights without what labelnoise train says of them.") from None

@@ -185,7 +185,8 @@ def _summing_to_one(values: NDArray[Any], source: str) -> tuple[NDArray[Any], tu
     """Rows divided by their sum where rounding or percentages explain it, with what was done; else as they are."""
     if values.dtype.kind != "f" or not values.min() >= 0:
         return values, ()
-    sums = values.sum(axis=1).astype(np.float64)
+    with np.errstate(over="ignore"):  # of long doubles, which are then infinite
+        sums = values.sum(axis=1).astype(np.float64)
     scale = 100 if np.abs(np.median(sums) - 100) < 100 * FURTHEST else 1
     off = np.abs(sums / scale - 1)
     if not off.max() <= FURTHEST or (off.max() <= SUM_TOLERANCE and scale == 1):

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from labelnoise._threads import one_thread
+from labelnoise.errors import MismatchError
 from labelnoise.estimators import Floats, clean_posterior, confident_learning
 from labelnoise.noise import derive_seed
 from labelnoise.own._choice import Shown
@@ -114,7 +115,10 @@ class Trainings:
     def alternation(self, plain: Fit) -> Alternation:
         """T by `alternate`, which starts from confident learning on a plain fit."""
         noisy = self.images.noisy
-        start = confident_learning(predict_probs(plain.best_model, noisy.images), noisy.noisy_labels.cpu().numpy())
+        probs = predict_probs(plain.best_model, noisy.images)
+        if not np.isfinite(probs).all():
+            raise MismatchError("It gives logits that are not finite; scale its layers, or use another network.")
+        start = confident_learning(probs, noisy.noisy_labels.cpu().numpy())
         return alternate(
             [self.make(1 + fold).to(self.device) for fold in range(FOLDS)], noisy, self.images.nothing, start,
             rounds(self.settings.plain), seed=self.seed,

@@ -52,4 +52,5 @@ def _histograms(images: Tensor) -> Tensor:
     counts.scatter_add_(1, first[:, None], (length * (1 - share))[:, None])
     counts.scatter_add_(1, ((first + 1) % ORIENTATIONS)[:, None], (length * share)[:, None])
     cells = F.avg_pool2d(counts, CELL_SIDE, ceil_mode=True)
-    return F.normalize(cells.reshape(n, -1)).sqrt()
+    per_image = images.shape[1] * cells.shape[1:].numel()  # which -1 can't tell where there are no images
+    return F.normalize(cells.reshape(n, per_image)).sqrt()

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from labelnoise._files import check_target
 from labelnoise.book import parameters, project
 from labelnoise.book.commands import add_where, forecast, where_to_run
 from labelnoise.statistics import interval
@@ -33,10 +34,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train what is missing."""
-    of_the_book = ledger = project.published_ledger()
     folder = options.fresh or (project.root() / "runs" / "headline" if options.headline else None)
-    if folder:
-        ledger = Ledger(Path(folder) / "trials.jsonl")
+    # Before the book's records are read and all its trials planned, which takes seconds.
+    fresh = check_target(Path(folder, "trials.jsonl")) if folder else None
+    of_the_book = project.published_ledger()
+    ledger = Ledger(fresh) if fresh else of_the_book
     asked = headline() if options.headline else parameters.planned_by_all()
     with where_to_run(options) as where:
         print(forecast(asked, ledger, (), options.workers), flush=True)
