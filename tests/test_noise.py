@@ -1,5 +1,6 @@
 import math
 import os
+import re
 import tracemalloc
 
 import numpy as np
@@ -470,6 +471,28 @@ def test_a_name_has_the_matrix_that_it_says(name, matrix):
 def test_a_name_of_no_noise_is_refused(name, message):
     with pytest.raises(InputError, match=message):
         parse(name, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        *(
+            (f"symmetric-{rate}", "symmetric-0.2")
+            for rate in ("0.20", ".2", "2e-1", " 0.2", "+0.2", "0.2\n", "\uff10.2")
+        ),
+        ("symmetric--0.0", "symmetric-0.0"),
+        ("pair-flip-1", "pair-flip-1.0"),
+        ("random-0.30-7", "random-0.3-7"),
+        ("random-0.3-07", "random-0.3-7"),
+        ("random-0.3-1_0", "random-0.3-10"),
+        ("instance-0.30", "instance-0.3"),
+        ("instance-raw-.3", "instance-raw-0.3"),
+    ],
+)
+def test_a_noise_has_one_name_only(name, form):
+    with pytest.raises(InputError, match=re.escape(f"has another name; write {form}.")):
+        parse(name, 3)
+    parse(form, 3)
 
 
 def test_a_noise_by_people_has_no_rate_of_its_own():

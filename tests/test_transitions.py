@@ -208,17 +208,17 @@ def distorted(name, matrix=T, seed=0):
 
 @pytest.mark.parametrize("kind", ["towards-identity", "towards-uniform", "at-random"])
 def test_a_distortion_goes_from_the_matrix_to_something_else_in_a_straight_line(kind):
-    np.testing.assert_allclose(distorted(f"{kind}-0"), T)
-    end = distorted(f"{kind}-1")
+    np.testing.assert_allclose(distorted(f"{kind}-0.0"), T)
+    end = distorted(f"{kind}-1.0")
     for share in (0.25, 0.5):
         np.testing.assert_allclose(distorted(f"{kind}-{share}"), (1 - share) * T + share * end)
     transitions.validate(end)
 
 
 def test_distortions_end_where_their_names_say():
-    np.testing.assert_array_equal(distorted("towards-identity-1"), np.eye(3))
-    np.testing.assert_allclose(distorted("towards-uniform-1"), np.full((3, 3), 1 / 3))
-    assert np.abs(distorted("at-random-1") - distorted("at-random-1", seed=1)).max() > 0.05
+    np.testing.assert_array_equal(distorted("towards-identity-1.0"), np.eye(3))
+    np.testing.assert_allclose(distorted("towards-uniform-1.0"), np.full((3, 3), 1 / 3))
+    assert np.abs(distorted("at-random-1.0") - distorted("at-random-1.0", seed=1)).max() > 0.05
     np.testing.assert_allclose(distorted("transposed"), T.T)
 
 
@@ -229,7 +229,19 @@ def test_a_transposed_matrix_has_rows_that_sum_to_1():
     np.testing.assert_allclose(turned[2], 1 / 3)
 
 
-@pytest.mark.parametrize("name", ["upside-down", "towards-identity", "towards-identity-x", "at-random-1.5", "0.5", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "upside-down",
+        "towards-identity",
+        "towards-identity-x",
+        "at-random-1.5",
+        "0.5",
+        "",
+        "at-random-0.50",
+        "at-random--0.0",
+    ],
+)
 def test_an_unknown_distortion_is_refused(name):
     with pytest.raises(
         InputError, match=f"Unknown distortion '{name}'; use one of: transposed, towards-identity-SHARE"

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from labelnoise import transitions
 from labelnoise._checks import check_generator, shown
 from labelnoise.errors import InputError
-from labelnoise.transitions import (
-    Matrix,
-    check_n_classes,
-    check_rate,
-    noise_rate,
-    pair_flip,
-    random,
-    symmetric,
-    validate,
-)
+from labelnoise.transitions import Matrix, check_n_classes, check_rate, pair_flip, random, symmetric, validate
 
 # Yang, Teng and Mangos 2022 (arXiv:2211.15279), section 3: the two matrices as printed there.
 PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
@@ -58,8 +50,8 @@ def named(noise: str, n_classes: int) -> Matrix:
     `parse` reads all names of noise, these and those of noise that has no single T.
 
     Args:
-        noise: one of the forms in `FORMS`; a rate lies in [0, 1], the seed of ``random`` is an integer, and a
-            matrix is written row by row as in JSON.
+        noise: one of the forms in `FORMS`; a rate lies in [0, 1] and is written as Python does, 0.5 or 1.0, the seed of
+            ``random`` is an integer, and a matrix is written row by row as in JSON.
         n_classes: number of classes; the two of the paper have 3.
 
     Returns:
@@ -81,14 +73,22 @@ def named(noise: str, n_classes: int) -> Matrix:
             return validate(PAPER[noise] if noise in PAPER else json.loads(noise), n_classes)
         kind, rate, draw = in_parts(noise)
         if kind in ("symmetric", "pair-flip"):
-            return (symmetric if kind == "symmetric" else pair_flip)(n_classes, float(rate))
+            return (symmetric if kind == "symmetric" else pair_flip)(n_classes, _spelled(noise, rate))
         if kind == "random":
-            return random(n_classes, float(rate), np.random.default_rng(int(draw)))
+            return random(n_classes, _spelled(noise, rate), np.random.default_rng(int(draw)))
     except InputError:
         raise
     except (ValueError, RecursionError):  # the latter of brackets without end
         pass
     raise InputError(f"Unknown noise {shown(noise)}; use one of: {FORMS}.")
+
+
+def _spelled(noise: str, rate: str) -> float:
+    """The rate in a name, which has one form only, as trials with other names are other trials."""
+    value, (kind, _, draw) = check_rate(float(rate)), in_parts(noise)
+    if noise != (form := f"{kind}-{abs(value)!r}" + (f"-{int(draw)}" if kind == "random" else "")):
+        raise InputError(f"Noise {shown(noise)} has another name; write {form}.")
+    return value
 
 
 def _text(name: str, what: str) -> str:
@@ -105,10 +105,8 @@ def in_two(name: str) -> tuple[str, str]:
 
     These are ``METHOD, SOURCE`` of its T, ``true, DISTORTION``, and ``ESTIMATOR, KIND`` of its probabilities.
 
-    >>> in_two("forward, true, transposed")
-    ('forward', 'true, transposed')
-    >>> in_two("mixup")
-    ('mixup', '')
+    >>> in_two("forward, true, transposed"), in_two("mixup")
+    (('forward', 'true, transposed'), ('mixup', ''))
     """
     first, _, rest = name.partition(", ")
     return first, rest
@@ -157,13 +155,10 @@ def distorted(name: str, transition_matrix: ArrayLike, generator: np.random.Gene
         "towards-uniform": np.full((n, n), 1 / n),
         "at-random": generator.dirichlet(np.ones(n), size=n),
     }
-    try:
-        part = float(share)
-    except ValueError:
-        part = math.nan
-    if kind not in others or not 0 <= part <= 1:
-        raise InputError(f"Unknown distortion {shown(name)}; use one of: {DISTORTIONS}, with a share in [0, 1].")
-    return (1 - part) * matrix + part * others[kind]
+    with contextlib.suppress(ValueError):
+        if kind in others and 0 <= (part := float(share)) <= 1 and share == repr(abs(part)):  # in one form, as rates
+            return (1 - part) * matrix + part * others[kind]
+    raise InputError(f"Unknown distortion {shown(name)}; use one of: {DISTORTIONS}, with a share such as 0.5 or 1.0.")
 
 
 def instance_rate(name: str) -> float | None:
@@ -178,9 +173,10 @@ def instance_rate(name: str) -> float | None:
     if kind not in (INSTANCE, INSTANCE_RAW):
         return None
     try:
-        return check_rate(float(rate))
+        check_rate(float(rate))
     except ValueError:
         raise InputError(f"Noise {shown(name)} needs a rate in [0, 1], as {kind}-0.3 has.") from None
+    return _spelled(name, rate)
 
 
 def is_raw(name: str) -> bool:
@@ -219,7 +215,7 @@ def parse(name: str, n_classes: int) -> NamedNoise:
     if by_image(_text(name, "noise")):
         return NamedNoise(in_parts(name)[0], instance_rate(name), None)
     matrix = named(name, n_classes)
-    return NamedNoise("class", noise_rate(matrix), matrix)
+    return NamedNoise("class", transitions.noise_rate(matrix), matrix)
 
 
 def by_image(name: str) -> bool:
@@ -238,8 +234,7 @@ def nominal_rate(name: str, n_classes: int) -> float:
 
 @functools.cache
 def _nominal_rate(name: str, n_classes: int) -> float:
-    rate = parse(name, n_classes).rate
-    if rate is None:
+    if (rate := parse(name, n_classes).rate) is None:
         known = f"{FORMS}, instance-RATE or instance-raw-RATE"
         raise InputError(f"Noise {shown(name)} has no rate of its own; use one of: {known}.")
     return rate

@@ -278,8 +278,8 @@ def test_a_rate_outside_of_0_to_1_is_named(rate):
 
 
 def test_a_tiny_rate_is_taken():
-    more = plans.correction(**{**CORRECTION, "noises": [*CORRECTION["noises"], "symmetric-0.00001"]})
-    assert {trial.noise for trial in more} == {"clean", *CORRECTION["noises"], "symmetric-0.00001"}
+    more = plans.correction(**{**CORRECTION, "noises": [*CORRECTION["noises"], "symmetric-1e-05"]})
+    assert {trial.noise for trial in more} == {"clean", *CORRECTION["noises"], "symmetric-1e-05"}
 
 
 def test_bfloat16_and_float32_are_paired_and_one_of_them_is_published():

@@ -365,6 +365,9 @@ def test_an_empty_training_split_is_refused():
         ({"batch_size": -1}, "batch_size must be a whole number from 1 up, not -1."),
         ({"learning_rate": 0.0}, "learning_rate must be a positive float, not 0.0."),
         ({"learning_rate": float("nan")}, "learning_rate must be a positive float, not nan."),
+        ({"learning_rate": float("inf")}, "learning_rate must be a positive float, not inf."),
+        ({"weight_decay": float("inf")}, "weight_decay must be a float from 0.0 up, not inf."),
+        ({"weight_decay": -0.0}, "weight_decay must be a float from 0.0 up, not -0.0."),
     ],
 )
 def test_settings_that_can_not_train_are_refused(changes, message):

@@ -176,6 +176,7 @@ def test_keys_and_seeds_are_the_same_in_every_process_and_version():
         ("options", [("alpha", 0.5)]),
         ("options", (["alpha", 0.5],)),
         ("options", (("alpha", 1),)),
+        *(("options", (("alpha", number),)) for number in (float("inf"), float("nan"), -0.0)),
         ("options", ((np.str_("alpha"), 0.5),)),
         ("options", (("alpha", np.float64(0.5)),)),
     ],

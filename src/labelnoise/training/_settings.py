@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 from labelnoise.data import DATASETS
@@ -41,9 +42,12 @@ class Settings:
         for field in ("epochs", "batch_size"):
             if type(getattr(self, field)) is not int or getattr(self, field) < 1:
                 raise InputError(f"{field} must be a whole number from 1 up, not {getattr(self, field)!r}.")
-        if not (isinstance(self.learning_rate, float) and self.learning_rate > 0):
+        if not (isinstance(self.learning_rate, float) and 0 < self.learning_rate < math.inf):
             raise InputError(f"learning_rate must be a positive float, not {self.learning_rate!r}.")
-        if not (isinstance(self.weight_decay, float) and self.weight_decay >= 0):
+        # -0.0 would be equal to 0.0, and have another key.
+        if not (isinstance(self.weight_decay, float) and 0 <= self.weight_decay < math.inf) or (
+            math.copysign(1, self.weight_decay) < 0
+        ):
             raise InputError(f"weight_decay must be a float from 0.0 up, not {self.weight_decay!r}.")
         if self.averaging is not None and not (isinstance(self.averaging, float) and 0 < self.averaging < 1):
             raise InputError(f"averaging must be a float between 0 and 1, or None, not {self.averaging!r}.")

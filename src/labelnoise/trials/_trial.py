@@ -115,8 +115,9 @@ class Trial:
             if type(value) not in kinds:
                 raise InputError(f"{name} must be of type {kinds[0].__name__}, not {value!r}.")
         for option in self.options or ():
-            if type(option) is not tuple or [type(part) for part in option] != [str, float]:
-                raise InputError(f"Each of options must be a tuple of a str and a float, not {option!r}.")
+            typed = type(option) is tuple and [type(part) for part in option] == [str, float]
+            if not typed or not 0 < option[1] < float("inf"):
+                raise InputError(f"Each of options must be a tuple of a str and a positive float, not {option!r}.")
 
     @property
     def n_classes(self) -> int:
