@@ -1,37 +1,40 @@
 """Trains recorded trials of the book again, and writes which of them agree.
 
-    python benchmarks/replay.py       # one in fifty of all, about an hour; writes results/benchmarks/replay.json
-    python benchmarks/replay.py 10    # as many as you like
+    python benchmarks/replay.py trials       # those that pages show; writes results/benchmarks/replay.json
+    python benchmarks/replay.py tries        # those by which settings were chosen; writes replay_tries.json there
+    python benchmarks/replay.py trials 10    # as many of each file as you like, in place of one in fifty
 
-Which ones is drawn at random; `labelnoise replay` compares without writing.
+Which ones is drawn at random. One in fifty takes about an hour for trials and 20 minutes for tries; `labelnoise replay`
+compares without writing.
 """
 
 import json
 import sys
 from pathlib import Path
 
-from labelnoise.book import project
-from labelnoise.trials import provenance, replay
+from labelnoise.trials import Ledger, provenance, replay
 
 SEED = 2
 SHARE = 0.02
-RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "replay.json"
+RESULTS = Path(__file__).parents[1] / "results"
+KINDS = {"trials": ("replay", ["trials"]), "tries": ("replay_tries", ["tuning", "rates"])}  # result, and files
 
 
-def main(n: int | None = None) -> None:
-    ledger = project.published_ledger()
+def main(kind: str, n: int | None = None) -> None:
+    name, files = KINDS[kind]
     compared = []
-    for record in replay.choose(ledger, n or round(SHARE * len(list(ledger))), SEED):
-        (one,) = replay.replay([record], ledger)
-        asked = record.trial
-        found = {name: getattr(asked, name) for name in ("key", "model", "noise", "method", "transition", "seed")}
-        found |= {name: record.provenance[name] for name in ("processor", "date")}
-        found |= {name: getattr(one, name) for name in ("exact", "agrees", "loss_difference")}
-        compared.append(found | {"same_bits": record.weights_sha256 == one.replayed.weights_sha256})
-        print(compared[-1], flush=True)
+    for ledger in (Ledger(RESULTS / f"{file}.jsonl") for file in files):
+        for record in replay.choose(ledger, n or round(SHARE * len(list(ledger))), SEED):
+            (one,) = replay.replay([record], ledger)
+            asked = record.trial
+            found = {name: getattr(asked, name) for name in ("key", "model", "noise", "method", "transition", "seed")}
+            found |= {name: record.provenance[name] for name in ("processor", "date")}
+            found |= {name: getattr(one, name) for name in ("exact", "agrees", "loss_difference")}
+            compared.append(found | {"same_bits": record.weights_sha256 == one.replayed.weights_sha256})
+            print(compared[-1], flush=True)
     result = {"provenance": provenance.here(), "tolerance": replay.LOSS_TOLERANCE, "trials": compared}
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / "benchmarks" / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))
