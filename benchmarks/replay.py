@@ -37,4 +37,4 @@ def main(kind: str, n: int | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(sys.argv[1] if sys.argv[1:] else "trials", *map(int, sys.argv[2:]))
